@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include "os/os.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static void *os_map(uintptr_t hint, size_t size_bytes, int flags) {
+    int saved_errno = errno;
+    void *p = mmap((void *)hint, size_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
+    errno = saved_errno;
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static void *os_reserve(uintptr_t hint, size_t size_bytes) {
+    if (hint == 0)
+        return os_map(0, size_bytes, 0);
+    void *p = os_map(hint, size_bytes, MAP_FIXED_NOREPLACE);
+    /* Kernels before 4.17 take the flag for a mere hint and may answer elsewhere. */
+    if (p != NULL && (uintptr_t)p != hint) {
+        os_unmap(p, size_bytes);
+        return NULL;
+    }
+    return p;
+}
+
+static void *os_reserve_aligned(size_t size_bytes, size_t align_bytes) {
+    size_t padded_bytes;
+    if (__builtin_add_overflow(size_bytes, align_bytes, &padded_bytes))
+        return NULL;
+    char *p = os_map(0, padded_bytes, 0);
+    if (p == NULL)
+        return NULL;
+    uintptr_t base = ((uintptr_t)p + align_bytes - 1) & ~(uintptr_t)(align_bytes - 1);
+    size_t head_bytes = base - (uintptr_t)p;
+    if (head_bytes > 0)
+        os_unmap(p, head_bytes);
+    if (padded_bytes - head_bytes > size_bytes)
+        os_unmap((char *)base + size_bytes, padded_bytes - head_bytes - size_bytes);
+    return (void *)base;
+}
+
+static bool os_commit(void *base, size_t size_bytes) {
+    int saved_errno = errno;
+    bool ok = mprotect(base, size_bytes, PROT_READ | PROT_WRITE) == 0;
+    errno = saved_errno;
+    return ok;
+}
+
+static void os_release(void *base, size_t size_bytes) {
+    int saved_errno = errno;
+    /* Fails only for ranges that are not mapped, which would be our own bug: the contents must read as zero afterwards. */
+    if (madvise(base, size_bytes, MADV_DONTNEED) != 0)
+        os_die("madvise(%p, %zu, MADV_DONTNEED) failed: errno %d", base, size_bytes, errno);
+    errno = saved_errno;
+}
+
+static void os_unmap(void *base, size_t size_bytes) {
+    int saved_errno = errno;
+    munmap(base, size_bytes);
+    errno = saved_errno;
+}
+
+_Noreturn static void os_die(const char *format, ...) {
+    char line[512];
+    int used = snprintf(line, sizeof line, "goalloc: ");
+    va_list args;
+    va_start(args, format);
+    int more = vsnprintf(line + used, sizeof line - (size_t)used - 1, format, args);
+    va_end(args);
+    size_t length = (size_t)used + (more < 0 ? 0 : (size_t)more);
+    if (length > sizeof line - 2)
+        length = sizeof line - 2;
+    line[length++] = '\n';
+    if (write(STDERR_FILENO, line, length) < 0)
+        _exit(134); /* nobody can read why; still do not go on */
+    abort();
+}

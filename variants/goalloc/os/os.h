@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * os: the only layer that calls mmap and its relatives. Address space goes through the states that Go's mem.go names:
+ * reserved (no access) -> ready (read-write, zero) -> released (contents gone, reads as zero again) -> ready.
+ * Sizes are bytes and multiples of OS_PAGE_BYTES. Every function is thread-safe and leaves errno as it found it.
+ */
+#ifndef GOALLOC_OS_H
+#define GOALLOC_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { OS_PAGE_BYTES = 4096 };
+
+/* Reserves exactly [hint, hint + size); NULL when that range is not wholly free. hint 0: anywhere. */
+static void *os_reserve(uintptr_t hint, size_t size_bytes);
+
+/* Reserves size bytes anywhere, aligned to align (a power of two, at least a page); NULL on failure. */
+static void *os_reserve_aligned(size_t size_bytes, size_t align_bytes);
+
+/* Makes reserved memory readable and writable, zero-filled. False when the OS refuses (limit or overcommit). */
+static bool os_commit(void *base, size_t size_bytes);
+
+/* Gives the contents back (MADV_DONTNEED); the range stays usable and reads as zero. */
+static void os_release(void *base, size_t size_bytes);
+
+/* Drops the mapping altogether. */
+static void os_unmap(void *base, size_t size_bytes);
+
+/* One line on stderr, prefixed "goalloc: ", then abort. Allocates nothing; async-signal-safe. */
+_Noreturn static void os_die(const char *format, ...) __attribute__((format(printf, 1, 2), cold, noinline));
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * peer.h: what a malloc subject tells about itself. One file per peer defines one PEER(name) = {...}; nothing else is
+ * edited. All functions run inside the measured process, outside timed sections, on one thread, and find the subject's own
+ * interface with dlsym(RTLD_DEFAULT, ...): bench-manual links no allocator. None of them may allocate.
+ */
+#ifndef SPANLAB_PEER_H
+#define SPANLAB_PEER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A counter that the subject does not offer. Shown as n/a, never as 0. */
+#define PEER_NA UINT64_MAX
+
+/* Bytes, as the subject itself counts them at one moment. docs/counters.md maps each peer's own names to these. */
+struct peer_counters {
+    uint64_t allocated_bytes;    /* in objects handed out, rounding included (usable bytes) */
+    uint64_t free_in_span_bytes; /* free slots inside spans / runs / pages that hold live objects */
+    uint64_t cached_bytes;       /* free memory kept by thread or central caches, whole free spans included */
+    uint64_t metadata_bytes;     /* the allocator's own records */
+    uint64_t lazy_bytes;         /* given back with MADV_FREE: still in RSS until the kernel wants it */
+    uint64_t committed_bytes;    /* everything the subject holds from the OS and has not released */
+    uint64_t mallocs;            /* objects handed out since start */
+    uint64_t frees;              /* objects taken back since start */
+};
+
+/* A run-time setting that can be asked for as `subject|name=value`. It is set by an environment variable before the
+ * process starts and must be read back by read_knob. */
+struct peer_knob {
+    const char *name;     /* "dirty_decay_ms" */
+    const char *variable; /* "MALLOC_CONF" */
+    const char *format;   /* how one setting is written into the variable, "%s" is the value: "dirty_decay_ms:%s" */
+    const char *join;     /* how several settings of one variable are joined: ","; NULL when one per variable */
+    const char *summary;
+};
+
+struct peer {
+    const char *name;             /* "jemalloc" */
+    const char *summary;          /* one line for `spanlab list` */
+    const char *package;          /* Debian package to install; NULL: part of libc or built here */
+    const char *const *libraries; /* sonames to look for, in order, NULL-terminated; NULL: no preload (libc itself) */
+    const struct peer_knob *knobs; /* terminated by a NULL name; may be NULL */
+    /* Writes "5.3.0-..." into out; 0, or -1 when the subject does not tell. */
+    int (*version)(char *out, size_t size);
+    /* Writes the value in force of one knob into out; 0, or -1 when it cannot be read. */
+    int (*read_knob)(const char *name, char *out, size_t size);
+    /* Fills out; fields not offered stay PEER_NA. 0, or -1 when nothing is offered. May be NULL. */
+    int (*counters)(struct peer_counters *out);
+    /* Asks the subject to return what it can to the OS. May be NULL. */
+    void (*purge)(void);
+};
+
+/* Registers a peer: PEER(jemalloc) = {.name = "jemalloc", ...};  The linker section is walked by the catalog. */
+#define PEER(id)                                                                                                  \
+    static const struct peer peer_##id;                                                                           \
+    static const struct peer *const peer_entry_##id __attribute__((used, section("spanlab_peers"))) = &peer_##id; \
+    static const struct peer peer_##id
+
+#endif
