@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+#
+# The front door: each target sees to what it needs, then calls CMake, ctest or spanlab. The `#?` lines are the help.
+#?
+#? spanlab: a laboratory for memory allocators
+#?
+#?   make bench    set up, build, run, report            the main job
+#?   make test     set up, build, run all tests          <= 15 minutes on 2 cores
+#?
+#?   make quick    bench with MATRIX=quick     make full     bench with MATRIX=full
+#?   make plan     what bench would run        make report   redraw the last report
+#?   make build    set up and build only       make doctor   is this machine fit?
+#?   make asan     address + undefined tests   make tsan     thread sanitizer tests
+#?   make format   clang-format our C, C++     make help     this
+#?
+#?   MATRIX=quick      smoke, quick, full or a YAML file     BUDGET=30m    time limit
+#?   SUBJECTS=a,b      only these; x:/lib.so is your own     RUNNER=local  where
+#?   WORKLOADS=a,b     only these                            STRICT=1      no n/a
+#?
+#?   build/bin/spanlab --help    the commands and options beneath
+#?   Any failure of spanlab makes make end with 2; its own exit code is printed.
+
+MATRIX    ?= quick
+SUBJECTS  ?=
+WORKLOADS ?=
+BUDGET    ?=
+RUNNER    ?= local
+STRICT    ?=
+BUILD     ?= build
+JOBS      ?= $(shell nproc)
+
+# Values reach the shell through the environment and are quoted there, never pasted into a recipe.
+export MATRIX SUBJECTS WORKLOADS BUDGET RUNNER STRICT BUILD JOBS
+
+groups  = build
+spanlab = "$$BUILD/bin/spanlab"
+options = -m "$$MATRIX" $${SUBJECTS:+-s "$$SUBJECTS"} $${WORKLOADS:+-w "$$WORKLOADS"} $${BUDGET:+-b "$$BUDGET"} \
+          --runner "$$RUNNER" $(if $(filter-out 0,$(STRICT)),--strict)
+
+.PHONY: help bench quick full test asan tsan build doctor plan report format
+.NOTPARALLEL:
+
+help:
+	@sed -n 's/^#?//p' Makefile
+
+# A cell that failed (1) is part of the report; whatever else went wrong left nothing to draw.
+bench: groups += peer
+bench: build
+	@status=0; $(spanlab) run $(options) || status=$$?; \
+	if [ $$status -le 1 ]; then $(spanlab) report || exit; fi; \
+	exit $$status
+
+quick full:
+	@$(MAKE) --no-print-directory bench MATRIX=$@
+
+plan: build
+	@$(spanlab) plan $(options)
+
+doctor: build
+	@$(spanlab) doctor
+
+report: build
+	@$(spanlab) report
+
+# A plain build leaves out the tests, which need more packages, unless `make test` has asked for them before.
+build:
+	@scripts/setup.sh $(groups)
+	@if [ -e "$$BUILD/CMakeCache.txt" ]; then tests=; else tests=-DSPANLAB_TESTS=OFF; fi; \
+	cmake --preset release -B "$$BUILD" --log-level=WARNING $$tests
+	@cmake --build "$$BUILD" -j "$$JOBS"
+
+test:
+	@scripts/setup.sh build peer test
+	@scripts/test.sh release asan tsan clang
+
+asan tsan:
+	@scripts/setup.sh build test
+	@scripts/test.sh $@
+
+format:
+	@scripts/setup.sh format
+	@git ls-files -z '*.c' '*.h' '*.cc' | xargs -0 clang-format -i

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# test.sh [STAGE...]: configures, builds and tests; stages: release asan tsan clang (all of them when none is named).
+#   release  every test
+#   asan     address and undefined sanitizers: the tests registered in that build, those through the commands left out
+#   tsan     the same under the thread sanitizer
+#   clang    the second compiler builds without a warning, and passes the same tests
+# BUILD (default build) is the release build's folder, the others stand beside it as BUILD-STAGE. JOBS: default nproc.
+# Ends with "N passed, N failed" over all stages; exit 1 if anything failed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+build=${BUILD:-build}
+jobs=${JOBS:-$(nproc)}
+total_passed=0 total_failed=0
+(($#)) || set -- release asan tsan clang
+
+# What a test starts must not inherit the choices of the make that started us.
+unset MAKEFLAGS MAKEOVERRIDES MFLAGS MAKELEVEL MATRIX SUBJECTS WORKLOADS BUDGET RUNNER STRICT BUILD JOBS
+export CTEST_PARALLEL_LEVEL=$jobs
+
+# Runs one stage's tests; adds its figures to the totals. Arguments are ctest's, after an optional launcher.
+run_tests() {
+    local dir=$1 log passed failed
+    shift
+    log=$dir/test.log
+    "$@" --test-dir "$dir" --output-on-failure --no-tests=error --timeout 300 </dev/null 2>&1 | tee "$log" || true
+    read -r failed passed < <(awk '/tests passed, .* tests? failed out of/ {
+        match($0, /[0-9]+ tests? failed/); f = substr($0, RSTART) + 0; n = $NF; print f, n - f }' "$log") ||
+        { passed=0 failed=1; } # no summary line: ctest itself did not come through
+    ((total_passed += passed, total_failed += failed, 1))
+}
+
+run_stage() {
+    local stage=$1 dir=$build launcher=() start=$SECONDS
+    [[ $stage == release ]] || dir=$build-$stage
+    printf '== %s: build\n' "$stage"
+    if ! cmake --preset "$stage" -B "$dir" --log-level=WARNING -DSPANLAB_TESTS=ON >/dev/null ||
+        ! cmake --build "$dir" -j "$jobs"; then
+        ((total_failed += 1))
+        printf '== %s: does not build (%d s)\n' "$stage" $((SECONDS - start))
+        return
+    fi
+    printf '== %s: built in %d s\n' "$stage" $((SECONDS - start))
+    start=$SECONDS
+    # The thread sanitizer's shadow leaves no room for the largest address randomisation of newer kernels.
+    [[ $stage == tsan ]] && setarch "$(uname -m)" -R true 2>/dev/null && launcher=(setarch "$(uname -m)" -R)
+    if [[ $stage == release ]]; then
+        run_tests "$dir" ctest
+    else
+        run_tests "$dir" "${launcher[@]}" ctest --label-exclude '^(e2e|proof|source)$'
+    fi
+    printf '== %s: tested in %d s\n' "$stage" $((SECONDS - start))
+}
+
+for stage; do
+    case $stage in
+    release | asan | tsan | clang) ;;
+    *) printf "test: no stage '%s'; stages: release asan tsan clang\n" "$stage" >&2; exit 2 ;;
+    esac
+done
+for stage; do
+    run_stage "$stage"
+done
+printf '== all stages: %d s\n%d passed, %d failed\n' "$SECONDS" "$total_passed" "$total_failed"
+((total_failed == 0))
