@@ -4,18 +4,18 @@
 #?
 #? spanlab: a laboratory for memory allocators
 #?
-#?   make bench    set up, build, run, report            the main job
-#?   make test     set up, build, run all tests          <= 15 minutes on 2 cores
+#?   make bench    set up, build, run, report           the main job
+#?   make test     set up, build, run all tests         <= 15 minutes on 2 cores
 #?
-#?   make quick    bench with MATRIX=quick     make full     bench with MATRIX=full
-#?   make plan     what bench would run        make report   redraw the last report
-#?   make build    set up and build only       make doctor   is this machine fit?
+#?   make quick    bench with MATRIX=quick   make full     bench with MATRIX=full
+#?   make plan     what bench would run      make report   redraw the last report
+#?   make build    set up and build only     make doctor   is this machine fit?
 #?   make asan     address + undefined tests   make tsan     thread sanitizer tests
-#?   make format   clang-format our C, C++     make help     this
+#?   make format   clang-format our C, C++   make help     this
 #?
-#?   MATRIX=quick      smoke, quick, full or a YAML file     BUDGET=30m    time limit
-#?   SUBJECTS=a,b      only these; x:/lib.so is your own     RUNNER=local  where
-#?   WORKLOADS=a,b     only these                            STRICT=1      no n/a
+#?   MATRIX=quick    smoke, quick, full or a YAML file   BUDGET=30m   time limit
+#?   SUBJECTS=a,b    only these; x:/lib.so is your own   RUNNER=local where
+#?   WORKLOADS=a,b   only these                          STRICT=1     no n/a
 #?
 #?   build/bin/spanlab --help    the commands and options beneath
 #?   Any failure of spanlab makes make end with 2; its own exit code is printed.
