@@ -10,7 +10,7 @@
 #?   make quick    bench with MATRIX=quick   make full     bench with MATRIX=full
 #?   make plan     what bench would run      make report   redraw the last report
 #?   make build    set up and build only     make doctor   is this machine fit?
-#?   make asan     address + undefined tests   make tsan     thread sanitizer tests
+#?   make asan     address and UB tests    make tsan     thread sanitizer tests
 #?   make format   clang-format our C, C++   make help     this
 #?
 #?   MATRIX=quick    smoke, quick, full or a YAML file   BUDGET=30m   time limit
