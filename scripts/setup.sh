@@ -22,8 +22,10 @@ in_groups() {
 
 # absent NAME...: those that dpkg does not know as installed, one per line
 absent() {
-    awk 'NR == FNR { if ($1 == "installed") here[$2]; next } !($1 in here)' \
-        <(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null; echo end) <(printf '%s\n' "$@")
+    {
+        dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null || true # 1: some are unknown to it
+        printf 'wanted %s\n' "$@"
+    } | awk '$1 == "installed" { here[$2] } $1 == "wanted" && !($2 in here) { print $2 }'
 }
 
 # split_missing NAME...: sets `required` and `peers`
@@ -70,7 +72,8 @@ else
 fi
 
 apt() {
-    "${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" </dev/null >&2
+    "${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" \
+        </dev/null >/dev/null
 }
 
 say "installing ${missing[*]}"

@@ -33,7 +33,9 @@ machine() {
     : >"$fake/apt.log"
     program dpkg-query <<EOT
 shift 2
-for name; do grep -qx -- "\$name" "$fake/missing" || echo "installed \$name"; done
+status=0
+for name; do if grep -qx -- "\$name" "$fake/missing"; then status=1; else echo "installed \$name"; fi; done
+exit \$status
 EOT
     program apt-get <<EOT
 echo "\$*" >>"$fake/apt.log"
@@ -87,6 +89,11 @@ program sudo <<<'shift; exec "$@"'
 run 0 build peer
 calls update 1
 calls 'install -y --no-install-recommends tool allocator' 1
+
+case='nothing there at all'
+machine 0 tool lib-dev
+run 0 build
+calls 'install -y --no-install-recommends tool lib-dev' 1
 
 case='root'
 machine 0 tool
