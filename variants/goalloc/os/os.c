@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static void *os_map(uintptr_t hint, size_t size_bytes, int flags) {
@@ -42,6 +43,20 @@ static void *os_reserve_aligned(size_t size_bytes, size_t align_bytes) {
     if (padded_bytes - head_bytes > size_bytes)
         os_unmap((char *)base + size_bytes, padded_bytes - head_bytes - size_bytes);
     return (void *)base;
+}
+
+static void *os_map_lazy(size_t size_bytes) {
+    int saved_errno = errno;
+    void *p = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    errno = saved_errno;
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static size_t os_address_limit_bytes(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return SIZE_MAX;
+    return limit.rlim_cur;
 }
 
 static bool os_commit(void *base, size_t size_bytes) {

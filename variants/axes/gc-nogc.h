@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT
+ * gc = nogc: the traced interface over a heap that never collects. A bound for cost attribution (lower-bound overhead,
+ * arXiv 2112.07880), not one of the 18 variants, so it is built at one point only:
+ * combine-with: tiny sizeclass */
+#ifdef AXIS_GC_NAME
+#error "two choices for the gc axis: force in exactly one variants/axes/gc-*.h"
+#endif
+#define AXIS_GC_NAME  "nogc"
+#define AXIS_GC_FRONT "alloc/typed.c"
+enum { AXIS_TRACED = 1 };

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT
+ * place = sizeclass: Go's spans of equal slots, 67 classes, bitmap allocation. */
+#ifdef AXIS_PLACE_NAME
+#error "two choices for the place axis: force in exactly one variants/axes/place-*.h"
+#endif
+#define AXIS_PLACE_NAME "sizeclass"
+#define AXIS_PLACE      "place/sizeclass.c"

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+#include "alloc/cache.h"
+#include "alloc/tiny.h"
+
+static struct {
+    struct lock lock;
+    struct cache *free; /* caches of threads that have left */
+    pthread_key_t key;
+    uint32_t attached; /* atomic: caches in use now */
+} caches;
+
+/* Set once the thread's destructor has run: what it still allocates comes from cache_shared, under a lock. */
+static __thread bool cache_past_exit;
+
+static unsigned cache_merge_remote(struct span *s) {
+    return tiny_span(s) ? tiny_merge_remote(s) : place_merge_remote(s);
+}
+
+static void cache_unlink(struct cache *c, struct span *s) {
+    uint8_t spc = s->span_class;
+    if (s->list == SPAN_ON_PARTIAL)
+        span_list_remove(&c->partial[spc], s);
+    else if (s->list == SPAN_ON_FULL)
+        span_list_remove(&c->full[spc], s);
+    else if (s->list == SPAN_ON_EMPTY) {
+        span_list_remove(&c->empty[spc], s);
+        c->empty_pages[spc] = (uint16_t)(c->empty_pages[spc] - s->npages);
+        c->empty_pages_total -= s->npages;
+    }
+    s->list = SPAN_ON_NONE;
+}
+
+/* Tuned builds keep a few free spans per class: giving one back and taking it again costs two page-heap calls. */
+static bool cache_keeps_empty(struct cache *c, struct span *s) {
+    return heap.tuned && c->empty_pages[s->span_class] + s->npages <= CACHE_EMPTY_PAGES_PER_CLASS &&
+           c->empty_pages_total + s->npages <= CACHE_EMPTY_PAGES;
+}
+
+static void cache_file_empty(struct cache *c, struct span *s) {
+    if (!cache_keeps_empty(c, s)) {
+        heap_span_free(c, s);
+        return;
+    }
+    span_list_push(&c->empty[s->span_class], s);
+    c->empty_pages[s->span_class] = (uint16_t)(c->empty_pages[s->span_class] + s->npages);
+    c->empty_pages_total += s->npages;
+    s->list = SPAN_ON_EMPTY;
+    s->frees_until_event = SPAN_NEVER;
+}
+
+static void cache_settle(struct cache *c, struct span *s) {
+    /* Of the span in use nothing has to be known: the next refill looks at its bits. */
+    if (s->list == SPAN_ON_CURRENT) {
+        s->frees_until_event = SPAN_NEVER;
+        return;
+    }
+    unsigned free_slots = place_free_slots(s);
+    cache_unlink(c, s);
+    if (free_slots == s->nelems) {
+        cache_file_empty(c, s);
+        return;
+    }
+    if (free_slots == 0) {
+        span_list_push(&c->full[s->span_class], s);
+        s->list = SPAN_ON_FULL;
+        s->frees_until_event = 1;
+        return;
+    }
+    span_list_push(&c->partial[s->span_class], s);
+    s->list = SPAN_ON_PARTIAL;
+    /* No slot of a parked span is handed out, so this many frees make it empty. */
+    s->frees_until_event = (int32_t)(s->nelems - free_slots);
+}
+
+/* ---- spans without an owner */
+
+/* Files an unowned span by its free slots; true: it is wholly free and off the list, for the caller to give back once
+ * the lock is released. Central lock held. */
+static bool central_file(struct central *central, struct span *s) {
+    unsigned free_slots = place_free_slots(s);
+    if (free_slots == s->nelems) {
+        if (s->list == SPAN_ON_PARTIAL)
+            span_list_remove(&central->partial, s);
+        s->list = SPAN_ON_NONE;
+        /* Out of use before the lock goes: a late notifier must find nothing to do. */
+        __atomic_store_n(&s->state, SPAN_DEAD, __ATOMIC_RELEASE);
+        return true;
+    }
+    if (free_slots > 0 && s->list == SPAN_ON_NONE) {
+        span_list_push(&central->partial, s);
+        s->list = SPAN_ON_PARTIAL;
+    }
+    return false;
+}
+
+static void central_release(struct cache *c, struct span *s) {
+    struct central *central = &heap.central[s->span_class];
+    lock_acquire(&central->lock);
+    s->list = SPAN_ON_NONE;
+    s->frees_until_event = SPAN_NEVER;
+    __atomic_store_n(&s->owner, NULL, __ATOMIC_SEQ_CST);
+    /* After the store above every freer comes to this lock; before it, the bits are here to be merged. */
+    cache_merge_remote(s);
+    bool dead = central_file(central, s);
+    lock_release(&central->lock);
+    if (dead)
+        heap_span_free(c, s);
+}
+
+static struct span *central_adopt(struct cache *c, uint8_t span_class) {
+    struct central *central = &heap.central[span_class];
+    if (__atomic_load_n(&central->partial, __ATOMIC_RELAXED) == NULL)
+        return NULL;
+    lock_acquire(&central->lock);
+    struct span *s = central->partial;
+    if (s != NULL) {
+        span_list_remove(&central->partial, s);
+        s->list = SPAN_ON_NONE;
+        __atomic_store_n(&s->owner, c, __ATOMIC_SEQ_CST);
+    }
+    lock_release(&central->lock);
+    return s;
+}
+
+/* Merges the remote bits of a span that has no owner. False: it has one after all. */
+static bool central_merge(struct span *s) {
+    struct central *central = &heap.central[s->span_class];
+    lock_acquire(&central->lock);
+    if (__atomic_load_n(&s->owner, __ATOMIC_SEQ_CST) != NULL) {
+        lock_release(&central->lock);
+        return false;
+    }
+    __atomic_exchange_n(&s->remote_queued, 0, __ATOMIC_SEQ_CST);
+    bool dead = false;
+    /* A late notice may reach a record that is out of use, or that serves another class or a large object by now. */
+    if (span_state_of(s) == SPAN_IN_USE && s->elem_bytes != 0 && &heap.central[s->span_class] == central) {
+        cache_merge_remote(s);
+        dead = central_file(central, s);
+    }
+    lock_release(&central->lock);
+    if (dead)
+        heap_span_free(cache_self == &cache_none ? NULL : cache_self, s);
+    return true;
+}
+
+/* ---- freeing from other threads */
+
+static bool cache_inbox_push(struct cache *owner, struct span *s) {
+    struct span *head = __atomic_load_n(&owner->inbox, __ATOMIC_RELAXED);
+    do {
+        if (head == CACHE_CLOSED)
+            return false;
+        s->remote_next = head;
+    } while (!__atomic_compare_exchange_n(&owner->inbox, &head, s, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+    return true;
+}
+
+static void cache_notify_owner(struct span *s) {
+    if (__atomic_load_n(&s->remote_queued, __ATOMIC_SEQ_CST) != 0 ||
+        __atomic_exchange_n(&s->remote_queued, 1, __ATOMIC_SEQ_CST) != 0)
+        return; /* who queued it first will have it looked at, after our bit was set */
+    for (;;) {
+        struct cache *owner = __atomic_load_n(&s->owner, __ATOMIC_SEQ_CST);
+        if (owner == NULL ? central_merge(s) : cache_inbox_push(owner, s))
+            return;
+    }
+}
+
+static void cache_take_in(struct cache *c, struct span *s) {
+    __atomic_exchange_n(&s->remote_queued, 0, __ATOMIC_SEQ_CST);
+    /* The span may have changed hands, or its record may serve another one by now. */
+    if (__atomic_load_n(&s->owner, __ATOMIC_SEQ_CST) != c) {
+        if (span_state_of(s) == SPAN_IN_USE)
+            cache_notify_owner(s);
+        return;
+    }
+    if (cache_merge_remote(s) > 0)
+        cache_settle(c, s);
+}
+
+static void cache_take_in_all(struct cache *c, struct span *list) {
+    while (list != NULL) {
+        struct span *next = list->remote_next;
+        cache_take_in(c, list);
+        list = next;
+    }
+}
+
+static void cache_drain_inbox(struct cache *c) {
+    if (__atomic_load_n(&c->inbox, __ATOMIC_RELAXED) != NULL)
+        cache_take_in_all(c, __atomic_exchange_n(&c->inbox, NULL, __ATOMIC_ACQUIRE));
+}
+
+/* ---- refill */
+
+static void cache_park_current(struct cache *c, uint8_t span_class) {
+    struct span *s = c->current[span_class].span;
+    if (s == NULL)
+        return;
+    place_window_close(&c->current[span_class]);
+    s->list = SPAN_ON_NONE;
+    cache_settle(c, s);
+}
+
+static struct span *cache_next_span(struct cache *c, uint8_t span_class) {
+    struct span *s = c->partial[span_class] != NULL ? c->partial[span_class] : c->empty[span_class];
+    if (s != NULL) {
+        cache_unlink(c, s);
+        return s;
+    }
+    s = central_adopt(c, span_class);
+    if (s != NULL) {
+        cache_merge_remote(s);
+        return s;
+    }
+    unsigned size_class = span_class_size_class(span_class);
+    return heap_span_alloc(c, gclass_pages(size_class), span_class, GOALLOC_PAGE_BYTES);
+}
+
+static bool cache_refill(struct cache *c, uint8_t span_class) {
+    struct place_window *w = &c->current[span_class];
+    cache_drain_inbox(c);
+    if (w->span != NULL) {
+        if (place_window_advance(w))
+            return true;
+        if (cache_merge_remote(w->span) > 0 && place_window_advance(w))
+            return true;
+    }
+    cache_park_current(c, span_class);
+    struct span *s = cache_next_span(c, span_class);
+    if (s == NULL)
+        return false;
+    s->list = SPAN_ON_CURRENT;
+    s->frees_until_event = SPAN_NEVER;
+    place_window_open(w, s);
+    return true;
+}
+
+/* ---- attaching and leaving */
+
+static bool heap_init(void);
+
+static struct cache *cache_record_take(void) {
+    lock_acquire(&caches.lock);
+    struct cache *c = caches.free;
+    if (c != NULL)
+        caches.free = c->next_free;
+    lock_release(&caches.lock);
+    if (c == NULL)
+        c = meta_alloc(sizeof *c, 64);
+    if (c == NULL)
+        return NULL;
+    for (unsigned i = 0; i < SPAN_CLASSES; i++)
+        place_window_close(&c->current[i]);
+    for (size_t i = 0; i < CACHE_BY_8; i++)
+        c->by_8[i] = &c->current[alloc_class_for(i * 8)];
+    __atomic_store_n(&c->inbox, NULL, __ATOMIC_RELEASE);
+    return c;
+}
+
+static struct cache *cache_attach(void) {
+    if (cache_self != &cache_none)
+        return cache_self;
+    if (cache_past_exit || !heap_init())
+        return NULL;
+    struct cache *c = cache_record_take();
+    if (c == NULL)
+        return NULL;
+    __atomic_fetch_add(&caches.attached, 1, __ATOMIC_RELAXED);
+    cache_self = c;
+    /* Only for the destructor; without it the thread's spans stay behind when it leaves. */
+    pthread_setspecific(caches.key, c);
+    return c;
+}
+
+static void cache_release_list(struct cache *c, struct span **head) {
+    while (*head != NULL) {
+        struct span *s = *head;
+        cache_unlink(c, s);
+        central_release(c, s);
+    }
+}
+
+/* Gives back all that the cache owns; it stays usable. */
+static void cache_flush(struct cache *c) {
+    tiny_flush(c);
+    for (unsigned i = 0; i < SPAN_CLASSES; i++) {
+        struct span *s = c->current[i].span;
+        place_window_close(&c->current[i]);
+        if (s != NULL)
+            central_release(c, s);
+        cache_release_list(c, &c->partial[i]);
+        cache_release_list(c, &c->full[i]);
+        cache_release_list(c, &c->empty[i]);
+    }
+    lock_acquire(&heap.lock);
+    page_cache_flush(&heap.pages, &c->pages);
+    lock_release(&heap.lock);
+    while (c->records != NULL) {
+        struct span *s = c->records;
+        c->records = s->next;
+        fixalloc_give(&heap.span_records, s);
+    }
+    c->record_count = 0;
+}
+
+static void cache_detach(void) {
+    struct cache *c = cache_self;
+    if (c == &cache_none)
+        return;
+    cache_drain_inbox(c);
+    cache_flush(c);
+    cache_self = &cache_none;
+    cache_take_in_all(c, __atomic_exchange_n(&c->inbox, CACHE_CLOSED, __ATOMIC_ACQ_REL));
+    lock_acquire(&caches.lock);
+    c->next_free = caches.free;
+    caches.free = c;
+    lock_release(&caches.lock);
+    __atomic_fetch_sub(&caches.attached, 1, __ATOMIC_RELAXED);
+}
+
+static void cache_on_thread_exit(void *cache) {
+    (void)cache;
+    cache_detach();
+    cache_past_exit = true;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * cache: what one attached thread allocates from without a lock (Go mcache.go; a P here is an attached thread's cache for
+ * its life). A span is owned by one cache or by nobody. The owner allocates from it and frees into it with plain stores;
+ * everybody else sets bits of the span's remote bitmap and, if nobody has yet, puts the span into the owner's inbox.
+ *
+ * Order of the remote-free protocol. Freer: set the remote bit, then look at remote_queued; owner: clear remote_queued,
+ * then read the remote bits. Both sides are sequentially consistent, so at least one of them sees the other.
+ */
+#ifndef GOALLOC_CACHE_H
+#define GOALLOC_CACHE_H
+
+#include "alloc/heap.h"
+
+enum {
+    CACHE_BY_8 = GOALLOC_SMALL_SIZE_MAX / 8 + 1,
+    CACHE_SPAN_RECORDS = 64,          /* span records a thread keeps (Go keeps 128 per P) */
+    CACHE_EMPTY_PAGES_PER_CLASS = 8,  /* tuned: free spans kept against thrashing the page heap */
+    CACHE_EMPTY_PAGES = 64,           /* the same, over all classes */
+};
+
+struct cache {
+    /* Manual builds: the window that serves (size + 7) / 8, so that one load leads from size to window. */
+    struct place_window *by_8[CACHE_BY_8];
+    struct place_window current[SPAN_CLASSES];
+    struct span *partial[SPAN_CLASSES]; /* owned, some slots free */
+    struct span *full[SPAN_CLASSES];    /* owned, no slot free when last looked at */
+    struct span *empty[SPAN_CLASSES];   /* owned, every slot free */
+    uint16_t empty_pages[SPAN_CLASSES];
+    uint32_t empty_pages_total;
+    /* Stop protocol of traced builds: fast paths hold busy; who is asked to stop while busy parks itself on leaving. */
+    uint32_t busy, stop;
+    uintptr_t tiny;        /* traced: the block in use, 0 none. manual: the granule to hand out next, 0 none */
+    uintptr_t tiny_offset; /* traced: bytes of the block used */
+    uint64_t tiny_allocs;
+    struct page_cache pages;
+    struct span *records; /* unused span records, linked by next */
+    uint32_t record_count;
+    struct cache *next_free;
+    _Alignas(64) struct span *inbox; /* atomic; CACHE_CLOSED when the thread has left */
+};
+
+/* Never dereferenced: an address that no span has. */
+#define CACHE_CLOSED ((struct span *)1)
+
+/* Stands for "no cache": its windows are empty, so that fast paths need no test for it. */
+static struct cache cache_none = {
+    .by_8 = {[0 ... CACHE_BY_8 - 1] = &cache_none.current[0]},
+    .current = {[0 ... SPAN_CLASSES - 1] = {.word = place_no_slots}},
+};
+
+static __thread struct cache *cache_self = &cache_none;
+
+/* Makes sure the calling thread has a cache. NULL: out of memory, or the thread is past its last destructor. */
+static struct cache *cache_attach(void);
+static void cache_detach(void);
+
+/* Gives current[span_class] a window with a free slot. False: out of memory. */
+static bool cache_refill(struct cache *c, uint8_t span_class);
+
+/* Recounts a span the cache owns and files it where it belongs; called when frees_until_event reaches 0. */
+static void cache_settle(struct cache *c, struct span *s);
+
+/* Says that remote bits of s were set: by whoever set them, after setting. */
+static void cache_notify_owner(struct span *s);
+
+#endif

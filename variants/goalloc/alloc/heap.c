@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+#include "alloc/heap.h"
+#include "alloc/cache.h"
+#include "alloc/tiny.h"
+
+static struct span *heap_record_take(struct cache *c) {
+    if (c != NULL && c->records != NULL) {
+        struct span *s = c->records;
+        c->records = s->next;
+        c->record_count--;
+        return s;
+    }
+    return fixalloc_take(&heap.span_records);
+}
+
+/* The links of a record overlap its first word when it lies in the fixalloc: decode_base, which is set again on reuse. */
+static void heap_record_give(struct cache *c, struct span *s) {
+    if (c != NULL && c->record_count < CACHE_SPAN_RECORDS) {
+        s->next = c->records;
+        c->records = s;
+        c->record_count++;
+        return;
+    }
+    fixalloc_give(&heap.span_records, s);
+}
+
+/* Hands [base, base + size) from reserved to the page allocator. */
+static bool heap_make_ready(uintptr_t base, size_t size_bytes) {
+    return size_bytes == 0 || (os_commit((void *)base, size_bytes) && page_grow(&heap.pages, base, size_bytes));
+}
+
+/* Go mheap.go:1547 grow: in 4 MiB steps inside the current reservation; a new reservation when that is used up, its rest
+ * given to the page allocator unless the new one continues it. Heap lock held. */
+static bool heap_grow(size_t npages) {
+    const size_t step_bytes = (size_t)4 << 20;
+    size_t ask_bytes = ((npages << GOALLOC_PAGE_SHIFT) + step_bytes - 1) & ~(step_bytes - 1);
+    if (ask_bytes > heap.grow_end - heap.grow_base) {
+        size_t got_bytes;
+        uintptr_t base = arena_reserve(&heap.arenas, ask_bytes, &got_bytes);
+        if (base == 0)
+            return false;
+        if (base == heap.grow_end) {
+            heap.grow_end = base + got_bytes;
+        } else {
+            if (!heap_make_ready(heap.grow_base, heap.grow_end - heap.grow_base))
+                return false;
+            heap.grow_base = base;
+            heap.grow_end = base + got_bytes;
+        }
+    }
+    if (!heap_make_ready(heap.grow_base, ask_bytes))
+        return false;
+    heap.grow_base += ask_bytes;
+    return true;
+}
+
+static uintptr_t heap_pages_locked(size_t npages, size_t align_bytes, size_t *scavenged_bytes) {
+    if (align_bytes > GOALLOC_PAGE_BYTES)
+        return page_alloc_aligned(&heap.pages, npages, align_bytes, scavenged_bytes);
+    return page_alloc(&heap.pages, npages, scavenged_bytes);
+}
+
+static uintptr_t heap_pages(struct cache *c, size_t npages, size_t align_bytes, size_t *scavenged_bytes) {
+    uintptr_t base = 0;
+    bool cached = c != NULL && npages < HEAP_CACHED_PAGES_LIMIT && align_bytes <= GOALLOC_PAGE_BYTES;
+    if (cached && c->pages.free != 0)
+        base = page_cache_alloc(&c->pages, npages, scavenged_bytes);
+    if (base != 0)
+        return base;
+    lock_acquire(&heap.lock);
+    if (cached && c->pages.free == 0) {
+        c->pages = page_cache_take(&heap.pages);
+        base = page_cache_alloc(&c->pages, npages, scavenged_bytes);
+    }
+    if (base == 0)
+        base = heap_pages_locked(npages, align_bytes, scavenged_bytes);
+    if (base == 0) {
+        size_t more = align_bytes > GOALLOC_PAGE_BYTES ? align_bytes >> GOALLOC_PAGE_SHIFT : 0;
+        if (heap_grow(npages + more))
+            base = heap_pages_locked(npages, align_bytes, scavenged_bytes);
+    }
+    lock_release(&heap.lock);
+    return base;
+}
+
+static void heap_page_in_use(uintptr_t base, bool in_use) {
+    struct arena *arena = arena_of(&heap.arenas, base);
+    size_t page = (base >> GOALLOC_PAGE_SHIFT) % ARENA_PAGES;
+    uint8_t bit = (uint8_t)(1u << page % 8);
+    if (in_use)
+        __atomic_fetch_or(&arena->page_in_use[page / 8], bit, __ATOMIC_RELAXED);
+    else
+        __atomic_fetch_and(&arena->page_in_use[page / 8], (uint8_t)~bit, __ATOMIC_RELAXED);
+}
+
+static unsigned heap_slots(uint8_t span_class, size_t span_bytes) {
+    unsigned size_class = span_class_size_class(span_class);
+    if (size_class == 0)
+        return 1;
+    size_t usable_bytes = span_bytes;
+    /* Go mbitmap.go:570: small scan spans keep one bit per word at their end. */
+    if (AXIS_TRACED && !span_class_noscan(span_class) && gclass_size(size_class) <= HEAP_BITS_MAX_OBJECT_BYTES)
+        usable_bytes -= HEAP_BITS_BYTES;
+    return (unsigned)(usable_bytes / gclass_size(size_class));
+}
+
+static bool heap_span_setup(struct cache *c, struct span *s, uintptr_t base, size_t npages, uint8_t span_class) {
+    unsigned size_class = span_class_size_class(span_class);
+    s->npages = (uint32_t)npages;
+    s->span_class = span_class;
+    s->elem_bytes = (uint32_t)gclass_size(size_class);
+    s->nelems = heap_slots(span_class, npages << GOALLOC_PAGE_SHIFT);
+    s->frees_until_event = SPAN_NEVER;
+    s->freeindex = 0;
+    s->free_index_for_scan = 0;
+    s->alloc_count = 0;
+    s->sweepgen = heap.sweepgen;
+    s->list = SPAN_ON_NONE;
+    s->next = s->prev = NULL;
+    s->granules = NULL;
+    /* Owned before it is in use: an unowned span whose slots are all free would be taken for a dead one. */
+    __atomic_store_n(&s->owner, size_class == 0 ? NULL : c, __ATOMIC_RELAXED);
+    if (size_class == 0) {
+        /* A large object is never freed on the fast path: an odd base matches no slot. */
+        s->decode_base = base - 1;
+        s->div_magic = 0;
+        s->free_bits = s->inline_free;
+        place_store(&s->inline_free[0], 0);
+        return true;
+    }
+    s->decode_base = base;
+    s->div_magic = gclass_div_magic(size_class);
+    if (!place_span_init(s))
+        return false;
+    if (!tiny_span(s) || tiny_span_init(s))
+        return true;
+    place_span_fini(s);
+    return false;
+}
+
+static struct span *heap_span_alloc(struct cache *c, size_t npages, uint8_t span_class, size_t align_bytes) {
+    if (npages > UINT32_MAX)
+        return NULL; /* beyond any address space */
+    struct span *s = heap_record_take(c);
+    if (s == NULL)
+        return NULL;
+    size_t scavenged_bytes = 0;
+    uintptr_t base = heap_pages(c, npages, align_bytes, &scavenged_bytes);
+    if (base == 0) {
+        heap_record_give(c, s);
+        return NULL;
+    }
+    if (!heap_span_setup(c, s, base, npages, span_class)) {
+        lock_acquire(&heap.lock);
+        page_free(&heap.pages, base, npages);
+        lock_release(&heap.lock);
+        heap_record_give(c, s);
+        return NULL;
+    }
+    /* Memory that was given back to the OS reads as zero again, though the watermark has passed it. */
+    bool released = heap.tuned && scavenged_bytes == npages << GOALLOC_PAGE_SHIFT;
+    s->needzero = arena_needs_zero(&heap.arenas, base, npages) && !released;
+    arena_set_spans(&heap.arenas, base, npages, s);
+    heap_page_in_use(base, true);
+    __atomic_fetch_add(&heap.pages_in_use, npages, __ATOMIC_RELAXED);
+    __atomic_store_n(&s->state, SPAN_IN_USE, __ATOMIC_RELEASE);
+    return s;
+}
+
+static void heap_span_free(struct cache *c, struct span *s) {
+    uintptr_t base = span_base(s);
+    size_t npages = s->npages;
+    __atomic_store_n(&s->state, SPAN_DEAD, __ATOMIC_RELEASE);
+    arena_set_spans(&heap.arenas, base, npages, NULL);
+    heap_page_in_use(base, false);
+    __atomic_fetch_sub(&heap.pages_in_use, npages, __ATOMIC_RELAXED);
+    __atomic_store_n(&s->owner, NULL, __ATOMIC_RELAXED);
+    if (tiny_span(s))
+        tiny_span_fini(s);
+    if (s->elem_bytes != 0)
+        place_span_fini(s);
+    lock_acquire(&heap.lock);
+    page_free(&heap.pages, base, npages);
+    lock_release(&heap.lock);
+    heap_record_give(c, s);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * heap: the one page heap (Go mheap.go): growing, spans in and out, and the central lists of spans without an owner.
+ */
+#ifndef GOALLOC_HEAP_H
+#define GOALLOC_HEAP_H
+
+#include "arena/arena.h"
+#include "page/page.h"
+#include "place/place.h"
+#include "span/span.h"
+
+enum { HEAP_MAX_SMALL_BYTES = GOALLOC_MAX_SMALL_SIZE - 8 }; /* Go malloc.go:1054: the split holds for noscan too */
+enum { HEAP_CACHED_PAGES_LIMIT = 16 };                      /* Go mheap.go:1239: shorter runs try the thread's pages */
+
+/* Spans that no thread owns and that have free slots. Padded: neighbours are locked by different threads. */
+struct central {
+    _Alignas(64) struct lock lock;
+    struct span *partial;
+};
+
+struct heap {
+    struct lock lock; /* pages, arenas, growth */
+    uint32_t ready;   /* atomic */
+    bool tuned;       /* preset: tuned, or faithful to Go's decisions */
+    uint32_t sweepgen;
+    struct arena_space arenas;
+    struct page_heap pages;
+    uintptr_t grow_base, grow_end; /* Go mheap.curArena: reserved and not yet handed to the page allocator */
+    struct fixalloc span_records;
+    size_t pages_in_use; /* atomic */
+    struct central central[SPAN_CLASSES];
+};
+
+static struct heap heap;
+
+/* A span of npages for span_class, aligned to align bytes, in use and on no list. A small span belongs to c; one of class 0
+ * is a large object and belongs to nobody. c may be NULL for large objects. NULL: out of memory. Thread-safe. */
+static struct span *heap_span_alloc(struct cache *c, size_t npages, uint8_t span_class, size_t align_bytes);
+
+/* Gives the pages back. The span must be in use, wholly free and on no list; the caller is the only one who may free it. */
+static void heap_span_free(struct cache *c, struct span *s);
+
+/* The span in use that covers address, or NULL. Any address. */
+static inline struct span *heap_span_of(uintptr_t address) {
+    struct span *s = arena_span_of(&heap.arenas, address);
+    if (s == NULL || span_state_of(s) != SPAN_IN_USE)
+        return NULL;
+    return s;
+}
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * init: first use, knobs from the environment, fork. The library may serve its first request before any constructor has
+ * run, so everything starts from zero-filled state and the first slow path sets it up.
+ */
+#include "alloc/cache.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct lock init_lock;
+
+/* The cache of threads that have run their last destructor, and of those that cannot have one. Guarded by its lock. */
+static struct cache *cache_shared;
+static struct lock cache_shared_lock;
+
+/* Go's runtime refuses a malformed setting at start; so do we, in one line that says what is allowed. */
+static bool init_preset_tuned(void) {
+    const char *preset = getenv("GOALLOC_PRESET");
+    if (preset == NULL || preset[0] == '\0' || strcmp(preset, "tuned") == 0)
+        return true;
+    if (strcmp(preset, "faithful") == 0)
+        return false;
+    os_die("GOALLOC_PRESET is '%.64s': set it to tuned or faithful", preset);
+}
+
+/* Go's geometry covers 48 bits of addresses. Under an address-space limit that reservation may fail; then the page
+ * heap covers what the limit could ever admit, from the first hint on. */
+static bool init_pages(void) {
+    if (page_init(&heap.pages, 0, (size_t)1 << ARENA_ADDRESS_BITS))
+        return true;
+    size_t limit_bytes = os_address_limit_bytes();
+    size_t range_bytes = (size_t)64 << 30;
+    while (range_bytes / 2 >= limit_bytes && range_bytes > ARENA_BYTES)
+        range_bytes /= 2;
+    return page_init(&heap.pages, ARENA_FIRST_HINT, range_bytes);
+}
+
+static bool init_once(void) {
+    heap.tuned = init_preset_tuned();
+    heap.sweepgen = 0;
+    heap.span_records.size_bytes = sizeof(struct span);
+    if (heap.arenas.map == NULL && !arena_space_init(&heap.arenas))
+        return false;
+    if (!init_pages())
+        return false;
+    if (pthread_key_create(&caches.key, cache_on_thread_exit) != 0)
+        os_die("no thread key is left (pthread_key_create): this process already uses PTHREAD_KEYS_MAX of them");
+    return true;
+}
+
+static bool heap_init(void) {
+    if (GOALLOC_LIKELY(__atomic_load_n(&heap.ready, __ATOMIC_ACQUIRE) != 0))
+        return true;
+    lock_acquire(&init_lock);
+    bool ready = heap.ready != 0 || init_once();
+    if (ready)
+        __atomic_store_n(&heap.ready, 1, __ATOMIC_RELEASE);
+    lock_release(&init_lock);
+    return ready;
+}
+
+/* Locks cache_shared, making it at first. NULL: out of memory, nothing locked. */
+static struct cache *cache_shared_acquire(void) {
+    if (!heap_init())
+        return NULL;
+    lock_acquire(&cache_shared_lock);
+    if (cache_shared == NULL)
+        cache_shared = cache_record_take();
+    if (cache_shared == NULL)
+        lock_release(&cache_shared_lock);
+    return cache_shared;
+}
+
+static void cache_shared_release(void) {
+    lock_release(&cache_shared_lock);
+}
+
+/* ---- fork: no lock may be held by a thread that the child does not have. Order: as the locks nest. */
+
+#define INIT_FOR_EACH_LOCK(action)                                                                                           \
+    do {                                                                                                                     \
+        action(&init_lock);                                                                                                  \
+        action(&cache_shared_lock);                                                                                          \
+        for (unsigned i = 0; i < SPAN_CLASSES; i++)                                                                          \
+            action(&heap.central[i].lock);                                                                                   \
+        action(&heap.lock);                                                                                                  \
+        action(&caches.lock);                                                                                                \
+        action(&heap.span_records.lock);                                                                                     \
+        action(&arena_records.lock);                                                                                         \
+        action(&tiny_records.lock);                                                                                          \
+        for (unsigned i = 0; i <= SPAN_MAX_WORDS; i++)                                                                       \
+            action(&span_bits[i].lock);                                                                                      \
+        action(&meta.lock);                                                                                                  \
+    } while (0)
+
+static void init_before_fork(void) {
+    INIT_FOR_EACH_LOCK(lock_acquire);
+}
+
+static void init_after_fork_parent(void) {
+    INIT_FOR_EACH_LOCK(lock_release);
+}
+
+/* Caches of the parent's other threads are nobody's now: what they own stays allocated, and frees into it wait in their
+ * inboxes, which nobody reads. That is memory the child never had a use for, not corruption. */
+static void init_after_fork_child(void) {
+    INIT_FOR_EACH_LOCK(lock_reset);
+}
+
+__attribute__((constructor)) static void init_fork_handlers(void) {
+    pthread_atfork(init_before_fork, init_after_fork_parent, init_after_fork_child);
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * malloc_abi: the C and POSIX allocation functions over the manual builds. Exported under goalloc_ names; the shared
+ * library exports them under their own names too (GOALLOC_EXPORT_MALLOC), which is how a program is preloaded with it.
+ *
+ * Rules followed: C17 7.22.3 and POSIX. Size 0 gives a unique object. Sizes above PTRDIFF_MAX fail with ENOMEM. free keeps
+ * errno. Alignment: 16 for requests of 16 B and more, else what any object of that size can need.
+ */
+#include "alloc/cache.h"
+#include "alloc/object.h"
+#include "alloc/tiny.h"
+#include "goalloc.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* The class of a small request under the C ABI: Go's 24 B class is 8-aligned, so 17 to 24 B take the next one. Tiny builds
+ * leave class 0 for requests up to 8 B: the slow path serves them. */
+static uint8_t alloc_class_for(size_t size_bytes) {
+    if (AXIS_TINY && size_bytes <= TINY_GRANULE_BYTES)
+        return 0;
+    unsigned size_class = gclass_of(size_bytes == 0 ? 1 : size_bytes);
+    while (size_bytes >= 16 && gclass_size(size_class) % 16 != 0)
+        size_class++;
+    return span_class_make(size_class, true);
+}
+
+static void *alloc_failed(void) {
+    errno = ENOMEM;
+    return NULL;
+}
+
+static struct span *alloc_large(struct cache *c, size_t size_bytes, size_t align_bytes) {
+    if (size_bytes > PTRDIFF_MAX - GOALLOC_PAGE_BYTES || !heap_init())
+        return NULL;
+    size_t npages = (size_bytes + GOALLOC_PAGE_BYTES - 1) >> GOALLOC_PAGE_SHIFT;
+    return heap_span_alloc(c == &cache_none ? NULL : c, npages == 0 ? 1 : npages, span_class_make(0, true), align_bytes);
+}
+
+static uintptr_t alloc_small_from(struct cache *c, uint8_t span_class) {
+    if (AXIS_TINY && span_class == 0)
+        return tiny_alloc(c);
+    uintptr_t address = place_take(&c->current[span_class]);
+    if (address == 0 && cache_refill(c, span_class))
+        address = place_take(&c->current[span_class]);
+    return address;
+}
+
+/* Requests above 1024 B: the class by table, 128 B a step (Go malloc.go:1285). */
+static void *alloc_slow(size_t size_bytes);
+static __attribute__((noinline)) void *alloc_medium(size_t size_bytes) {
+    if (size_bytes > HEAP_MAX_SMALL_BYTES)
+        return alloc_slow(size_bytes);
+    uintptr_t address = place_take(&cache_self->current[alloc_class_for(size_bytes)]);
+    return GOALLOC_LIKELY(address != 0) ? (void *)address : alloc_slow(size_bytes);
+}
+
+/* Everything the fast path does not do: the first request of a thread, tiny ones, refills, large ones, failures. */
+static __attribute__((noinline)) void *alloc_slow(size_t size_bytes) {
+    if (size_bytes > HEAP_MAX_SMALL_BYTES) {
+        struct span *s = alloc_large(cache_self, size_bytes, GOALLOC_PAGE_BYTES);
+        return s != NULL ? (void *)span_base(s) : alloc_failed();
+    }
+    uintptr_t address = 0;
+    struct cache *c = cache_attach();
+    if (c != NULL)
+        address = alloc_small_from(c, alloc_class_for(size_bytes));
+    else if ((c = cache_shared_acquire()) != NULL) {
+        address = alloc_small_from(c, alloc_class_for(size_bytes));
+        cache_shared_release();
+    }
+    return address != 0 ? (void *)address : alloc_failed();
+}
+
+void *goalloc_malloc(size_t size_bytes) {
+    if (GOALLOC_UNLIKELY(size_bytes > GOALLOC_SMALL_SIZE_MAX))
+        return alloc_medium(size_bytes);
+    struct place_window *w = cache_self->by_8[(size_bytes + 7) / 8];
+    uint64_t bits = place_load(w->word);
+    if (GOALLOC_UNLIKELY(bits == 0))
+        return alloc_slow(size_bytes);
+    return (void *)place_take_from(w, bits);
+}
+
+/* ---- free */
+
+static void free_large(struct span *s, uintptr_t address) {
+    if (span_base(s) != address)
+        object_die_invalid("free", address);
+    uint8_t in_use = SPAN_IN_USE;
+    /* Of two threads that free the same object one must be told. */
+    if (!__atomic_compare_exchange_n(&s->state, &in_use, SPAN_DEAD, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        object_die_double_free(s, 0);
+    heap_span_free(cache_self == &cache_none ? NULL : cache_self, s);
+}
+
+static void free_small(struct span *s, uintptr_t address) {
+    int slot = place_slot_at(s, address);
+    if (slot < 0)
+        object_die_invalid("free", address);
+    if (__atomic_load_n(&s->owner, __ATOMIC_RELAXED) == cache_self) {
+        if (!place_give(s, (unsigned)slot))
+            object_die_double_free(s, (unsigned)slot);
+        if (--s->frees_until_event == 0)
+            cache_settle(cache_self, s);
+        return;
+    }
+    if (!place_give_remote(s, (unsigned)slot))
+        object_die_double_free(s, (unsigned)slot);
+    cache_notify_owner(s);
+}
+
+static __attribute__((noinline)) void free_slow(uintptr_t address) {
+    if (address == 0)
+        return;
+    int saved_errno = errno;
+    struct span *s = heap_span_of(address);
+    if (s == NULL)
+        object_die_invalid("free", address);
+    if (s->elem_bytes == 0)
+        free_large(s, address);
+    else if (tiny_span(s))
+        tiny_free(cache_self, s, address);
+    else
+        free_small(s, address);
+    errno = saved_errno;
+}
+
+static __attribute__((noinline)) void free_settle(struct span *s) {
+    int saved_errno = errno;
+    cache_settle(cache_self, s);
+    errno = saved_errno;
+}
+
+void goalloc_free(void *p) {
+    uintptr_t address = (uintptr_t)p;
+    size_t page = (address - heap.arenas.window_base) >> GOALLOC_PAGE_SHIFT;
+    if (GOALLOC_UNLIKELY(page >= heap.arenas.window_pages)) {
+        free_slow(address);
+        return;
+    }
+    struct span *s = __atomic_load_n(&heap.arenas.window[page], __ATOMIC_ACQUIRE);
+    if (GOALLOC_UNLIKELY(s == NULL) ||
+        GOALLOC_UNLIKELY(__atomic_load_n(&s->owner, __ATOMIC_RELAXED) != cache_self)) {
+        free_slow(address);
+        return;
+    }
+    /* A small span is shorter than 4 GiB, so 32 bits tell a slot's start from any other address of the span. */
+    uint64_t offset = address - s->decode_base;
+    uint32_t slot = (uint32_t)(offset * s->div_magic >> 32);
+    if (GOALLOC_UNLIKELY(slot * s->elem_bytes != (uint32_t)offset) || GOALLOC_UNLIKELY(slot >= s->nelems) ||
+        GOALLOC_UNLIKELY(!place_give(s, slot))) {
+        free_slow(address); /* decides again, with the diagnosis */
+        return;
+    }
+    if (GOALLOC_UNLIKELY(--s->frees_until_event == 0))
+        free_settle(s);
+}
+
+void goalloc_free_sized(void *p, size_t size_bytes) {
+    (void)size_bytes; /* the span knows it */
+    goalloc_free(p);
+}
+
+void goalloc_free_aligned_sized(void *p, size_t align_bytes, size_t size_bytes) {
+    (void)align_bytes, (void)size_bytes;
+    goalloc_free(p);
+}
+
+/* ---- calloc, sizes, realloc */
+
+void *goalloc_calloc(size_t count, size_t size_bytes) {
+    size_t total_bytes;
+    if (__builtin_mul_overflow(count, size_bytes, &total_bytes))
+        return alloc_failed();
+    void *p = goalloc_malloc(total_bytes);
+    if (p == NULL)
+        return NULL;
+    if (total_bytes > HEAP_MAX_SMALL_BYTES && !arena_span_of(&heap.arenas, (uintptr_t)p)->needzero)
+        return p; /* fresh from the OS, or given back to it since */
+    return memset(p, 0, total_bytes);
+}
+
+static void alloc_object_or_die(const char *what, void *p, struct object *o) {
+    if (!object_of((uintptr_t)p, o) || o->base != (uintptr_t)p)
+        object_die_invalid(what, (uintptr_t)p);
+}
+
+size_t goalloc_usable_size(void *p) {
+    if (p == NULL)
+        return 0;
+    struct object o;
+    alloc_object_or_die("malloc_usable_size", p, &o);
+    return o.size_bytes;
+}
+
+/* Trims or extends a large object without moving it. */
+static bool realloc_large_in_place(struct object *o, size_t size_bytes) {
+    struct span *s = o->span;
+    size_t npages = (size_bytes + GOALLOC_PAGE_BYTES - 1) >> GOALLOC_PAGE_SHIFT;
+    if (npages == s->npages)
+        return true;
+    size_t scavenged_bytes = 0;
+    lock_acquire(&heap.lock);
+    if (npages < s->npages) {
+        uintptr_t tail = o->base + (npages << GOALLOC_PAGE_SHIFT);
+        arena_set_spans(&heap.arenas, tail, s->npages - npages, NULL);
+        page_free(&heap.pages, tail, s->npages - npages);
+    } else {
+        if (npages > UINT32_MAX || !page_try_extend(&heap.pages, o->base, s->npages, npages, &scavenged_bytes)) {
+            lock_release(&heap.lock);
+            return false;
+        }
+        uintptr_t more = o->base + ((uintptr_t)s->npages << GOALLOC_PAGE_SHIFT);
+        arena_needs_zero(&heap.arenas, more, npages - s->npages);
+        arena_set_spans(&heap.arenas, more, npages - s->npages, s);
+    }
+    __atomic_fetch_add(&heap.pages_in_use, npages - s->npages, __ATOMIC_RELAXED);
+    s->npages = (uint32_t)npages;
+    lock_release(&heap.lock);
+    return true;
+}
+
+static bool realloc_in_place(struct object *o, size_t size_bytes) {
+    if (o->span->elem_bytes == 0)
+        return size_bytes > HEAP_MAX_SMALL_BYTES && realloc_large_in_place(o, size_bytes);
+    /* Moving pays only when the object would shrink to half or less. */
+    return size_bytes <= o->size_bytes && size_bytes > o->size_bytes / 2;
+}
+
+void *goalloc_realloc(void *p, size_t size_bytes) {
+    if (p == NULL)
+        return goalloc_malloc(size_bytes);
+    struct object o;
+    alloc_object_or_die("realloc", p, &o);
+    if (size_bytes == 0) { /* as glibc does, which programs rely on; C23 leaves it undefined */
+        goalloc_free(p);
+        return NULL;
+    }
+    if (size_bytes > PTRDIFF_MAX)
+        return alloc_failed();
+    if (realloc_in_place(&o, size_bytes))
+        return p;
+    void *moved = goalloc_malloc(size_bytes);
+    if (moved == NULL)
+        return size_bytes <= o.size_bytes ? p : NULL; /* shrinking must not fail for want of memory */
+    memcpy(moved, p, size_bytes < o.size_bytes ? size_bytes : o.size_bytes);
+    goalloc_free(p);
+    return moved;
+}
+
+void *goalloc_reallocarray(void *p, size_t count, size_t size_bytes) {
+    size_t total_bytes;
+    if (__builtin_mul_overflow(count, size_bytes, &total_bytes))
+        return alloc_failed();
+    return goalloc_realloc(p, total_bytes);
+}
+
+/* ---- aligned requests. Spans are page-aligned, so a class whose size is a multiple of the alignment serves it. */
+
+static void *alloc_aligned(size_t align_bytes, size_t size_bytes) {
+    if (align_bytes <= TINY_GRANULE_BYTES)
+        return goalloc_malloc(size_bytes);
+    if (size_bytes < align_bytes && align_bytes <= GOALLOC_PAGE_BYTES)
+        size_bytes = align_bytes; /* no class of a smaller size is aligned enough */
+    if (align_bytes <= GOALLOC_PAGE_BYTES && size_bytes <= HEAP_MAX_SMALL_BYTES) {
+        unsigned size_class = gclass_of(size_bytes);
+        while (size_class < GOALLOC_SIZE_CLASSES - 1 && gclass_size(size_class) % align_bytes != 0)
+            size_class++;
+        if (gclass_size(size_class) % align_bytes == 0 && gclass_size(size_class) <= HEAP_MAX_SMALL_BYTES)
+            return goalloc_malloc(gclass_size(size_class));
+    }
+    struct span *s = alloc_large(cache_self, size_bytes, align_bytes);
+    return s != NULL ? (void *)span_base(s) : alloc_failed();
+}
+
+static bool alloc_is_power_of_two(size_t n) {
+    return n != 0 && (n & (n - 1)) == 0;
+}
+
+void *goalloc_aligned_alloc(size_t align_bytes, size_t size_bytes) {
+    if (!alloc_is_power_of_two(align_bytes)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return alloc_aligned(align_bytes, size_bytes);
+}
+
+void *goalloc_memalign(size_t align_bytes, size_t size_bytes) {
+    return goalloc_aligned_alloc(align_bytes, size_bytes);
+}
+
+int goalloc_posix_memalign(void **out, size_t align_bytes, size_t size_bytes) {
+    if (!alloc_is_power_of_two(align_bytes) || align_bytes % sizeof(void *) != 0)
+        return EINVAL;
+    int saved_errno = errno;
+    void *p = alloc_aligned(align_bytes, size_bytes);
+    errno = saved_errno; /* POSIX: errno is not set; the answer is the value */
+    if (p == NULL)
+        return ENOMEM;
+    *out = p;
+    return 0;
+}
+
+void *goalloc_valloc(size_t size_bytes) {
+    return alloc_aligned(OS_PAGE_BYTES, size_bytes);
+}
+
+void *goalloc_pvalloc(size_t size_bytes) {
+    size_t rounded_bytes;
+    if (__builtin_add_overflow(size_bytes, OS_PAGE_BYTES - 1, &rounded_bytes))
+        return alloc_failed();
+    rounded_bytes &= ~(size_t)(OS_PAGE_BYTES - 1);
+    return alloc_aligned(OS_PAGE_BYTES, rounded_bytes == 0 ? OS_PAGE_BYTES : rounded_bytes);
+}
+
+/* Free memory that no live object holds back goes to the OS: the caller's cache first, then every free page. */
+void goalloc_purge(void) {
+    if (cache_self != &cache_none) {
+        cache_drain_inbox(cache_self);
+        cache_flush(cache_self);
+    }
+    if (!heap_init())
+        return;
+    lock_acquire(&heap.lock);
+    page_scavenge(&heap.pages, SIZE_MAX);
+    lock_release(&heap.lock);
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+#include "arena/arena.h"
+
+static struct fixalloc arena_records = {.size_bytes = (sizeof(struct arena) + 63) & ~(size_t)63};
+
+static bool arena_space_init(struct arena_space *a) {
+    a->map = os_map_lazy(ARENA_MAP_ENTRIES * sizeof *a->map);
+    if (a->map == NULL)
+        return false;
+    a->step_bytes = os_address_limit_bytes() == SIZE_MAX ? ARENA_BYTES : ARENA_MIN_STEP_BYTES;
+    for (unsigned i = 0; i < ARENA_HINTS; i++)
+        a->hints[i].address = ARENA_FIRST_HINT + ((uintptr_t)i << 40);
+    a->hint_count = ARENA_HINTS;
+    return true;
+}
+
+/* The window lies around the first arena. When the hints were refused, the kernel hands out addresses downwards, so half
+ * of the window covers what lies below. Failing is harmless: arenas then have tables of their own. */
+static void arena_open_window(struct arena_space *a, uintptr_t first) {
+    size_t covered_bytes = ARENA_WINDOW_BYTES;
+    size_t limit_bytes = os_address_limit_bytes();
+    /* Under a limit, cover no more heap than the limit allows. */
+    while (covered_bytes / 2 >= limit_bytes && covered_bytes > ARENA_BYTES)
+        covered_bytes /= 2;
+    size_t pages = covered_bytes >> GOALLOC_PAGE_SHIFT;
+    struct span **window = os_map_lazy(pages * sizeof *window);
+    if (window == NULL)
+        return;
+    uintptr_t below_bytes = first == ARENA_FIRST_HINT ? 0 : covered_bytes / 2;
+    if (below_bytes > first)
+        below_bytes = first;
+    a->window = window;
+    a->window_base = (first - below_bytes) & ~(uintptr_t)(ARENA_BYTES - 1);
+    __atomic_store_n(&a->window_pages, pages, __ATOMIC_RELEASE);
+}
+
+/* Old tables stay behind as metadata: readers may hold them. Each is twice the last, so all of them are as large as one. */
+static bool arena_remember(struct arena_space *a, struct arena *arena) {
+    if (a->count == a->capacity) {
+        size_t capacity = a->capacity == 0 ? 64 : a->capacity * 2;
+        struct arena **all = meta_alloc(capacity * sizeof *all, 64);
+        if (all == NULL)
+            return false;
+        for (size_t i = 0; i < a->count; i++)
+            all[i] = a->all[i];
+        a->all = all;
+        a->capacity = capacity;
+    }
+    a->all[a->count++] = arena;
+    return true;
+}
+
+static bool arena_create(struct arena_space *a, uintptr_t base) {
+    if (a->map[base >> ARENA_SHIFT] != NULL)
+        return true; /* an earlier, smaller step has made it */
+    struct arena *arena = fixalloc_take(&arena_records);
+    if (arena == NULL)
+        return false;
+    size_t page = (base - a->window_base) >> GOALLOC_PAGE_SHIFT;
+    if (a->window != NULL && page < a->window_pages && a->window_pages - page >= ARENA_PAGES)
+        arena->spans = a->window + page;
+    else
+        arena->spans = meta_alloc(ARENA_PAGES * sizeof *arena->spans, 64);
+    if (arena->spans == NULL || !arena_remember(a, arena)) {
+        fixalloc_give(&arena_records, arena);
+        return false;
+    }
+    __atomic_store_n(&a->map[base >> ARENA_SHIFT], arena, __ATOMIC_RELEASE);
+    return true;
+}
+
+static bool arena_create_range(struct arena_space *a, uintptr_t base, size_t size_bytes) {
+    if (a->window == NULL)
+        arena_open_window(a, base & ~(uintptr_t)(ARENA_BYTES - 1));
+    uintptr_t first = base & ~(uintptr_t)(ARENA_BYTES - 1);
+    for (uintptr_t at = first; at < base + size_bytes; at += ARENA_BYTES)
+        if (!arena_create(a, at))
+            return false;
+    return true;
+}
+
+static void arena_drop_hint(struct arena_space *a) {
+    for (unsigned i = 1; i < a->hint_count; i++)
+        a->hints[i - 1] = a->hints[i];
+    a->hint_count--;
+}
+
+/* Go malloc.go:669: a hint that fails is dropped for good. */
+static uintptr_t arena_reserve_by_hint(struct arena_space *a, size_t size_bytes) {
+    while (a->hint_count > 0) {
+        uintptr_t at = a->hints[0].address;
+        if (a->hints[0].down)
+            at -= size_bytes;
+        if (at + size_bytes <= (uintptr_t)1 << (ARENA_ADDRESS_BITS - 1) && os_reserve(at, size_bytes) != NULL) {
+            a->hints[0].address = a->hints[0].down ? at : at + size_bytes;
+            return at;
+        }
+        arena_drop_hint(a);
+    }
+    return 0;
+}
+
+/* Go malloc.go:690: when every hint has failed, any aligned range will do; it leaves a hint on either side. */
+static uintptr_t arena_reserve_anywhere(struct arena_space *a, size_t size_bytes) {
+    uintptr_t base = (uintptr_t)os_reserve_aligned(size_bytes, a->step_bytes);
+    if (base == 0)
+        return 0;
+    a->hints[0].address = base;
+    a->hints[0].down = true;
+    a->hints[1].address = base + size_bytes;
+    a->hints[1].down = false;
+    a->hint_count = 2;
+    return base;
+}
+
+/* Under an address-space limit every address is refused alike, so the first hint is not to blame and stays. */
+static uintptr_t arena_reserve_limited(struct arena_space *a, size_t size_bytes) {
+    uintptr_t at = a->hints[0].address;
+    if (os_reserve(at, size_bytes) == NULL)
+        return (uintptr_t)os_reserve_aligned(size_bytes, a->step_bytes);
+    a->hints[0].address = at + size_bytes;
+    return at;
+}
+
+static uintptr_t arena_reserve(struct arena_space *a, size_t size_bytes, size_t *got_bytes) {
+    if (size_bytes > ((size_t)1 << (ARENA_ADDRESS_BITS - 1)))
+        return 0;
+    size_bytes = (size_bytes + a->step_bytes - 1) & ~(a->step_bytes - 1);
+    uintptr_t base;
+    if (a->step_bytes != ARENA_BYTES)
+        base = arena_reserve_limited(a, size_bytes);
+    else if ((base = arena_reserve_by_hint(a, size_bytes)) == 0)
+        base = arena_reserve_anywhere(a, size_bytes);
+    if (base == 0)
+        return 0;
+    if (!arena_create_range(a, base, size_bytes)) {
+        os_unmap((void *)base, size_bytes);
+        return 0;
+    }
+    a->reserved_bytes += size_bytes;
+    *got_bytes = size_bytes;
+    return base;
+}
+
+static void arena_set_spans(struct arena_space *a, uintptr_t base, size_t npages, struct span *s) {
+    while (npages > 0) {
+        struct arena *arena = a->map[base >> ARENA_SHIFT];
+        size_t first = (base >> GOALLOC_PAGE_SHIFT) % ARENA_PAGES;
+        size_t n = ARENA_PAGES - first < npages ? ARENA_PAGES - first : npages;
+        for (size_t i = 0; i < n; i++)
+            __atomic_store_n(&arena->spans[first + i], s, __ATOMIC_RELEASE);
+        npages -= n;
+        base += n << GOALLOC_PAGE_SHIFT;
+    }
+}
+
+static bool arena_needs_zero(struct arena_space *a, uintptr_t base, size_t npages) {
+    bool needs_zero = false;
+    while (npages > 0) {
+        struct arena *arena = a->map[base >> ARENA_SHIFT];
+        uintptr_t offset = base & (ARENA_BYTES - 1);
+        size_t left = (ARENA_BYTES - offset) >> GOALLOC_PAGE_SHIFT;
+        size_t n = left < npages ? left : npages;
+        uintptr_t end = offset + (n << GOALLOC_PAGE_SHIFT);
+        uintptr_t seen = __atomic_load_n(&arena->zeroed_base, __ATOMIC_RELAXED);
+        needs_zero |= offset < seen;
+        while (seen < end && !__atomic_compare_exchange_n(&arena->zeroed_base, &seen, end, true, __ATOMIC_RELAXED,
+                                                          __ATOMIC_RELAXED))
+            continue;
+        npages -= n;
+        base += n << GOALLOC_PAGE_SHIFT;
+    }
+    return needs_zero;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * arena: where the heap lies in the address space, and from address to span (Go malloc.go:255-730, mheap.go:266-335).
+ * Address space is reserved in 64 MiB arenas at Go's hints, 0x00c0<<32 + i<<40; each arena has its metadata off-heap.
+ * The page->span table of all arenas near the first one is one flat window, so that decoding a pointer is a subtraction,
+ * a shift and a load; arenas elsewhere have a table of their own behind the sparse arena map.
+ */
+#ifndef GOALLOC_ARENA_H
+#define GOALLOC_ARENA_H
+
+#include "meta/meta.h"
+
+struct span;
+
+enum { GOALLOC_PAGE_SHIFT = 13, GOALLOC_PAGE_BYTES = 1 << GOALLOC_PAGE_SHIFT };
+enum { ARENA_SHIFT = 26, ARENA_PAGES = 1 << (ARENA_SHIFT - GOALLOC_PAGE_SHIFT), ARENA_HINTS = 64 };
+#define ARENA_BYTES         ((size_t)1 << ARENA_SHIFT)
+#define ARENA_ADDRESS_BITS  48
+#define ARENA_MAP_ENTRIES   ((size_t)1 << (ARENA_ADDRESS_BITS - ARENA_SHIFT))
+#define ARENA_FIRST_HINT    ((uintptr_t)0x00c0 << 32)
+#define ARENA_WINDOW_BYTES  ((size_t)256 << 30) /* heap covered by the flat window; its table is 1/1024 of that */
+#define ARENA_MIN_STEP_BYTES ((size_t)4 << 20)  /* reservation step when the address space is limited */
+
+/* heapArena. Page bitmaps have one bit per page; only the bit of a span's first page means something. */
+struct arena {
+    struct span **spans; /* ARENA_PAGES entries: the arena's slice of the window, or a table of its own */
+    uint8_t page_in_use[ARENA_PAGES / 8];
+    uint8_t page_marks[ARENA_PAGES / 8];
+    uint8_t page_specials[ARENA_PAGES / 8];
+    uint8_t page_inline_marks[ARENA_PAGES / 8];
+    void *checkmarks;
+    uintptr_t zeroed_base; /* offset in the arena below which pages may hold old contents */
+};
+_Static_assert(sizeof(((struct arena *)0)->page_in_use) == 1024, "one bit per 8 KiB page of 64 MiB");
+
+struct arena_space {
+    uintptr_t window_base;
+    size_t window_pages;
+    struct span **window;
+    struct arena **map; /* ARENA_MAP_ENTRIES, lazily touched */
+    size_t step_bytes;  /* ARENA_BYTES, or ARENA_MIN_STEP_BYTES under an address-space limit */
+    size_t reserved_bytes;
+    struct arena **all; /* every arena, in the order of creation */
+    size_t count, capacity;
+    struct {
+        uintptr_t address;
+        bool down;
+    } hints[ARENA_HINTS + 2];
+    unsigned hint_count;
+};
+
+/* Prepares hints and the map; false when even the map cannot be had. Once, under the heap lock. */
+static bool arena_space_init(struct arena_space *a);
+
+/* Reserves at least size bytes (rounded up to whole steps, stored in *got) and creates the arenas' metadata.
+ * 0 on failure. Heap lock held. */
+static uintptr_t arena_reserve(struct arena_space *a, size_t size_bytes, size_t *got_bytes);
+
+/* The arena of an address, NULL when there is none. Any address is allowed. */
+static inline struct arena *arena_of(const struct arena_space *a, uintptr_t address) {
+    if (a->map == NULL || address >> ARENA_ADDRESS_BITS != 0)
+        return NULL;
+    return __atomic_load_n(&a->map[address >> ARENA_SHIFT], __ATOMIC_ACQUIRE);
+}
+
+/* The span that an address lies in by the page table, NULL when there is none. Any address is allowed; the span must
+ * still be checked (state, bounds): the table may be stale for concurrent frees. */
+static inline struct span *arena_span_of(const struct arena_space *a, uintptr_t address) {
+    size_t page = (address - a->window_base) >> GOALLOC_PAGE_SHIFT;
+    if (GOALLOC_LIKELY(page < a->window_pages))
+        return __atomic_load_n(&a->window[page], __ATOMIC_ACQUIRE);
+    struct arena *arena = arena_of(a, address);
+    if (arena == NULL)
+        return NULL;
+    return __atomic_load_n(&arena->spans[(address >> GOALLOC_PAGE_SHIFT) % ARENA_PAGES], __ATOMIC_ACQUIRE);
+}
+
+/* Points the page-table entries of [base, base + npages) to s (NULL to clear). The run may cross arenas. */
+static void arena_set_spans(struct arena_space *a, uintptr_t base, size_t npages, struct span *s);
+
+/* Go mheap.go:1072 allocNeedsZero: does this run hold memory that was used before? Raises the watermark. Heap lock not
+ * needed; runs are disjoint. */
+static bool arena_needs_zero(struct arena_space *a, uintptr_t base, size_t npages);
+
+#endif

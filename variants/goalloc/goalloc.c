@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * goalloc.c: one variant, one translation unit. The layers are included in their order, so that everything inlines without
+ * link-time optimisation; each includes only layers above it (design: os, meta, arena, page, span, place, alloc, …).
+ */
+#define _GNU_SOURCE
+#include "axes.h"
+
+#include "os/os.c"
+#include "meta/meta.c"
+#include "arena/arena.c"
+#include "page/page.c"
+#include "span/span.c"
+#include AXIS_PLACE
+#include "alloc/heap.c"
+#include "alloc/object.c"
+#include "alloc/tiny.c"
+/* The span class that serves a small request; defined by the front below, whose ABI decides. */
+static uint8_t alloc_class_for(size_t size_bytes);
+#include "alloc/cache.c"
+#include "alloc/init.c"
+#include AXIS_GC_FRONT
+#include "observe/counters.c"
+#ifdef GOALLOC_EXPORT_MALLOC
+#include "alloc/malloc_export.c"
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * goalloc.h: the public interface of a goalloc build. Manual builds offer the malloc ABI, traced builds the typed
+ * interface; both state their point on the axes. Depends on libc alone. Sizes are bytes; NULL is out of memory, with
+ * errno ENOMEM from the malloc ABI. Every function is thread-safe.
+ */
+#ifndef GOALLOC_H
+#define GOALLOC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- every build */
+
+/* "0.1.0". */
+const char *goalloc_version(void);
+/* "manual-tiny-sizeclass": what was compiled in, not what was asked for. */
+const char *goalloc_axes(void);
+/* Writes the value in force of a run-time knob ("preset"); 0, or -1 for an unknown name. */
+int goalloc_knob(const char *name, char *out, size_t size);
+
+/* A counter that a build does not keep. */
+#define GOALLOC_NA UINT64_MAX
+enum { GOALLOC_COUNTERS = 8 };
+/* Fills, in this order: allocated, free in span, cached, metadata, lazily freed, committed bytes; mallocs; frees. Walks
+ * the heap: exact when other threads are at rest. Returns 0. */
+int goalloc_counters(uint64_t out[GOALLOC_COUNTERS]);
+/* Returns free memory to the OS: the calling thread's cache and all free pages. */
+void goalloc_purge(void);
+
+/* What an address belongs to. */
+struct goalloc_object {
+    void *base;        /* first byte of the object's slot */
+    size_t size_bytes; /* of the slot */
+    size_t index;      /* of the slot in its span */
+    bool noscan;       /* holds no pointers */
+};
+/* The live object that covers any address; false when there is none. One past the end belongs to no object. */
+bool goalloc_object_of(const void *address, struct goalloc_object *out);
+
+/* ---- manual builds: C17, C23 and POSIX rules; the shared library exports them without the prefix as well */
+
+void *goalloc_malloc(size_t size);
+void *goalloc_calloc(size_t count, size_t size);
+void *goalloc_realloc(void *p, size_t size);
+void *goalloc_reallocarray(void *p, size_t count, size_t size);
+void goalloc_free(void *p);
+void goalloc_free_sized(void *p, size_t size);
+void goalloc_free_aligned_sized(void *p, size_t alignment, size_t size);
+void *goalloc_aligned_alloc(size_t alignment, size_t size);
+int goalloc_posix_memalign(void **out, size_t alignment, size_t size);
+void *goalloc_memalign(size_t alignment, size_t size);
+void *goalloc_valloc(size_t size);
+void *goalloc_pvalloc(size_t size);
+size_t goalloc_usable_size(void *p);
+
+/* ---- traced builds: typed allocation. Stacks are scanned conservatively, heap objects by these types. */
+
+struct goalloc_type {
+    size_t size_bytes;      /* a multiple of 8 when it holds pointers */
+    uint64_t pointer_mask;  /* bit i: word i is a pointer; the first 64 words */
+    const uint64_t *masks;  /* all words, 64 per element, when size_bytes > 512; else NULL */
+};
+
+/* n consecutive objects, zero-filled. n = 0 gives the address that all empty objects share. */
+void *goalloc_new(const struct goalloc_type *type, size_t n);
+/* Pointer-free memory; zero-filled when zero is set. */
+void *goalloc_bytes(size_t size, bool zero);
+/* Stores a pointer into a heap object or a registered root. */
+void goalloc_store(void *slot, void *value);
+/* Typed bulk copy (regions may overlap) and clear of n objects. Raw memcpy of pointers into the heap is not allowed. */
+void goalloc_move(void *dst, const void *src, const struct goalloc_type *type, size_t n);
+void goalloc_clear(void *dst, const struct goalloc_type *type, size_t n);
+/* n pointer slots outside heap and stacks that keep objects alive. 0, or -1 when out of memory. */
+int goalloc_root_add(void *slots, size_t n);
+void goalloc_root_remove(void *slots);
+/* Bracket each thread that uses the heap; attaching twice is harmless. False: out of memory. */
+bool goalloc_thread_attach(void);
+void goalloc_thread_detach(void);
+/* In long loops that do not allocate: lets a collection begin. */
+static inline void goalloc_safepoint(void) {
+}
+/* A full collection, where the build has a collector; otherwise nothing. */
+void goalloc_collect(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#include "meta/meta.h"
+
+static struct {
+    struct lock lock;
+    char *chunk;
+    size_t left_bytes;
+    size_t committed_bytes;
+} meta;
+
+static void meta_account(size_t size_bytes) {
+    __atomic_fetch_add(&meta.committed_bytes, size_bytes, __ATOMIC_RELAXED);
+}
+
+static size_t meta_committed_bytes(void) {
+    return __atomic_load_n(&meta.committed_bytes, __ATOMIC_RELAXED);
+}
+
+static void *meta_from_os(size_t size_bytes) {
+    void *p = os_map_lazy(size_bytes);
+    if (p != NULL)
+        meta_account(size_bytes);
+    return p;
+}
+
+static void *meta_alloc(size_t size_bytes, size_t align_bytes) {
+    /* Large requests would waste the rest of a chunk. */
+    if (size_bytes >= META_DIRECT_BYTES)
+        return meta_from_os((size_bytes + OS_PAGE_BYTES - 1) & ~(size_t)(OS_PAGE_BYTES - 1));
+    lock_acquire(&meta.lock);
+    size_t skip_bytes = -(uintptr_t)meta.chunk & (align_bytes - 1);
+    if (meta.chunk == NULL || meta.left_bytes < skip_bytes + size_bytes) {
+        char *chunk = meta_from_os(META_CHUNK_BYTES);
+        if (chunk == NULL) {
+            lock_release(&meta.lock);
+            return NULL;
+        }
+        meta.chunk = chunk;
+        meta.left_bytes = META_CHUNK_BYTES;
+        skip_bytes = 0;
+    }
+    void *p = meta.chunk + skip_bytes;
+    meta.chunk += skip_bytes + size_bytes;
+    meta.left_bytes -= skip_bytes + size_bytes;
+    lock_release(&meta.lock);
+    return p;
+}
+
+static void *fixalloc_take(struct fixalloc *f) {
+    lock_acquire(&f->lock);
+    void *record = f->free_list;
+    if (record != NULL) {
+        f->free_list = *(void **)record;
+        goto out;
+    }
+    if (f->chunk_left_bytes < f->size_bytes) {
+        size_t chunk_bytes = FIXALLOC_CHUNK_BYTES / f->size_bytes * f->size_bytes;
+        if (chunk_bytes == 0)
+            chunk_bytes = f->size_bytes;
+        f->chunk = meta_alloc(chunk_bytes, 64);
+        f->chunk_left_bytes = f->chunk == NULL ? 0 : chunk_bytes;
+        if (f->chunk == NULL)
+            goto out;
+    }
+    record = f->chunk;
+    f->chunk += f->size_bytes;
+    f->chunk_left_bytes -= f->size_bytes;
+out:
+    if (record != NULL)
+        f->in_use_bytes += f->size_bytes;
+    lock_release(&f->lock);
+    return record;
+}
+
+static void fixalloc_give(struct fixalloc *f, void *record) {
+    lock_acquire(&f->lock);
+    *(void **)record = f->free_list;
+    f->free_list = record;
+    f->in_use_bytes -= f->size_bytes;
+    lock_release(&f->lock);
+}

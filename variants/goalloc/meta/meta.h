@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * meta: memory for the allocator's own records; nothing of it lies in the heap that it manages (Go malloc.go:1899
+ * persistentalloc, mfixalloc.go:56). Never given back: records are type-stable for the life of the process, which the
+ * remote-free protocol relies on. Every function is thread-safe.
+ */
+#ifndef GOALLOC_META_H
+#define GOALLOC_META_H
+
+#include "os/lock.h"
+#include "os/os.h"
+
+enum { META_CHUNK_BYTES = 256 << 10, META_DIRECT_BYTES = 64 << 10, FIXALLOC_CHUNK_BYTES = 16 << 10 };
+
+/* Zero-filled memory that is never freed; align is a power of two up to a page. NULL when the OS refuses. */
+static void *meta_alloc(size_t size_bytes, size_t align_bytes);
+
+/* Bytes taken from the OS for metadata so far, tables of other layers included. */
+static size_t meta_committed_bytes(void);
+
+/* Other layers announce what they commit for tables of their own. */
+static void meta_account(size_t size_bytes);
+
+/* Records of one size, recycled last in, first out through their first word. The rest of a recycled record keeps its
+ * contents; a fresh one is zero. Zero-initialised plus `size_bytes` (a multiple of 8) is ready to use. */
+struct fixalloc {
+    size_t size_bytes;
+    struct lock lock;
+    void *free_list;
+    char *chunk;
+    size_t chunk_left_bytes;
+    size_t in_use_bytes;
+};
+
+static void *fixalloc_take(struct fixalloc *f);
+static void fixalloc_give(struct fixalloc *f, void *record);
+
+#endif

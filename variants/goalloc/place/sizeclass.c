@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sizeclass: equal slots and one bit each, lowest address first within a word of 64 slots, as Go's allocCache does
+ * (mbitmap.go:1093). Explicit frees set the bit again, in the very word that allocation reads, so a double free is always
+ * seen and freed memory is never touched.
+ */
+#include "place/place.h"
+
+static uint64_t place_no_slots[1]; /* what an empty window points at; never written */
+
+static bool place_span_init(struct span *s) {
+    unsigned words = span_words(s);
+    s->free_bits = s->inline_free;
+    if (words > SPAN_INLINE_WORDS) {
+        s->free_bits = span_bits_take(words);
+        if (s->free_bits == NULL)
+            return false;
+    }
+    uint64_t *remote = span_remote_bits(s);
+    for (unsigned i = 0; i < words; i++) {
+        unsigned left = s->nelems - i * 64u;
+        place_store(&s->free_bits[i], left >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << left) - 1);
+        __atomic_store_n(&remote[i], 0, __ATOMIC_RELAXED);
+    }
+    return true;
+}
+
+static void place_span_fini(struct span *s) {
+    unsigned words = span_words(s);
+    if (words > SPAN_INLINE_WORDS)
+        span_bits_give(s->free_bits, words);
+    s->free_bits = s->inline_free;
+}
+
+static inline int place_slot_covering(const struct span *s, uintptr_t address) {
+    uint32_t offset = (uint32_t)(address - span_base(s));
+    uint32_t slot = (uint32_t)((uint64_t)offset * gclass_div_magic(s->span_class >> 1) >> 32);
+    return slot < s->nelems ? (int)slot : -1;
+}
+
+static inline int place_slot_at(const struct span *s, uintptr_t address) {
+    int slot = place_slot_covering(s, address);
+    if (slot < 0 || (uintptr_t)slot * s->elem_bytes != address - span_base(s))
+        return -1;
+    return slot;
+}
+
+static unsigned place_free_slots(const struct span *s) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < span_words(s); i++)
+        n += (unsigned)__builtin_popcountll(place_load(&s->free_bits[i]));
+    return n;
+}
+
+static inline uintptr_t place_take_from(struct place_window *w, uint64_t bits) {
+    place_store(w->word, bits & (bits - 1));
+    return w->base + (uint64_t)__builtin_ctzll(bits) * w->elem_bytes;
+}
+
+static inline uintptr_t place_take(struct place_window *w) {
+    uint64_t bits = place_load(w->word);
+    return GOALLOC_LIKELY(bits != 0) ? place_take_from(w, bits) : 0;
+}
+
+static void place_window_move(struct place_window *w, unsigned word) {
+    w->word = w->span->free_bits + word;
+    w->base = span_base(w->span) + (uintptr_t)word * 64 * w->elem_bytes;
+}
+
+static bool place_window_advance(struct place_window *w) {
+    struct span *s = w->span;
+    if (s == NULL)
+        return false;
+    unsigned words = span_words(s), now = (unsigned)(w->word - s->free_bits);
+    for (unsigned i = 1; i <= words; i++) {
+        unsigned word = now + i < words ? now + i : now + i - words;
+        if (place_load(&s->free_bits[word]) == 0)
+            continue;
+        place_window_move(w, word);
+        return true;
+    }
+    return false;
+}
+
+static void place_window_open(struct place_window *w, struct span *s) {
+    w->span = s;
+    w->elem_bytes = s->elem_bytes;
+    place_window_move(w, 0);
+    if (place_load(w->word) == 0)
+        place_window_advance(w);
+}
+
+static void place_window_close(struct place_window *w) {
+    w->span = NULL;
+    w->word = place_no_slots;
+}
+
+/* Sets bit n % 64; false when it was set. One instruction where the compiler would need five. */
+static inline bool place_set_bit(uint64_t *bits, unsigned n) {
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+    bool was_set;
+    __asm__("btsq %2, %0" : "+r"(*bits), "=@ccc"(was_set) : "r"((uint64_t)n));
+    return !was_set;
+#else
+    uint64_t bit = UINT64_C(1) << n % 64;
+    bool was_set = (*bits & bit) != 0;
+    *bits |= bit;
+    return !was_set;
+#endif
+}
+
+static inline bool place_give(struct span *s, unsigned slot) {
+    uint64_t *word = &s->free_bits[slot / 64];
+    uint64_t bits = place_load(word);
+    if (GOALLOC_UNLIKELY(!place_set_bit(&bits, slot)))
+        return false;
+    place_store(word, bits);
+    return true;
+}
+
+static bool place_give_remote(struct span *s, unsigned slot) {
+    uint64_t bit = UINT64_C(1) << slot % 64;
+    /* The owner cleared this bit before it handed the object out, so whoever holds the object sees it clear. */
+    if ((place_load(&s->free_bits[slot / 64]) & bit) != 0)
+        return false;
+    /* Release: what this thread did with the object comes before its reuse by the owner, who exchanges with acquire. */
+    uint64_t before = __atomic_fetch_or(&span_remote_bits(s)[slot / 64], bit, __ATOMIC_RELEASE);
+    return (before & bit) == 0;
+}
+
+_Noreturn static void object_die_double_free(const struct span *s, unsigned slot);
+
+static unsigned place_merge_remote(struct span *s) {
+    uint64_t *remote = span_remote_bits(s);
+    unsigned merged = 0;
+    for (unsigned i = 0; i < span_words(s); i++) {
+        if (place_load(&remote[i]) == 0)
+            continue;
+        uint64_t bits = __atomic_exchange_n(&remote[i], 0, __ATOMIC_ACQUIRE);
+        uint64_t have = place_load(&s->free_bits[i]);
+        if (GOALLOC_UNLIKELY((bits & have) != 0))
+            object_die_double_free(s, i * 64 + (unsigned)__builtin_ctzll(bits & have));
+        place_store(&s->free_bits[i], have | bits);
+        merged += (unsigned)__builtin_popcountll(bits);
+    }
+    return merged;
+}

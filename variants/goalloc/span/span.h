@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * span: the record of a run of pages, its state and its class (Go mheap.go:360-595). Records are type-stable and never
+ * cleared when they are reused: a thread that frees into a span which is changing hands may touch an old record, and finds
+ * valid fields there. Who writes what: fields of line 0 belong to the owner thread, or to whoever holds the central lock
+ * of an unowned span; the remote fields of line 1 are atomics written by anybody.
+ */
+#ifndef GOALLOC_SPAN_H
+#define GOALLOC_SPAN_H
+
+#include "page/page.h"
+#include "span/sizeclasses.h"
+
+struct cache;
+struct goalloc_type;
+struct granules;
+
+enum span_state { SPAN_DEAD = 0, SPAN_IN_USE = 1, SPAN_MANUAL = 2 };
+
+/* Go mheap.go:586: class<<1 | noscan. Class 0 holds large objects. */
+enum { SPAN_CLASSES = GOALLOC_SIZE_CLASSES * 2, SPAN_TINY_CLASS = 5 };
+
+static inline uint8_t span_class_make(unsigned size_class, bool noscan) {
+    return (uint8_t)(size_class << 1 | noscan);
+}
+
+static inline unsigned span_class_size_class(uint8_t span_class) {
+    return span_class >> 1;
+}
+
+static inline bool span_class_noscan(uint8_t span_class) {
+    return (span_class & 1) != 0;
+}
+
+/* Go mbitmap.go:570: a small scan span of objects up to 512 B ends with one pointer bit per word of its page. */
+enum { HEAP_BITS_BYTES = GOALLOC_PAGE_BYTES / 8 / 8, HEAP_BITS_MAX_OBJECT_BYTES = 512 };
+
+/* Where an owned span stands in its owner's lists, or an unowned one in the central's. */
+enum span_list { SPAN_ON_NONE = 0, SPAN_ON_CURRENT, SPAN_ON_PARTIAL, SPAN_ON_FULL, SPAN_ON_EMPTY };
+
+enum { SPAN_INLINE_WORDS = 2, SPAN_MAX_WORDS = 16, SPAN_NEVER = INT32_MAX };
+
+struct span {
+    /* Line 0: all that freeing by the owner reads and writes. */
+    uintptr_t decode_base; /* the base; base - 1 where the fast path must refuse every address (tiny, large) */
+    uint32_t div_magic;    /* index = offset * div_magic >> 32 (go-facts 3.5) */
+    uint32_t elem_bytes;   /* slot size; 0 for a large object */
+    uint64_t *free_bits;   /* one bit per slot, 1 = free; bits past nelems are 0 */
+    struct cache *owner;   /* atomic; NULL: the central's, or large */
+    int32_t frees_until_event; /* counts the owner's frees down to the next cache_settle */
+    uint32_t nelems;
+    uint8_t span_class;
+    uint8_t state; /* atomic, stored last: publishes all other fields */
+    uint16_t freeindex;
+    uint32_t sweepgen;
+    uint64_t inline_free[SPAN_INLINE_WORDS];
+    /* Line 1: freeing by others, and what is rarely needed. */
+    uint64_t inline_remote[SPAN_INLINE_WORDS]; /* atomic */
+    struct span *remote_next;                  /* link in an owner's inbox; guarded by remote_queued */
+    uint32_t remote_queued;                    /* atomic; 1 from enqueuing until the owner has taken it out */
+    uint8_t list;                              /* enum span_list */
+    uint8_t needzero;
+    uint16_t free_index_for_scan;
+    struct span *next, *prev;
+    union {
+        struct granules *granules;             /* tiny spans of manual builds: live bits */
+        const struct goalloc_type *large_type; /* large typed object; NULL: nothing to scan */
+    };
+    uint32_t npages;
+    uint16_t alloc_count;
+    uint16_t spare;
+};
+_Static_assert(sizeof(struct span) == 128, "two cache lines: the owner's and the others'");
+_Static_assert(offsetof(struct span, inline_remote) == 64, "remote frees must not touch the owner's line");
+
+static inline uintptr_t span_base(const struct span *s) {
+    /* Pages are aligned, so the refusing offset of decode_base shows in the low bit. */
+    return s->decode_base + (s->decode_base & 1);
+}
+
+static inline unsigned span_words(const struct span *s) {
+    return (s->nelems + 63u) / 64;
+}
+
+static inline uint64_t *span_remote_bits(struct span *s) {
+    unsigned words = span_words(s);
+    return words <= SPAN_INLINE_WORDS ? s->inline_remote : s->free_bits + words;
+}
+
+/* Bytes of one object: the slot, or all pages of a large object. */
+static inline size_t span_object_bytes(const struct span *s) {
+    return s->elem_bytes != 0 ? s->elem_bytes : (size_t)s->npages << GOALLOC_PAGE_SHIFT;
+}
+
+static inline enum span_state span_state_of(const struct span *s) {
+    return (enum span_state)__atomic_load_n(&s->state, __ATOMIC_ACQUIRE);
+}
+
+/* Doubly linked lists of spans, last in, first out. */
+static inline void span_list_push(struct span **head, struct span *s) {
+    s->prev = NULL;
+    s->next = *head;
+    if (*head != NULL)
+        (*head)->prev = s;
+    *head = s;
+}
+
+static inline void span_list_remove(struct span **head, struct span *s) {
+    if (s->prev != NULL)
+        s->prev->next = s->next;
+    else
+        *head = s->next;
+    if (s->next != NULL)
+        s->next->prev = s->prev;
+    s->next = s->prev = NULL;
+}
+
+/* Bitmaps of spans with more than SPAN_INLINE_WORDS words: free bits, then remote bits. NULL when out of memory. */
+static uint64_t *span_bits_take(unsigned words);
+static void span_bits_give(uint64_t *bits, unsigned words);
+
+#endif
