@@ -66,7 +66,7 @@ report: build
 build:
 	@scripts/setup.sh $(groups)
 	@if [ -e "$$BUILD/CMakeCache.txt" ]; then tests=; else tests=-DSPANLAB_TESTS=OFF; fi; \
-	cmake --preset release -B "$$BUILD" --log-level=WARNING $$tests
+	cmake --preset release -B "$$BUILD" $$tests >/dev/null
 	@cmake --build "$$BUILD" -j "$$JOBS"
 
 test:

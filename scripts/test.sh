@@ -36,7 +36,7 @@ run_stage() {
     local stage=$1 dir=$build launcher=() start=$SECONDS
     [[ $stage == release ]] || dir=$build-$stage
     printf '== %s: build\n' "$stage"
-    if ! cmake --preset "$stage" -B "$dir" --log-level=WARNING -DSPANLAB_TESTS=ON >/dev/null ||
+    if ! cmake --preset "$stage" -B "$dir" -DSPANLAB_TESTS=ON >/dev/null ||
         ! cmake --build "$dir" -j "$jobs"; then
         ((total_failed += 1))
         printf '== %s: does not build (%d s)\n' "$stage" $((SECONDS - start))
