@@ -76,7 +76,8 @@ static void cache_settle(struct cache *c, struct span *s) {
 
 /* Files an unowned span by its free slots; true: it is wholly free and off the list, for the caller to give back once
  * the lock is released. Central lock held. */
-static bool central_file(struct central *central, struct span *s) {
+static bool central_file(struct span *s) {
+    struct central *central = &heap.central[s->span_class];
     unsigned free_slots = place_free_slots(s);
     if (free_slots == s->nelems) {
         if (s->list == SPAN_ON_PARTIAL)
@@ -94,15 +95,15 @@ static bool central_file(struct central *central, struct span *s) {
 }
 
 static void central_release(struct cache *c, struct span *s) {
-    struct central *central = &heap.central[s->span_class];
-    lock_acquire(&central->lock);
+    struct lock *lock = heap_central_lock(s->span_class);
+    lock_acquire(lock);
     s->list = SPAN_ON_NONE;
     s->frees_until_event = SPAN_NEVER;
     __atomic_store_n(&s->owner, NULL, __ATOMIC_SEQ_CST);
     /* After the store above every freer comes to this lock; before it, the bits are here to be merged. */
     cache_merge_remote(s);
-    bool dead = central_file(central, s);
-    lock_release(&central->lock);
+    bool dead = central_file(s);
+    lock_release(lock);
     if (dead)
         heap_span_free(c, s);
 }
@@ -111,33 +112,33 @@ static struct span *central_adopt(struct cache *c, uint8_t span_class) {
     struct central *central = &heap.central[span_class];
     if (__atomic_load_n(&central->partial, __ATOMIC_RELAXED) == NULL)
         return NULL;
-    lock_acquire(&central->lock);
+    lock_acquire(heap_central_lock(span_class));
     struct span *s = central->partial;
     if (s != NULL) {
         span_list_remove(&central->partial, s);
         s->list = SPAN_ON_NONE;
         __atomic_store_n(&s->owner, c, __ATOMIC_SEQ_CST);
     }
-    lock_release(&central->lock);
+    lock_release(heap_central_lock(span_class));
     return s;
 }
 
 /* Merges the remote bits of a span that has no owner. False: it has one after all. */
 static bool central_merge(struct span *s) {
-    struct central *central = &heap.central[s->span_class];
-    lock_acquire(&central->lock);
+    struct lock *lock = heap_central_lock(s->span_class);
+    lock_acquire(lock);
     if (__atomic_load_n(&s->owner, __ATOMIC_SEQ_CST) != NULL) {
-        lock_release(&central->lock);
+        lock_release(lock);
         return false;
     }
     __atomic_exchange_n(&s->remote_queued, 0, __ATOMIC_SEQ_CST);
     bool dead = false;
     /* A late notice may reach a record that is out of use, or that serves another class or a large object by now. */
-    if (span_state_of(s) == SPAN_IN_USE && s->elem_bytes != 0 && &heap.central[s->span_class] == central) {
+    if (span_state_of(s) == SPAN_IN_USE && s->elem_bytes != 0 && heap_central_lock(s->span_class) == lock) {
         cache_merge_remote(s);
-        dead = central_file(central, s);
+        dead = central_file(s);
     }
-    lock_release(&central->lock);
+    lock_release(lock);
     if (dead)
         heap_span_free(cache_self == &cache_none ? NULL : cache_self, s);
     return true;

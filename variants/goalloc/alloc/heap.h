@@ -13,10 +13,12 @@
 enum { HEAP_MAX_SMALL_BYTES = GOALLOC_MAX_SMALL_SIZE - 8 }; /* Go malloc.go:1054: the split holds for noscan too */
 enum { HEAP_CACHED_PAGES_LIMIT = 16 };                      /* Go mheap.go:1239: shorter runs try the thread's pages */
 
-/* Spans that no thread owns and that have free slots. Padded: neighbours are locked by different threads. */
+/* Locks of the central lists. Fewer than classes: fork holds them all at once, and lock checkers track 64. */
+enum { HEAP_CENTRAL_LOCKS = 32 };
+
+/* Spans that no thread owns and that have free slots. Padded: neighbours are used by different threads. */
 struct central {
-    _Alignas(64) struct lock lock;
-    struct span *partial;
+    _Alignas(64) struct span *partial;
 };
 
 struct heap {
@@ -30,9 +32,16 @@ struct heap {
     struct fixalloc span_records;
     size_t pages_in_use; /* atomic */
     struct central central[SPAN_CLASSES];
+    struct {
+        _Alignas(64) struct lock lock;
+    } central_locks[HEAP_CENTRAL_LOCKS];
 };
 
 static struct heap heap;
+
+static inline struct lock *heap_central_lock(uint8_t span_class) {
+    return &heap.central_locks[span_class % HEAP_CENTRAL_LOCKS].lock;
+}
 
 /* A span of npages for span_class, aligned to align bytes, in use and on no list. A small span belongs to c; one of class 0
  * is a large object and belongs to nobody. c may be NULL for large objects. NULL: out of memory. Thread-safe. */

@@ -82,15 +82,11 @@ static void cache_shared_release(void) {
     do {                                                                                                                     \
         action(&init_lock);                                                                                                  \
         action(&cache_shared_lock);                                                                                          \
-        for (unsigned i = 0; i < SPAN_CLASSES; i++)                                                                          \
-            action(&heap.central[i].lock);                                                                                   \
+        for (uint8_t i = 0; i < HEAP_CENTRAL_LOCKS; i++)                                                                     \
+            action(heap_central_lock(i));                                                                                    \
         action(&heap.lock);                                                                                                  \
         action(&caches.lock);                                                                                                \
-        action(&heap.span_records.lock);                                                                                     \
-        action(&arena_records.lock);                                                                                         \
-        action(&tiny_records.lock);                                                                                          \
-        for (unsigned i = 0; i <= SPAN_MAX_WORDS; i++)                                                                       \
-            action(&span_bits[i].lock);                                                                                      \
+        action(&meta.records_lock);                                                                                          \
         action(&meta.lock);                                                                                                  \
     } while (0)
 

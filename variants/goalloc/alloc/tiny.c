@@ -38,6 +38,11 @@ static inline unsigned tiny_granule(const struct span *s, uintptr_t address) {
     return (unsigned)((address - span_base(s)) / TINY_GRANULE_BYTES);
 }
 
+_Noreturn static void tiny_die_double_free(const struct span *s, unsigned granule) {
+    os_die("double free of %p, an object of up to %d bytes; it had been freed before",
+           (void *)(span_base(s) + (uintptr_t)granule * TINY_GRANULE_BYTES), TINY_GRANULE_BYTES);
+}
+
 static uintptr_t tiny_alloc(struct cache *c) {
     uintptr_t address = c->tiny;
     if (address != 0) {
@@ -62,7 +67,7 @@ static uintptr_t tiny_alloc(struct cache *c) {
 static bool tiny_release(struct span *s, unsigned granule, uintptr_t held) {
     struct granules *g = s->granules;
     if (!tiny_bit(g->live, granule))
-        object_die_double_free(s, granule / 2);
+        tiny_die_double_free(s, granule);
     tiny_clear(g->live, granule);
     if (tiny_bit(g->live, granule ^ 1))
         return false;
@@ -77,9 +82,9 @@ static void tiny_free_remote(struct span *s, unsigned granule) {
     struct granules *g = s->granules;
     uint64_t bit = UINT64_C(1) << granule % 64;
     if (!tiny_bit(g->live, granule))
-        object_die_double_free(s, granule / 2);
+        tiny_die_double_free(s, granule);
     if ((__atomic_fetch_or(&g->remote[granule / 64], bit, __ATOMIC_SEQ_CST) & bit) != 0)
-        object_die_double_free(s, granule / 2);
+        tiny_die_double_free(s, granule);
     cache_notify_owner(s);
 }
 

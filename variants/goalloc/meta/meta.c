@@ -2,7 +2,7 @@
 #include "meta/meta.h"
 
 static struct {
-    struct lock lock;
+    struct lock lock, records_lock; /* records before the other */
     char *chunk;
     size_t left_bytes;
     size_t committed_bytes;
@@ -47,7 +47,7 @@ static void *meta_alloc(size_t size_bytes, size_t align_bytes) {
 }
 
 static void *fixalloc_take(struct fixalloc *f) {
-    lock_acquire(&f->lock);
+    lock_acquire(&meta.records_lock);
     void *record = f->free_list;
     if (record != NULL) {
         f->free_list = *(void **)record;
@@ -68,14 +68,14 @@ static void *fixalloc_take(struct fixalloc *f) {
 out:
     if (record != NULL)
         f->in_use_bytes += f->size_bytes;
-    lock_release(&f->lock);
+    lock_release(&meta.records_lock);
     return record;
 }
 
 static void fixalloc_give(struct fixalloc *f, void *record) {
-    lock_acquire(&f->lock);
+    lock_acquire(&meta.records_lock);
     *(void **)record = f->free_list;
     f->free_list = record;
     f->in_use_bytes -= f->size_bytes;
-    lock_release(&f->lock);
+    lock_release(&meta.records_lock);
 }

@@ -10,6 +10,18 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#if defined(__SANITIZE_THREAD__)
+enum { OS_THREAD_SANITIZER = 1 };
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+enum { OS_THREAD_SANITIZER = 1 };
+#else
+enum { OS_THREAD_SANITIZER = 0 };
+#endif
+#else
+enum { OS_THREAD_SANITIZER = 0 };
+#endif
+
 static void *os_map(uintptr_t hint, size_t size_bytes, int flags) {
     int saved_errno = errno;
     void *p = mmap((void *)hint, size_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
@@ -20,7 +32,8 @@ static void *os_map(uintptr_t hint, size_t size_bytes, int flags) {
 static void *os_reserve(uintptr_t hint, size_t size_bytes) {
     if (hint == 0)
         return os_map(0, size_bytes, 0);
-    void *p = os_map(hint, size_bytes, MAP_FIXED_NOREPLACE);
+    /* ThreadSanitizer turns an address that it wants for itself into 0, which must then not be insisted on. */
+    void *p = os_map(hint, size_bytes, OS_THREAD_SANITIZER ? 0 : MAP_FIXED_NOREPLACE);
     /* Kernels before 4.17 take the flag for a mere hint and may answer elsewhere. */
     if (p != NULL && (uintptr_t)p != hint) {
         os_unmap(p, size_bytes);

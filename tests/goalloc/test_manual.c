@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT
+ * The manual build from inside: slot order, classes, tiny blocks, object_of, ownership, what comes back to the heap. */
+#include "unity_manual.h"
+
+#include <pthread.h>
+
+enum { KIB = 1024 };
+
+static size_t pages_in_use(void) {
+    return __atomic_load_n(&heap.pages_in_use, __ATOMIC_RELAXED);
+}
+
+/* go-facts 4: fresh slots come out in strictly ascending addresses. */
+static void fresh_slots_ascend(void **state) {
+    (void)state;
+    static char *p[10000];
+    size_t same_page_pairs = 0;
+    for (int i = 0; i < 10000; i++) {
+        p[i] = goalloc_malloc(400);
+        if (i > 0 && ((uintptr_t)p[i] ^ (uintptr_t)p[i - 1]) < GOALLOC_PAGE_BYTES) {
+            assert_int_equal(p[i] - p[i - 1], 416);
+            same_page_pairs++;
+        }
+    }
+    assert_in_range(same_page_pairs, 10000 - 10000 / 19 - 2, 10000);
+    for (int i = 0; i < 10000; i++)
+        goalloc_free(p[i]);
+}
+
+/* Within the words of a span the lowest free slot is next. */
+static void freed_slots_are_reused_lowest_first(void **state) {
+    (void)state;
+    char *p[64];
+    for (int i = 0; i < 64; i++)
+        p[i] = goalloc_malloc(8 * KIB / 8);
+    for (int i = 7; i >= 0; i--)
+        goalloc_free(p[i]);
+    char *last = NULL;
+    for (int i = 0; i < 8; i++) {
+        char *q = goalloc_malloc(KIB);
+        if (last != NULL && ((uintptr_t)q ^ (uintptr_t)last) < GOALLOC_PAGE_BYTES)
+            assert_true(q > last);
+        last = q;
+    }
+}
+
+static void every_size_has_a_class_that_fits(void **state) {
+    (void)state;
+    for (size_t size = 0; size <= HEAP_MAX_SMALL_BYTES + 9000; size++) {
+        void *p = goalloc_malloc(size);
+        assert_non_null(p);
+        size_t usable = goalloc_usable_size(p);
+        assert_true(usable >= size);
+        if (size >= 16)
+            assert_int_equal((uintptr_t)p % 16, 0);
+        assert_int_equal((uintptr_t)p % 8, 0);
+        if (size > HEAP_MAX_SMALL_BYTES) {
+            assert_int_equal(usable % GOALLOC_PAGE_BYTES, 0);
+            assert_true(usable - size < GOALLOC_PAGE_BYTES);
+        }
+        goalloc_free(p);
+    }
+}
+
+/* The C ABI skips Go's 24 B class: such a request may hold a 16-aligned object. */
+static void the_abi_skips_class_24(void **state) {
+    (void)state;
+    assert_int_equal(goalloc_usable_size(goalloc_malloc(16)), 16);
+    assert_int_equal(goalloc_usable_size(goalloc_malloc(17)), 32);
+    assert_int_equal(goalloc_usable_size(goalloc_malloc(24)), 32);
+    assert_int_equal(goalloc_usable_size(goalloc_malloc(33)), 48);
+}
+
+static void tiny_objects_share_blocks(void **state) {
+    (void)state;
+    char *p[6];
+    for (int i = 0; i < 6; i++)
+        p[i] = goalloc_malloc(1 + (size_t)i);
+    int shared = 0;
+    for (int i = 1; i < 6; i++)
+        shared += ((uintptr_t)p[i] & ~(uintptr_t)15) == ((uintptr_t)p[i - 1] & ~(uintptr_t)15);
+    assert_in_range(shared, 2, 3);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(goalloc_usable_size(p[i]), 8);
+    struct goalloc_object o;
+    assert_true(goalloc_object_of(p[3] + 7, &o));
+    assert_ptr_equal(o.base, p[3]);
+    goalloc_free(p[3]);
+    assert_false(goalloc_object_of(p[3], &o));
+    /* Its neighbour in the block lives on. */
+    char *neighbour = (char *)((uintptr_t)p[3] ^ 8);
+    assert_int_equal(goalloc_object_of(neighbour, &o), neighbour == p[2] || neighbour == p[4]);
+}
+
+static void a_tiny_block_comes_back_when_both_halves_are_dead(void **state) {
+    (void)state;
+    enum { N = 40960 };
+    static char *p[N];
+    for (int i = 0; i < N; i++)
+        p[i] = goalloc_malloc(8);
+    size_t peak = pages_in_use();
+    for (int i = 0; i < N; i++)
+        goalloc_free(p[i]);
+    assert_true(peak - pages_in_use() >= N * 8 / GOALLOC_PAGE_BYTES - CACHE_EMPTY_PAGES_PER_CLASS - 2);
+    for (int i = 0; i < N; i++)
+        p[i] = goalloc_malloc(8);
+    assert_true(pages_in_use() <= peak);
+    for (int i = 0; i < N; i++)
+        goalloc_free(p[i]);
+}
+
+static void object_of_knows_bounds(void **state) {
+    (void)state;
+    char *p = goalloc_malloc(100), *big = goalloc_malloc(100000);
+    struct goalloc_object o;
+    assert_true(goalloc_object_of(p + 111, &o));
+    assert_ptr_equal(o.base, p);
+    assert_int_equal(o.size_bytes, 112);
+    assert_true(o.noscan);
+    assert_false(goalloc_object_of(p + 112, &o) && o.base == p); /* one past the end is another slot's */
+    assert_true(goalloc_object_of(big + 99999, &o));
+    assert_ptr_equal(o.base, big);
+    goalloc_free(p);
+    assert_false(goalloc_object_of(p, &o));
+    goalloc_free(big);
+    assert_false(goalloc_object_of(big, &o));
+    int local;
+    assert_false(goalloc_object_of(&local, &o));
+    assert_false(goalloc_object_of(NULL, &o));
+    assert_false(goalloc_object_of((void *)UINTPTR_MAX, &o));
+}
+
+static void large_objects_grow_and_shrink_in_place(void **state) {
+    (void)state;
+    char *p = goalloc_malloc(40 * KIB);
+    memset(p, 7, 40 * KIB);
+    char *q = goalloc_realloc(p, 400 * KIB);
+    assert_int_equal(goalloc_usable_size(q), 400 * KIB);
+    for (int i = 0; i < 40 * KIB; i++)
+        assert_int_equal(q[i], 7);
+    size_t before = pages_in_use();
+    assert_ptr_equal(goalloc_realloc(q, 48 * KIB), q);
+    assert_int_equal(before - pages_in_use(), (400 - 48) * KIB / GOALLOC_PAGE_BYTES);
+    goalloc_free(q);
+}
+
+static void calloc_clears_recycled_memory(void **state) {
+    (void)state;
+    for (size_t size = 1; size < 300000; size = size * 3 + 1) {
+        char *p = goalloc_malloc(size);
+        memset(p, 0xa5, size);
+        goalloc_free(p);
+        char *q = goalloc_calloc(1, size);
+        for (size_t i = 0; i < size; i++)
+            assert_int_equal(q[i], 0);
+        goalloc_free(q);
+    }
+}
+
+struct handoff {
+    char **objects;
+    int count;
+};
+
+static void *free_them(void *arg) {
+    struct handoff *h = arg;
+    for (int i = 0; i < h->count; i++)
+        goalloc_free(h->objects[i]);
+    return NULL;
+}
+
+static void *allocate_them(void *arg) {
+    struct handoff *h = arg;
+    for (int i = 0; i < h->count; i++) {
+        h->objects[i] = goalloc_malloc(64);
+        memset(h->objects[i], i, 64);
+    }
+    return NULL;
+}
+
+static void run_thread(void *(*body)(void *), void *arg) {
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, body, arg), 0);
+    pthread_join(thread, NULL);
+}
+
+/* What another thread freed is taken in at the next refill and used again: memory does not grow. */
+static void remote_frees_come_back_to_the_owner(void **state) {
+    (void)state;
+    enum { N = 20000 };
+    static char *p[N];
+    struct handoff h = {p, N};
+    allocate_them(&h);
+    size_t peak = pages_in_use();
+    for (int round = 0; round < 3; round++) {
+        run_thread(free_them, &h);
+        allocate_them(&h);
+        assert_true(pages_in_use() <= peak + 16);
+    }
+    free_them(&h);
+}
+
+/* Spans of a thread that has left belong to nobody; the last free gives their pages back, from whichever thread. */
+static void orphans_are_given_back(void **state) {
+    (void)state;
+    enum { N = 20000 };
+    static char *p[N];
+    struct handoff h = {p, N};
+    run_thread(allocate_them, &h);
+    size_t peak = pages_in_use();
+    for (int i = 0; i < N; i++)
+        assert_int_equal(p[i][63], (char)i);
+    free_them(&h);
+    assert_true(peak - pages_in_use() >= N * 64 / GOALLOC_PAGE_BYTES - 2);
+}
+
+static void orphans_are_adopted(void **state) {
+    (void)state;
+    enum { N = 1000 };
+    static char *p[N];
+    struct handoff h = {p, N};
+    run_thread(allocate_them, &h);
+    /* Every other object: all spans stay in use, half empty. */
+    for (int i = 0; i < N; i += 2)
+        goalloc_free(p[i]);
+    size_t before = pages_in_use();
+    static char *q[N / 2];
+    struct handoff again = {q, N / 2};
+    run_thread(allocate_them, &again);
+    assert_true(pages_in_use() <= before + 1);
+    free_them(&again);
+    for (int i = 1; i < N; i += 2)
+        goalloc_free(p[i]);
+}
+
+static void counters_add_up(void **state) {
+    (void)state;
+    uint64_t before[GOALLOC_COUNTERS], after[GOALLOC_COUNTERS];
+    goalloc_counters(before);
+    char *p[1000];
+    for (int i = 0; i < 1000; i++)
+        p[i] = goalloc_malloc(200);
+    void *tiny = goalloc_malloc(3), *large = goalloc_malloc(50000);
+    goalloc_counters(after);
+    /* 200 B take 208 B slots; 3 B one granule; 50,000 B seven pages. */
+    assert_int_equal(after[0] - before[0], 1000 * 208 + 8 + 7 * GOALLOC_PAGE_BYTES);
+    /* In use = objects + free slots + whole free spans; committed adds free pages and metadata. */
+    assert_true(after[5] >= after[0] + after[1] + after[3]);
+    assert_int_equal(after[0] + after[1] + after[2] + after[3], after[5]);
+    for (int i = 0; i < 1000; i++)
+        goalloc_free(p[i]);
+    goalloc_free(tiny);
+    goalloc_free(large);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fresh_slots_ascend),
+        cmocka_unit_test(freed_slots_are_reused_lowest_first),
+        cmocka_unit_test(every_size_has_a_class_that_fits),
+        cmocka_unit_test(the_abi_skips_class_24),
+        cmocka_unit_test(tiny_objects_share_blocks),
+        cmocka_unit_test(a_tiny_block_comes_back_when_both_halves_are_dead),
+        cmocka_unit_test(object_of_knows_bounds),
+        cmocka_unit_test(large_objects_grow_and_shrink_in_place),
+        cmocka_unit_test(calloc_clears_recycled_memory),
+        cmocka_unit_test(remote_frees_come_back_to_the_owner),
+        cmocka_unit_test(orphans_are_given_back),
+        cmocka_unit_test(orphans_are_adopted),
+        cmocka_unit_test(counters_add_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
