@@ -133,9 +133,8 @@ static void zero_watermark(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(first_hint),         cmocka_unit_test(second_hint),   cmocka_unit_test(hints_used_up),
-        cmocka_unit_test(limited_space),      cmocka_unit_test(zero_watermark),
-        cmocka_unit_test(spans_across_arenas),
+        cmocka_unit_test(first_hint),    cmocka_unit_test(second_hint),    cmocka_unit_test(hints_used_up),
+        cmocka_unit_test(limited_space), cmocka_unit_test(zero_watermark), cmocka_unit_test(spans_across_arenas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

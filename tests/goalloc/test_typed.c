@@ -191,16 +191,11 @@ static void roots_are_kept_and_removed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tiny_sequence_is_go_s),
-        cmocka_unit_test(a_hundred_bytes_take_seven_blocks),
-        cmocka_unit_test(capacities_are_go_s),
-        cmocka_unit_test(headers_begin_above_512),
-        cmocka_unit_test(large_begins_above_32760),
-        cmocka_unit_test(empty_objects_share_an_address),
-        cmocka_unit_test(overflow_is_refused),
-        cmocka_unit_test(heap_bits_hold_the_mask),
-        cmocka_unit_test(moves_respect_overlap),
-        cmocka_unit_test(roots_are_kept_and_removed),
+        cmocka_unit_test(tiny_sequence_is_go_s),    cmocka_unit_test(a_hundred_bytes_take_seven_blocks),
+        cmocka_unit_test(capacities_are_go_s),      cmocka_unit_test(headers_begin_above_512),
+        cmocka_unit_test(large_begins_above_32760), cmocka_unit_test(empty_objects_share_an_address),
+        cmocka_unit_test(overflow_is_refused),      cmocka_unit_test(heap_bits_hold_the_mask),
+        cmocka_unit_test(moves_respect_overlap),    cmocka_unit_test(roots_are_kept_and_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,7 @@
 #ifdef AXIS_GC_NAME
 #error "two choices for the gc axis: force in exactly one variants/axes/gc-*.h"
 #endif
-#define AXIS_GC_NAME  "manual"
+#define AXIS_GC_NAME "manual"
 /* What stands on top of the allocation paths: the malloc ABI or the typed interface. */
 #define AXIS_GC_FRONT "alloc/malloc_abi.c"
 enum { AXIS_TRACED = 0 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * goalloc.c: one variant, one translation unit. The layers are included in their order, so that everything inlines without
- * link-time optimisation; each includes only layers above it (design: os, meta, arena, page, span, place, alloc, …).
+ * goalloc.c: one variant, one translation unit. The layers are included in their order, so that everything inlines
+ * without link-time optimisation; each includes only layers above it (design: os, meta, arena, page, span, place,
+ * alloc, …).
  */
 #define _GNU_SOURCE
 #include "axes.h"

@@ -62,9 +62,9 @@ size_t goalloc_usable_size(void *p);
 /* ---- traced builds: typed allocation. Stacks are scanned conservatively, heap objects by these types. */
 
 struct goalloc_type {
-    size_t size_bytes;      /* a multiple of 8 when it holds pointers */
-    uint64_t pointer_mask;  /* bit i: word i is a pointer; the first 64 words */
-    const uint64_t *masks;  /* all words, 64 per element, when size_bytes > 512; else NULL */
+    size_t size_bytes;     /* a multiple of 8 when it holds pointers */
+    uint64_t pointer_mask; /* bit i: word i is a pointer; the first 64 words */
+    const uint64_t *masks; /* all words, 64 per element, when size_bytes > 512; else NULL */
 };
 
 /* n consecutive objects, zero-filled. n = 0 gives the address that all empty objects share. */
@@ -83,8 +83,7 @@ void goalloc_root_remove(void *slots);
 bool goalloc_thread_attach(void);
 void goalloc_thread_detach(void);
 /* In long loops that do not allocate: lets a collection begin. */
-static inline void goalloc_safepoint(void) {
-}
+static inline void goalloc_safepoint(void) {}
 /* A full collection, where the build has a collector; otherwise nothing. */
 void goalloc_collect(void);
 

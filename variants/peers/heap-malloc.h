@@ -71,14 +71,10 @@ static inline void heap_root_remove(void *slots) {
     (void)slots;
 }
 
-static inline void heap_thread_attach(void) {
-}
+static inline void heap_thread_attach(void) {}
 
-static inline void heap_thread_detach(void) {
-}
+static inline void heap_thread_detach(void) {}
 
-static inline void heap_safepoint(void) {
-}
+static inline void heap_safepoint(void) {}
 
-static inline void heap_collect(void) {
-}
+static inline void heap_collect(void) {}

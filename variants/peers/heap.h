@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * heap.h: the heap interface that every workload is written against. The build chooses the implementation by
- * -DSPANLAB_HEAP_HEADER="heap-malloc.h" (manual flavour) or "heap-goalloc.h" (traced flavour); everything is inlined, no
- * function pointer lies on a hot path.
+ * -DSPANLAB_HEAP_HEADER="heap-malloc.h" (manual flavour) or "heap-goalloc.h" (traced flavour); everything is inlined,
+ * no function pointer lies on a hot path.
  *
  * What an implementation provides (units are bytes; NULL means out of memory; every function is callable from any
  * attached thread):
@@ -16,10 +16,9 @@
  *   heap_move(dst, src, &type, n)     typed bulk copy, regions may overlap
  *   heap_clear_typed(dst, &type, n)   typed bulk clear
  *   heap_drop(p)                      free in manual flavour, nothing in traced; NULL is allowed
- *   heap_root_add(slots, n), heap_root_remove(slots)   n global pointer slots outside stacks and heap; add returns 0 or -1
- *   heap_thread_attach(), heap_thread_detach()         bracket every thread that touches the heap
- *   heap_safepoint()                  hint in loops that do not allocate
- *   heap_collect()                    run a full collection where there is a collector
+ *   heap_root_add(slots, n), heap_root_remove(slots)   n global pointer slots outside stacks and heap; add returns 0 or
+ * -1 heap_thread_attach(), heap_thread_detach()         bracket every thread that touches the heap heap_safepoint()
+ * hint in loops that do not allocate heap_collect()                    run a full collection where there is a collector
  */
 #ifndef SPANLAB_HEAP_H
 #define SPANLAB_HEAP_H
@@ -27,7 +26,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Said at each allocation site. HEAP_ZERO: contents must read as zero. HEAP_RAW: the workload overwrites what it reads. */
+/* Said at each allocation site. HEAP_ZERO: contents must read as zero. HEAP_RAW: the workload overwrites what it reads.
+ */
 enum heap_clear { HEAP_RAW = 0, HEAP_ZERO = 1 };
 
 /* Pointer-mask bit of one field of a struct, for HEAP_TYPE. Fields lie on 8-byte words. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * peer.h: what a malloc subject tells about itself. One file per peer defines one PEER(name) = {...}; nothing else is
- * edited. All functions run inside the measured process, outside timed sections, on one thread, and find the subject's own
- * interface with dlsym(RTLD_DEFAULT, ...): bench-manual links no allocator. None of them may allocate.
+ * edited. All functions run inside the measured process, outside timed sections, on one thread, and find the subject's
+ * own interface with dlsym(RTLD_DEFAULT, ...): bench-manual links no allocator. None of them may allocate.
  */
 #ifndef SPANLAB_PEER_H
 #define SPANLAB_PEER_H
@@ -36,10 +36,10 @@ struct peer_knob {
 };
 
 struct peer {
-    const char *name;             /* "jemalloc" */
-    const char *summary;          /* one line for `spanlab list` */
-    const char *package;          /* Debian package to install; NULL: part of libc or built here */
-    const char *const *libraries; /* sonames to look for, in order, NULL-terminated; NULL: no preload (libc itself) */
+    const char *name;              /* "jemalloc" */
+    const char *summary;           /* one line for `spanlab list` */
+    const char *package;           /* Debian package to install; NULL: part of libc or built here */
+    const char *const *libraries;  /* sonames to look for, in order, NULL-terminated; NULL: no preload (libc itself) */
     const struct peer_knob *knobs; /* terminated by a NULL name; may be NULL */
     /* Writes "5.3.0-..." into out; 0, or -1 when the subject does not tell. */
     int (*version)(char *out, size_t size);
@@ -52,9 +52,9 @@ struct peer {
 };
 
 /* Registers a peer: PEER(jemalloc) = {.name = "jemalloc", ...};  The linker section is walked by the catalog. */
-#define PEER(id)                                                                                                  \
-    static const struct peer peer_##id;                                                                           \
-    static const struct peer *const peer_entry_##id __attribute__((used, section("spanlab_peers"))) = &peer_##id; \
+#define PEER(id)                                                                                                       \
+    static const struct peer peer_##id;                                                                                \
+    static const struct peer *const peer_entry_##id __attribute__((used, section("spanlab_peers"))) = &peer_##id;      \
     static const struct peer peer_##id
 
 #endif

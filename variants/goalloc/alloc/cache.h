@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * cache: what one attached thread allocates from without a lock (Go mcache.go; a P here is an attached thread's cache for
- * its life). A span is owned by one cache or by nobody. The owner allocates from it and frees into it with plain stores;
- * everybody else sets bits of the span's remote bitmap and, if nobody has yet, puts the span into the owner's inbox.
+ * cache: what one attached thread allocates from without a lock (Go mcache.go; a P here is an attached thread's cache
+ * for its life). A span is owned by one cache or by nobody. The owner allocates from it and frees into it with plain
+ * stores; everybody else sets bits of the span's remote bitmap and, if nobody has yet, puts the span into the owner's
+ * inbox.
  *
  * Order of the remote-free protocol. Freer: set the remote bit, then look at remote_queued; owner: clear remote_queued,
  * then read the remote bits. Both sides are sequentially consistent, so at least one of them sees the other.
@@ -14,9 +15,9 @@
 
 enum {
     CACHE_BY_8 = GOALLOC_SMALL_SIZE_MAX / 8 + 1,
-    CACHE_SPAN_RECORDS = 64,          /* span records a thread keeps (Go keeps 128 per P) */
-    CACHE_EMPTY_PAGES_PER_CLASS = 8,  /* tuned: free spans kept against thrashing the page heap */
-    CACHE_EMPTY_PAGES = 64,           /* the same, over all classes */
+    CACHE_SPAN_RECORDS = 64,         /* span records a thread keeps (Go keeps 128 per P) */
+    CACHE_EMPTY_PAGES_PER_CLASS = 8, /* tuned: free spans kept against thrashing the page heap */
+    CACHE_EMPTY_PAGES = 64,          /* the same, over all classes */
 };
 
 struct cache {

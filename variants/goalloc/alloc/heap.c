@@ -13,7 +13,8 @@ static struct span *heap_record_take(struct cache *c) {
     return fixalloc_take(&heap.span_records);
 }
 
-/* The links of a record overlap its first word when it lies in the fixalloc: decode_base, which is set again on reuse. */
+/* The links of a record overlap its first word when it lies in the fixalloc: decode_base, which is set again on reuse.
+ */
 static void heap_record_give(struct cache *c, struct span *s) {
     if (c != NULL && c->record_count < CACHE_SPAN_RECORDS) {
         s->next = c->records;
@@ -29,8 +30,8 @@ static bool heap_make_ready(uintptr_t base, size_t size_bytes) {
     return size_bytes == 0 || (os_commit((void *)base, size_bytes) && page_grow(&heap.pages, base, size_bytes));
 }
 
-/* Go mheap.go:1547 grow: in 4 MiB steps inside the current reservation; a new reservation when that is used up, its rest
- * given to the page allocator unless the new one continues it. Heap lock held. */
+/* Go mheap.go:1547 grow: in 4 MiB steps inside the current reservation; a new reservation when that is used up, its
+ * rest given to the page allocator unless the new one continues it. Heap lock held. */
 static bool heap_grow(size_t npages) {
     const size_t step_bytes = (size_t)4 << 20;
     size_t ask_bytes = ((npages << GOALLOC_PAGE_SHIFT) + step_bytes - 1) & ~(step_bytes - 1);

@@ -43,11 +43,13 @@ static inline struct lock *heap_central_lock(uint8_t span_class) {
     return &heap.central_locks[span_class % HEAP_CENTRAL_LOCKS].lock;
 }
 
-/* A span of npages for span_class, aligned to align bytes, in use and on no list. A small span belongs to c; one of class 0
- * is a large object and belongs to nobody. c may be NULL for large objects. NULL: out of memory. Thread-safe. */
+/* A span of npages for span_class, aligned to align bytes, in use and on no list. A small span belongs to c; one of
+ * class 0 is a large object and belongs to nobody. c may be NULL for large objects. NULL: out of memory. Thread-safe.
+ */
 static struct span *heap_span_alloc(struct cache *c, size_t npages, uint8_t span_class, size_t align_bytes);
 
-/* Gives the pages back. The span must be in use, wholly free and on no list; the caller is the only one who may free it. */
+/* Gives the pages back. The span must be in use, wholly free and on no list; the caller is the only one who may free
+ * it. */
 static void heap_span_free(struct cache *c, struct span *s);
 
 /* The span in use that covers address, or NULL. Any address. */

@@ -78,16 +78,16 @@ static void cache_shared_release(void) {
 
 /* ---- fork: no lock may be held by a thread that the child does not have. Order: as the locks nest. */
 
-#define INIT_FOR_EACH_LOCK(action)                                                                                           \
-    do {                                                                                                                     \
-        action(&init_lock);                                                                                                  \
-        action(&cache_shared_lock);                                                                                          \
-        for (uint8_t i = 0; i < HEAP_CENTRAL_LOCKS; i++)                                                                     \
-            action(heap_central_lock(i));                                                                                    \
-        action(&heap.lock);                                                                                                  \
-        action(&caches.lock);                                                                                                \
-        action(&meta.records_lock);                                                                                          \
-        action(&meta.lock);                                                                                                  \
+#define INIT_FOR_EACH_LOCK(action)                                                                                     \
+    do {                                                                                                               \
+        action(&init_lock);                                                                                            \
+        action(&cache_shared_lock);                                                                                    \
+        for (uint8_t i = 0; i < HEAP_CENTRAL_LOCKS; i++)                                                               \
+            action(heap_central_lock(i));                                                                              \
+        action(&heap.lock);                                                                                            \
+        action(&caches.lock);                                                                                          \
+        action(&meta.records_lock);                                                                                    \
+        action(&meta.lock);                                                                                            \
     } while (0)
 
 static void init_before_fork(void) {

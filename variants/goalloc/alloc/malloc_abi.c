@@ -3,8 +3,8 @@
  * malloc_abi: the C and POSIX allocation functions over the manual builds. Exported under goalloc_ names; the shared
  * library exports them under their own names too (GOALLOC_EXPORT_MALLOC), which is how a program is preloaded with it.
  *
- * Rules followed: C17 7.22.3 and POSIX. Size 0 gives a unique object. Sizes above PTRDIFF_MAX fail with ENOMEM. free keeps
- * errno. Alignment: 16 for requests of 16 B and more, else what any object of that size can need.
+ * Rules followed: C17 7.22.3 and POSIX. Size 0 gives a unique object. Sizes above PTRDIFF_MAX fail with ENOMEM. free
+ * keeps errno. Alignment: 16 for requests of 16 B and more, else what any object of that size can need.
  */
 #include "alloc/cache.h"
 #include "alloc/object.h"
@@ -14,8 +14,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* The class of a small request under the C ABI: Go's 24 B class is 8-aligned, so 17 to 24 B take the next one. Tiny builds
- * leave class 0 for requests up to 8 B: the slow path serves them. */
+/* The class of a small request under the C ABI: Go's 24 B class is 8-aligned, so 17 to 24 B take the next one. Tiny
+ * builds leave class 0 for requests up to 8 B: the slow path serves them. */
 static uint8_t alloc_class_for(size_t size_bytes) {
     if (AXIS_TINY && size_bytes <= TINY_GRANULE_BYTES)
         return 0;
@@ -34,7 +34,8 @@ static struct span *alloc_large(struct cache *c, size_t size_bytes, size_t align
     if (size_bytes > PTRDIFF_MAX - GOALLOC_PAGE_BYTES || !heap_init())
         return NULL;
     size_t npages = (size_bytes + GOALLOC_PAGE_BYTES - 1) >> GOALLOC_PAGE_SHIFT;
-    return heap_span_alloc(c == &cache_none ? NULL : c, npages == 0 ? 1 : npages, span_class_make(0, true), align_bytes);
+    return heap_span_alloc(c == &cache_none ? NULL : c, npages == 0 ? 1 : npages, span_class_make(0, true),
+                           align_bytes);
 }
 
 static uintptr_t alloc_small_from(struct cache *c, uint8_t span_class) {
@@ -140,8 +141,7 @@ void goalloc_free(void *p) {
         return;
     }
     struct span *s = __atomic_load_n(&heap.arenas.window[page], __ATOMIC_ACQUIRE);
-    if (GOALLOC_UNLIKELY(s == NULL) ||
-        GOALLOC_UNLIKELY(__atomic_load_n(&s->owner, __ATOMIC_RELAXED) != cache_self)) {
+    if (GOALLOC_UNLIKELY(s == NULL) || GOALLOC_UNLIKELY(__atomic_load_n(&s->owner, __ATOMIC_RELAXED) != cache_self)) {
         free_slow(address);
         return;
     }

@@ -30,8 +30,8 @@ static bool object_of(uintptr_t address, struct object *out) {
 }
 
 _Noreturn static void object_die_double_free(const struct span *s, unsigned slot) {
-    os_die("double free of %p, a %zu-byte object; it had been freed before", (void *)(span_base(s) + slot * span_object_bytes(s)),
-           span_object_bytes(s));
+    os_die("double free of %p, a %zu-byte object; it had been freed before",
+           (void *)(span_base(s) + slot * span_object_bytes(s)), span_object_bytes(s));
 }
 
 _Noreturn static void object_die_invalid(const char *what, uintptr_t address) {
@@ -44,5 +44,6 @@ _Noreturn static void object_die_invalid(const char *what, uintptr_t address) {
     if (slot >= 0)
         os_die("double or invalid %s of %p: no live object there (%zu-byte slots at %p)", what, (void *)address,
                span_object_bytes(s), (void *)span_base(s));
-    os_die("invalid %s of %p: not in use by this allocator (never allocated here, or freed before)", what, (void *)address);
+    os_die("invalid %s of %p: not in use by this allocator (never allocated here, or freed before)", what,
+           (void *)address);
 }

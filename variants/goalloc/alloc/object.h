@@ -17,8 +17,8 @@ struct object {
 };
 
 /* The live object whose slot covers address (interior addresses too; one past the end belongs to no object). False when
- * there is none: outside the heap, span not in use, tail of a span, or free slot. Any address. Freed slots are recognised
- * exactly on the owner's thread and with other threads at rest, else as of a moment ago. */
+ * there is none: outside the heap, span not in use, tail of a span, or free slot. Any address. Freed slots are
+ * recognised exactly on the owner's thread and with other threads at rest, else as of a moment ago. */
 static bool object_of(uintptr_t address, struct object *out);
 
 /* One line and abort. `what` is the operation: "free". */

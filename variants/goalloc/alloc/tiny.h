@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * tiny: the manual builds' tiny allocator, which obeys the C ABI. Requests up to 8 B share 16 B blocks, two 8 B granules
- * each; a request of 9 to 15 B needs a whole block, which is a slot of the ordinary 16 B class, so it is served there.
- * Each granule has a live bit, counted as metadata: realloc, malloc_usable_size and free know every object's bounds and a
- * double free inside a block is caught. Blocks are the slots of spans of their own: span class 4, whose scan half manual
- * builds do not use.
- * (Go's tiny allocator to the letter is the traced builds'; the two are never pooled.)
+ * tiny: the manual builds' tiny allocator, which obeys the C ABI. Requests up to 8 B share 16 B blocks, two 8 B
+ * granules each; a request of 9 to 15 B needs a whole block, which is a slot of the ordinary 16 B class, so it is
+ * served there. Each granule has a live bit, counted as metadata: realloc, malloc_usable_size and free know every
+ * object's bounds and a double free inside a block is caught. Blocks are the slots of spans of their own: span class 4,
+ * whose scan half manual builds do not use. (Go's tiny allocator to the letter is the traced builds'; the two are never
+ * pooled.)
  */
 #ifndef GOALLOC_TINY_H
 #define GOALLOC_TINY_H
@@ -13,7 +13,12 @@
 #include "alloc/cache.h"
 #include "alloc/object.h"
 
-enum { TINY_GRANULE_BYTES = 8, TINY_BLOCK_BYTES = 16, TINY_SPAN = 4, TINY_WORDS = GOALLOC_PAGE_BYTES / TINY_GRANULE_BYTES / 64 };
+enum {
+    TINY_GRANULE_BYTES = 8,
+    TINY_BLOCK_BYTES = 16,
+    TINY_SPAN = 4,
+    TINY_WORDS = GOALLOC_PAGE_BYTES / TINY_GRANULE_BYTES / 64
+};
 
 struct granules {
     uint64_t live[TINY_WORDS];

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * typed: the traced builds' allocation paths (Go malloc.go:1054-1635): tiny, small without pointers, small with pointers
- * and bitmap at the span's end, small with a type header, large. In this order on every path: contents, then pointer
- * metadata, then a release fence, then publication to the marker; a collector that sees the object finds it complete.
+ * typed: the traced builds' allocation paths (Go malloc.go:1054-1635): tiny, small without pointers, small with
+ * pointers and bitmap at the span's end, small with a type header, large. In this order on every path: contents, then
+ * pointer metadata, then a release fence, then publication to the marker; a collector that sees the object finds it
+ * complete.
  */
 #include "alloc/cache.h"
 #include "alloc/object.h"
@@ -95,7 +96,8 @@ static uint64_t typed_array_mask(const struct goalloc_type *type, size_t n) {
 
 /* ---- the five paths; each gets a cache that is entered and returns 0 when out of memory */
 
-/* Go malloc.go:1158: align by divisibility, combine into the current 16 B block, replace it only for one with more room. */
+/* Go malloc.go:1158: align by divisibility, combine into the current 16 B block, replace it only for one with more
+ * room. */
 static uintptr_t typed_tiny(struct cache *c, size_t size_bytes) {
     uintptr_t offset = c->tiny_offset;
     if (size_bytes % 8 == 0)
@@ -244,7 +246,8 @@ void goalloc_move(void *dst, const void *src, const struct goalloc_type *type, s
         memmove(dst, src, bytes);
         return;
     }
-    /* By whole words, so that a concurrent marker never sees half a pointer; downwards when the target overlaps above. */
+    /* By whole words, so that a concurrent marker never sees half a pointer; downwards when the target overlaps above.
+     */
     size_t words = bytes / TYPED_WORD_BYTES;
     if ((uintptr_t)dst - (uintptr_t)src < bytes) {
         for (size_t i = words; i-- > 0;)

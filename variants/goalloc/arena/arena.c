@@ -14,8 +14,8 @@ static bool arena_space_init(struct arena_space *a) {
     return true;
 }
 
-/* The window lies around the first arena. When the hints were refused, the kernel hands out addresses downwards, so half
- * of the window covers what lies below. Failing is harmless: arenas then have tables of their own. */
+/* The window lies around the first arena. When the hints were refused, the kernel hands out addresses downwards, so
+ * half of the window covers what lies below. Failing is harmless: arenas then have tables of their own. */
 static void arena_open_window(struct arena_space *a, uintptr_t first) {
     size_t covered_bytes = ARENA_WINDOW_BYTES;
     size_t limit_bytes = os_address_limit_bytes();
@@ -34,7 +34,8 @@ static void arena_open_window(struct arena_space *a, uintptr_t first) {
     __atomic_store_n(&a->window_pages, pages, __ATOMIC_RELEASE);
 }
 
-/* Old tables stay behind as metadata: readers may hold them. Each is twice the last, so all of them are as large as one. */
+/* Old tables stay behind as metadata: readers may hold them. Each is twice the last, so all of them are as large as
+ * one. */
 static bool arena_remember(struct arena_space *a, struct arena *arena) {
     if (a->count == a->capacity) {
         size_t capacity = a->capacity == 0 ? 64 : a->capacity * 2;
@@ -164,8 +165,8 @@ static bool arena_needs_zero(struct arena_space *a, uintptr_t base, size_t npage
         uintptr_t end = offset + (n << GOALLOC_PAGE_SHIFT);
         uintptr_t seen = __atomic_load_n(&arena->zeroed_base, __ATOMIC_RELAXED);
         needs_zero |= offset < seen;
-        while (seen < end && !__atomic_compare_exchange_n(&arena->zeroed_base, &seen, end, true, __ATOMIC_RELAXED,
-                                                          __ATOMIC_RELAXED))
+        while (seen < end &&
+               !__atomic_compare_exchange_n(&arena->zeroed_base, &seen, end, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
             continue;
         npages -= n;
         base += n << GOALLOC_PAGE_SHIFT;

@@ -2,8 +2,8 @@
  *
  * arena: where the heap lies in the address space, and from address to span (Go malloc.go:255-730, mheap.go:266-335).
  * Address space is reserved in 64 MiB arenas at Go's hints, 0x00c0<<32 + i<<40; each arena has its metadata off-heap.
- * The page->span table of all arenas near the first one is one flat window, so that decoding a pointer is a subtraction,
- * a shift and a load; arenas elsewhere have a table of their own behind the sparse arena map.
+ * The page->span table of all arenas near the first one is one flat window, so that decoding a pointer is a
+ * subtraction, a shift and a load; arenas elsewhere have a table of their own behind the sparse arena map.
  */
 #ifndef GOALLOC_ARENA_H
 #define GOALLOC_ARENA_H
@@ -14,12 +14,12 @@ struct span;
 
 enum { GOALLOC_PAGE_SHIFT = 13, GOALLOC_PAGE_BYTES = 1 << GOALLOC_PAGE_SHIFT };
 enum { ARENA_SHIFT = 26, ARENA_PAGES = 1 << (ARENA_SHIFT - GOALLOC_PAGE_SHIFT), ARENA_HINTS = 64 };
-#define ARENA_BYTES         ((size_t)1 << ARENA_SHIFT)
-#define ARENA_ADDRESS_BITS  48
-#define ARENA_MAP_ENTRIES   ((size_t)1 << (ARENA_ADDRESS_BITS - ARENA_SHIFT))
-#define ARENA_FIRST_HINT    ((uintptr_t)0x00c0 << 32)
-#define ARENA_WINDOW_BYTES  ((size_t)256 << 30) /* heap covered by the flat window; its table is 1/1024 of that */
-#define ARENA_MIN_STEP_BYTES ((size_t)4 << 20)  /* reservation step when the address space is limited */
+#define ARENA_BYTES          ((size_t)1 << ARENA_SHIFT)
+#define ARENA_ADDRESS_BITS   48
+#define ARENA_MAP_ENTRIES    ((size_t)1 << (ARENA_ADDRESS_BITS - ARENA_SHIFT))
+#define ARENA_FIRST_HINT     ((uintptr_t)0x00c0 << 32)
+#define ARENA_WINDOW_BYTES   ((size_t)256 << 30) /* heap covered by the flat window; its table is 1/1024 of that */
+#define ARENA_MIN_STEP_BYTES ((size_t)4 << 20)   /* reservation step when the address space is limited */
 
 /* heapArena. Page bitmaps have one bit per page; only the bit of a span's first page means something. */
 struct arena {

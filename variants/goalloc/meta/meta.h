@@ -21,8 +21,9 @@ static size_t meta_committed_bytes(void);
 /* Other layers announce what they commit for tables of their own. */
 static void meta_account(size_t size_bytes);
 
-/* Records of one size (one lock guards all kinds: they are taken and given in bulk, or rarely), recycled last in, first out through their first word. The rest of a recycled record keeps its
- * contents; a fresh one is zero. Zero-initialised plus `size_bytes` (a multiple of 8) is ready to use. */
+/* Records of one size (one lock guards all kinds: they are taken and given in bulk, or rarely), recycled last in, first
+ * out through their first word. The rest of a recycled record keeps its contents; a fresh one is zero. Zero-initialised
+ * plus `size_bytes` (a multiple of 8) is ready to use. */
 struct fixalloc {
     size_t size_bytes;
     void *free_list;

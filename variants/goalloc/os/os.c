@@ -81,7 +81,8 @@ static bool os_commit(void *base, size_t size_bytes) {
 
 static void os_release(void *base, size_t size_bytes) {
     int saved_errno = errno;
-    /* Fails only for ranges that are not mapped, which would be our own bug: the contents must read as zero afterwards. */
+    /* Fails only for ranges that are not mapped, which would be our own bug: the contents must read as zero afterwards.
+     */
     if (madvise(base, size_bytes, MADV_DONTNEED) != 0)
         os_die("madvise(%p, %zu, MADV_DONTNEED) failed: errno %d", base, size_bytes, errno);
     errno = saved_errno;

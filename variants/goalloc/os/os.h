@@ -19,7 +19,8 @@ static void *os_reserve(uintptr_t hint, size_t size_bytes);
 /* Reserves size bytes anywhere, aligned to align (a power of two, at least a page); NULL on failure. */
 static void *os_reserve_aligned(size_t size_bytes, size_t align_bytes);
 
-/* Readable zero memory anywhere that costs physical pages only where it is written; for sparse tables. NULL on failure. */
+/* Readable zero memory anywhere that costs physical pages only where it is written; for sparse tables. NULL on failure.
+ */
 static void *os_map_lazy(size_t size_bytes);
 
 /* The address-space limit of this process in bytes (RLIMIT_AS), SIZE_MAX when there is none. */

@@ -8,8 +8,8 @@
 
 #include "span/span.h"
 
-/* Where a thread allocates next within a span: up to 64 slots that one word of free bits describes. `word` is never NULL:
- * an empty window points at a zero word. */
+/* Where a thread allocates next within a span: up to 64 slots that one word of free bits describes. `word` is never
+ * NULL: an empty window points at a zero word. */
 struct place_window {
     uint64_t *word;
     uintptr_t base; /* address of the slot of bit 0 */

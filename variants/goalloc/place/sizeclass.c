@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * sizeclass: equal slots and one bit each, lowest address first within a word of 64 slots, as Go's allocCache does
- * (mbitmap.go:1093). Explicit frees set the bit again, in the very word that allocation reads, so a double free is always
- * seen and freed memory is never touched.
+ * (mbitmap.go:1093). Explicit frees set the bit again, in the very word that allocation reads, so a double free is
+ * always seen and freed memory is never touched.
  */
 #include "place/place.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * span: the record of a run of pages, its state and its class (Go mheap.go:360-595). Records are type-stable and never
- * cleared when they are reused: a thread that frees into a span which is changing hands may touch an old record, and finds
- * valid fields there. Who writes what: fields of line 0 belong to the owner thread, or to whoever holds the central lock
- * of an unowned span; the remote fields of line 1 are atomics written by anybody.
+ * cleared when they are reused: a thread that frees into a span which is changing hands may touch an old record, and
+ * finds valid fields there. Who writes what: fields of line 0 belong to the owner thread, or to whoever holds the
+ * central lock of an unowned span; the remote fields of line 1 are atomics written by anybody.
  */
 #ifndef GOALLOC_SPAN_H
 #define GOALLOC_SPAN_H
@@ -42,11 +42,11 @@ enum { SPAN_INLINE_WORDS = 2, SPAN_MAX_WORDS = 16, SPAN_NEVER = INT32_MAX };
 
 struct span {
     /* Line 0: all that freeing by the owner reads and writes. */
-    uintptr_t decode_base; /* the base; base - 1 where the fast path must refuse every address (tiny, large) */
-    uint32_t div_magic;    /* index = offset * div_magic >> 32 (go-facts 3.5) */
-    uint32_t elem_bytes;   /* slot size; 0 for a large object */
-    uint64_t *free_bits;   /* one bit per slot, 1 = free; bits past nelems are 0 */
-    struct cache *owner;   /* atomic; NULL: the central's, or large */
+    uintptr_t decode_base;     /* the base; base - 1 where the fast path must refuse every address (tiny, large) */
+    uint32_t div_magic;        /* index = offset * div_magic >> 32 (go-facts 3.5) */
+    uint32_t elem_bytes;       /* slot size; 0 for a large object */
+    uint64_t *free_bits;       /* one bit per slot, 1 = free; bits past nelems are 0 */
+    struct cache *owner;       /* atomic; NULL: the central's, or large */
     int32_t frees_until_event; /* counts the owner's frees down to the next cache_settle */
     uint32_t nelems;
     uint8_t span_class;
