@@ -48,28 +48,46 @@ static void cache_file_empty(struct cache *c, struct span *s) {
     s->frees_until_event = SPAN_NEVER;
 }
 
+/* How many frees a full span waits for before it serves again. Under random frees a span that is taken at the first one
+ * yields one slot, and every request ends in a refill; waiting for an eighth costs at most that share of the span. */
+static int32_t cache_full_wait(const struct span *s) {
+    return heap.tuned ? (int32_t)(s->nelems / CACHE_FULL_WAIT_SHARE) + 1 : 1;
+}
+
+static void cache_park_full(struct cache *c, struct span *s) {
+    span_list_push(&c->full[s->span_class], s);
+    s->list = SPAN_ON_FULL;
+    s->alloc_count = (uint16_t)s->nelems;
+    s->frees_until_event = cache_full_wait(s);
+}
+
+/* No slot of a parked span is handed out, so its use is known without counting bits: a full one has lost what it waited
+ * for (and what a merge brought beyond that); a partial one that has lost all it had is empty. */
 static void cache_settle(struct cache *c, struct span *s) {
     /* Of the span in use nothing has to be known: the next refill looks at its bits. */
     if (s->list == SPAN_ON_CURRENT) {
         s->frees_until_event = SPAN_NEVER;
         return;
     }
-    unsigned free_slots = place_free_slots(s);
+    int32_t used = s->list == SPAN_ON_FULL ? s->alloc_count - cache_full_wait(s) + s->frees_until_event : 0;
     cache_unlink(c, s);
-    if (free_slots == s->nelems) {
+    if (used == 0) {
         cache_file_empty(c, s);
-        return;
-    }
-    if (free_slots == 0) {
-        span_list_push(&c->full[s->span_class], s);
-        s->list = SPAN_ON_FULL;
-        s->frees_until_event = 1;
         return;
     }
     span_list_push(&c->partial[s->span_class], s);
     s->list = SPAN_ON_PARTIAL;
-    /* No slot of a parked span is handed out, so this many frees make it empty. */
-    s->frees_until_event = (int32_t)(s->nelems - free_slots);
+    s->alloc_count = (uint16_t)used;
+    s->frees_until_event = used;
+}
+
+/* The owner has learned of n more free slots of s. */
+static void cache_account(struct cache *c, struct span *s, unsigned n) {
+    if (s->list == SPAN_ON_CURRENT)
+        return;
+    s->frees_until_event -= (int32_t)n;
+    if (s->frees_until_event <= 0)
+        cache_settle(c, s);
 }
 
 /* ---- spans without an owner */
@@ -175,8 +193,7 @@ static void cache_take_in(struct cache *c, struct span *s) {
             cache_notify_owner(s);
         return;
     }
-    if (cache_merge_remote(s) > 0)
-        cache_settle(c, s);
+    cache_account(c, s, cache_merge_remote(s));
 }
 
 static void cache_take_in_all(struct cache *c, struct span *list) {
@@ -194,17 +211,8 @@ static void cache_drain_inbox(struct cache *c) {
 
 /* ---- refill */
 
-static void cache_park_current(struct cache *c, uint8_t span_class) {
-    struct span *s = c->current[span_class].span;
-    if (s == NULL)
-        return;
-    place_window_close(&c->current[span_class]);
-    s->list = SPAN_ON_NONE;
-    cache_settle(c, s);
-}
-
-static struct span *cache_next_span(struct cache *c, uint8_t span_class) {
-    struct span *s = c->partial[span_class] != NULL ? c->partial[span_class] : c->empty[span_class];
+static struct span *cache_new_span(struct cache *c, uint8_t span_class) {
+    struct span *s = c->empty[span_class];
     if (s != NULL) {
         cache_unlink(c, s);
         return s;
@@ -215,20 +223,24 @@ static struct span *cache_next_span(struct cache *c, uint8_t span_class) {
         return s;
     }
     unsigned size_class = span_class_size_class(span_class);
-    return heap_span_alloc(c, gclass_pages(size_class), span_class, GOALLOC_PAGE_BYTES);
+    return heap_span_alloc(c, heap.class_pages[size_class], span_class, GOALLOC_PAGE_BYTES);
 }
 
 static bool cache_refill(struct cache *c, uint8_t span_class) {
     struct place_window *w = &c->current[span_class];
+    /* What others have freed, of the span in use too, is in here. */
     cache_drain_inbox(c);
     if (w->span != NULL) {
         if (place_window_advance(w))
             return true;
-        if (cache_merge_remote(w->span) > 0 && place_window_advance(w))
-            return true;
+        cache_park_full(c, w->span);
+        place_window_close(w);
     }
-    cache_park_current(c, span_class);
-    struct span *s = cache_next_span(c, span_class);
+    struct span *s = c->partial[span_class];
+    if (GOALLOC_LIKELY(s != NULL))
+        span_list_remove(&c->partial[span_class], s);
+    else
+        s = cache_new_span(c, span_class);
     if (s == NULL)
         return false;
     s->list = SPAN_ON_CURRENT;

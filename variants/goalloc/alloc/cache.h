@@ -15,6 +15,7 @@
 
 enum {
     CACHE_BY_8 = GOALLOC_SMALL_SIZE_MAX / 8 + 1,
+    CACHE_FULL_WAIT_SHARE = 4,       /* tuned: a full span serves again once this part of it is free */
     CACHE_SPAN_RECORDS = 64,         /* span records a thread keeps (Go keeps 128 per P) */
     CACHE_EMPTY_PAGES_PER_CLASS = 8, /* tuned: free spans kept against thrashing the page heap */
     CACHE_EMPTY_PAGES = 64,          /* the same, over all classes */

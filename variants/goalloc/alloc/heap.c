@@ -3,6 +3,17 @@
 #include "alloc/cache.h"
 #include "alloc/tiny.h"
 
+/* Which pages a span has is Go's decision in the faithful preset (and wherever a collector's layout rests on it). */
+static void heap_class_pages_init(void) {
+    for (unsigned i = 1; i < GOALLOC_SIZE_CLASSES; i++) {
+        size_t pages = gclass_pages(i);
+        while (!AXIS_TRACED && heap.tuned && pages * 2 <= HEAP_TUNED_MAX_PAGES &&
+               pages * GOALLOC_PAGE_BYTES / gclass_size(i) < HEAP_TUNED_MIN_SLOTS)
+            pages *= 2;
+        heap.class_pages[i] = (uint8_t)pages;
+    }
+}
+
 static struct span *heap_record_take(struct cache *c) {
     if (c != NULL && c->records != NULL) {
         struct span *s = c->records;
@@ -13,7 +24,7 @@ static struct span *heap_record_take(struct cache *c) {
     return fixalloc_take(&heap.span_records);
 }
 
-/* The links of a record overlap its first word when it lies in the fixalloc: decode_base, which is set again on reuse.
+/* The links of a record overlap its first word when it lies in the fixalloc: its base, which is set again on reuse.
  */
 static void heap_record_give(struct cache *c, struct span *s) {
     if (c != NULL && c->record_count < CACHE_SPAN_RECORDS) {
@@ -121,16 +132,13 @@ static bool heap_span_setup(struct cache *c, struct span *s, uintptr_t base, siz
     s->granules = NULL;
     /* Owned before it is in use: an unowned span whose slots are all free would be taken for a dead one. */
     __atomic_store_n(&s->owner, size_class == 0 ? NULL : c, __ATOMIC_RELAXED);
+    s->base = base;
     if (size_class == 0) {
-        /* A large object is never freed on the fast path: an odd base matches no slot. */
-        s->decode_base = base - 1;
-        s->div_magic = 0;
+        s->exact_slots = 0;
         s->free_bits = s->inline_free;
         place_store(&s->inline_free[0], 0);
         return true;
     }
-    s->decode_base = base;
-    s->div_magic = gclass_div_magic(size_class);
     if (!place_span_init(s))
         return false;
     if (!tiny_span(s) || tiny_span_init(s))

@@ -13,6 +13,10 @@
 enum { HEAP_MAX_SMALL_BYTES = GOALLOC_MAX_SMALL_SIZE - 8 }; /* Go malloc.go:1054: the split holds for noscan too */
 enum { HEAP_CACHED_PAGES_LIMIT = 16 };                      /* Go mheap.go:1239: shorter runs try the thread's pages */
 
+/* tuned: spans of fewer slots than this are made of more pages than Go gives them, up to the limit; with 8 KiB of 1 KiB
+ * slots every few requests would end in a refill. Pages that no slot has reached yet are not resident. */
+enum { HEAP_TUNED_MIN_SLOTS = 64, HEAP_TUNED_MAX_PAGES = 8 };
+
 /* Locks of the central lists. Fewer than classes: fork holds them all at once, and lock checkers track 64. */
 enum { HEAP_CENTRAL_LOCKS = 32 };
 
@@ -30,7 +34,8 @@ struct heap {
     struct page_heap pages;
     uintptr_t grow_base, grow_end; /* Go mheap.curArena: reserved and not yet handed to the page allocator */
     struct fixalloc span_records;
-    size_t pages_in_use; /* atomic */
+    size_t pages_in_use;                       /* atomic */
+    uint8_t class_pages[GOALLOC_SIZE_CLASSES]; /* pages of a span of each size class */
     struct central central[SPAN_CLASSES];
     struct {
         _Alignas(64) struct lock lock;

@@ -38,7 +38,7 @@ static bool init_pages(void) {
 
 static bool init_once(void) {
     heap.tuned = init_preset_tuned();
-    heap.sweepgen = 0;
+    heap_class_pages_init();
     heap.span_records.size_bytes = sizeof(struct span);
     if (heap.arenas.map == NULL && !arena_space_init(&heap.arenas))
         return false;

@@ -56,8 +56,8 @@ static __attribute__((noinline)) void *alloc_medium(size_t size_bytes) {
     return GOALLOC_LIKELY(address != 0) ? (void *)address : alloc_slow(size_bytes);
 }
 
-/* Everything the fast path does not do: the first request of a thread, tiny ones, refills, large ones, failures. */
-static __attribute__((noinline)) void *alloc_slow(size_t size_bytes) {
+/* The first request of a thread, tiny ones, large ones, failures. */
+static __attribute__((noinline)) void *alloc_slowest(size_t size_bytes) {
     if (size_bytes > HEAP_MAX_SMALL_BYTES) {
         struct span *s = alloc_large(cache_self, size_bytes, GOALLOC_PAGE_BYTES);
         return s != NULL ? (void *)span_base(s) : alloc_failed();
@@ -71,6 +71,16 @@ static __attribute__((noinline)) void *alloc_slow(size_t size_bytes) {
         cache_shared_release();
     }
     return address != 0 ? (void *)address : alloc_failed();
+}
+
+/* A window is used up: the commonest thing that the fast path does not do. */
+static __attribute__((noinline)) void *alloc_slow(size_t size_bytes) {
+    struct cache *c = cache_self;
+    if (GOALLOC_UNLIKELY(c == &cache_none) || GOALLOC_UNLIKELY(size_bytes > GOALLOC_SMALL_SIZE_MAX))
+        return alloc_slowest(size_bytes);
+    uint8_t span_class = (uint8_t)(c->by_8[(size_bytes + 7) / 8] - c->current);
+    uintptr_t address = alloc_small_from(c, span_class);
+    return GOALLOC_LIKELY(address != 0) ? (void *)address : alloc_failed();
 }
 
 void *goalloc_malloc(size_t size_bytes) {
@@ -145,11 +155,8 @@ void goalloc_free(void *p) {
         free_slow(address);
         return;
     }
-    /* A small span is shorter than 4 GiB, so 32 bits tell a slot's start from any other address of the span. */
-    uint64_t offset = address - s->decode_base;
-    uint32_t slot = (uint32_t)(offset * s->div_magic >> 32);
-    if (GOALLOC_UNLIKELY(slot * s->elem_bytes != (uint32_t)offset) || GOALLOC_UNLIKELY(slot >= s->nelems) ||
-        GOALLOC_UNLIKELY(!place_give(s, slot))) {
+    uint32_t slot = place_exact_slot(s, address);
+    if (GOALLOC_UNLIKELY(slot >= s->exact_slots) || GOALLOC_UNLIKELY(!place_give(s, slot))) {
         free_slow(address); /* decides again, with the diagnosis */
         return;
     }

@@ -12,8 +12,7 @@ static bool tiny_span_init(struct span *s) {
         __atomic_store_n(&s->granules->remote[i], 0, __ATOMIC_RELAXED);
     }
     /* The ordinary fast free knows nothing of granules and must refuse every address here. */
-    s->decode_base -= 1;
-    s->div_magic = 0;
+    s->exact_slots = 0;
     return true;
 }
 

@@ -8,7 +8,27 @@
 
 static uint64_t place_no_slots[1]; /* what an empty window points at; never written */
 
+/* Inverse of an odd number modulo 2^32, by Newton's iteration: each step doubles the bits that are right, from 3. */
+static uint32_t place_odd_inverse(uint32_t odd) {
+    uint32_t inverse = odd;
+    for (int i = 0; i < 4; i++)
+        inverse *= 2 - odd * inverse;
+    return inverse;
+}
+
+/* The slot that starts exactly at offset, or a number >= exact_slots. Multiplying by the inverse of the odd part and
+ * rotating the even part away gives the quotient for multiples of the slot size, and for any other offset a number
+ * above (2^32 - 1) / elem_bytes (Granlund and Montgomery, PLDI 1994, section 9): one comparison is the test for
+ * divisibility and for the bound. */
+static inline uint32_t place_exact_slot(const struct span *s, uintptr_t address) {
+    uint32_t product = (uint32_t)(address - s->base) * s->exact_inverse;
+    return product >> (s->exact_shift & 31) | product << (-s->exact_shift & 31);
+}
+
 static bool place_span_init(struct span *s) {
+    s->exact_shift = (uint8_t)__builtin_ctz(s->elem_bytes);
+    s->exact_inverse = place_odd_inverse(s->elem_bytes >> s->exact_shift);
+    s->exact_slots = s->nelems;
     unsigned words = span_words(s);
     s->free_bits = s->inline_free;
     if (words > SPAN_INLINE_WORDS) {
@@ -52,9 +72,20 @@ static unsigned place_free_slots(const struct span *s) {
     return n;
 }
 
+/* Index of the lowest set bit; bits is not 0. As 64 bits without the sign extension that the builtin's int costs. */
+static inline uint64_t place_lowest(uint64_t bits) {
+#if defined(__x86_64__)
+    uint64_t index;
+    __asm__("rep bsfq %1, %0" : "=r"(index) : "r"(bits) : "cc");
+    return index;
+#else
+    return (uint64_t)__builtin_ctzll(bits);
+#endif
+}
+
 static inline uintptr_t place_take_from(struct place_window *w, uint64_t bits) {
     place_store(w->word, bits & (bits - 1));
-    return w->base + (uint64_t)__builtin_ctzll(bits) * w->elem_bytes;
+    return w->base + place_lowest(bits) * w->elem_bytes;
 }
 
 static inline uintptr_t place_take(struct place_window *w) {

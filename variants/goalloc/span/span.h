@@ -42,25 +42,26 @@ enum { SPAN_INLINE_WORDS = 2, SPAN_MAX_WORDS = 16, SPAN_NEVER = INT32_MAX };
 
 struct span {
     /* Line 0: all that freeing by the owner reads and writes. */
-    uintptr_t decode_base;     /* the base; base - 1 where the fast path must refuse every address (tiny, large) */
-    uint32_t div_magic;        /* index = offset * div_magic >> 32 (go-facts 3.5) */
+    uintptr_t base;
     uint32_t elem_bytes;       /* slot size; 0 for a large object */
+    uint32_t exact_inverse;    /* of the slot size's odd part, modulo 2^32: see place_exact_slot */
     uint64_t *free_bits;       /* one bit per slot, 1 = free; bits past nelems are 0 */
     struct cache *owner;       /* atomic; NULL: the central's, or large */
     int32_t frees_until_event; /* counts the owner's frees down to the next cache_settle */
     uint32_t nelems;
+    uint32_t exact_slots; /* nelems; 0 where the fast path must refuse every address (tiny, large) */
+    uint8_t exact_shift;  /* trailing zeros of the slot size */
     uint8_t span_class;
     uint8_t state; /* atomic, stored last: publishes all other fields */
-    uint16_t freeindex;
-    uint32_t sweepgen;
+    uint8_t list;  /* enum span_list */
     uint64_t inline_free[SPAN_INLINE_WORDS];
     /* Line 1: freeing by others, and what is rarely needed. */
     uint64_t inline_remote[SPAN_INLINE_WORDS]; /* atomic */
     struct span *remote_next;                  /* link in an owner's inbox; guarded by remote_queued */
-    uint32_t remote_queued;                    /* atomic; 1 from enqueuing until the owner has taken it out */
-    uint8_t list;                              /* enum span_list */
+    uint8_t remote_queued;                     /* atomic; 1 from enqueuing until the owner has taken it out */
     uint8_t needzero;
     uint16_t free_index_for_scan;
+    uint32_t sweepgen;
     struct span *next, *prev;
     union {
         struct granules *granules;             /* tiny spans of manual builds: live bits */
@@ -68,14 +69,13 @@ struct span {
     };
     uint32_t npages;
     uint16_t alloc_count;
-    uint16_t spare;
+    uint16_t freeindex;
 };
 _Static_assert(sizeof(struct span) == 128, "two cache lines: the owner's and the others'");
 _Static_assert(offsetof(struct span, inline_remote) == 64, "remote frees must not touch the owner's line");
 
 static inline uintptr_t span_base(const struct span *s) {
-    /* Pages are aligned, so the refusing offset of decode_base shows in the low bit. */
-    return s->decode_base + (s->decode_base & 1);
+    return s->base;
 }
 
 static inline unsigned span_words(const struct span *s) {
