@@ -82,7 +82,7 @@ static void tiny_objects_share_blocks(void **state) {
     assert_in_range(shared, 2, 3);
     for (int i = 0; i < 6; i++)
         assert_int_equal(goalloc_usable_size(p[i]), 8);
-    struct goalloc_object o;
+    struct goalloc_object o = {0};
     assert_true(goalloc_object_of(p[3] + 7, &o));
     assert_ptr_equal(o.base, p[3]);
     goalloc_free(p[3]);
@@ -112,7 +112,7 @@ static void a_tiny_block_comes_back_when_both_halves_are_dead(void **state) {
 static void object_of_knows_bounds(void **state) {
     (void)state;
     char *p = goalloc_malloc(100), *big = goalloc_malloc(100000);
-    struct goalloc_object o;
+    struct goalloc_object o = {0};
     assert_true(goalloc_object_of(p + 111, &o));
     assert_ptr_equal(o.base, p);
     assert_int_equal(o.size_bytes, 112);

@@ -88,7 +88,7 @@ static void a_hundred_bytes_take_seven_blocks(void **state) {
 }
 
 static size_t slot_bytes(void *p) {
-    struct goalloc_object o;
+    struct goalloc_object o = {0};
     assert_true(goalloc_object_of(p, &o));
     return o.size_bytes;
 }
@@ -96,7 +96,7 @@ static size_t slot_bytes(void *p) {
 /* go-facts 8: 512 -> class 512 without a header, 520 -> 576 and 1024 -> 1152 with one, the object at +8. */
 static void headers_begin_above_512(void **state) {
     (void)state;
-    struct goalloc_object o;
+    struct goalloc_object o = {0};
     assert_int_equal(slot_bytes(goalloc_new(&pointer_type, 64)), 512);
     void *p = goalloc_new(&pointer_type, 65);
     assert_true(goalloc_object_of(p, &o));
@@ -111,7 +111,7 @@ static void headers_begin_above_512(void **state) {
 static void large_begins_above_32760(void **state) {
     (void)state;
     assert_int_equal(slot_bytes(goalloc_bytes(32760, true)), 32768);
-    struct goalloc_object o;
+    struct goalloc_object o = {0};
     char *p = goalloc_bytes(32761, true);
     assert_true(goalloc_object_of(p + 32767, &o));
     assert_int_equal(o.index, 0);

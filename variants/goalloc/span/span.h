@@ -11,6 +11,29 @@
 #include "page/page.h"
 #include "span/sizeclasses.h"
 
+/* ---- size classes: 1 to 67; class 0 has size 0 and stands for large objects */
+
+static inline size_t gclass_size(unsigned size_class) {
+    return sizeclass_size[size_class];
+}
+
+/* Pages that Go gives a span of the class. */
+static inline size_t gclass_pages(unsigned size_class) {
+    return sizeclass_pages[size_class];
+}
+
+/* offset / size = offset * magic >> 32, for every offset in a span (Go mksizeclasses.go:172). */
+static inline uint32_t gclass_div_magic(unsigned size_class) {
+    return sizeclass_magic[size_class];
+}
+
+/* The smallest class that holds a size from 1 to GOALLOC_MAX_SMALL_SIZE (Go malloc.go:1285). */
+static inline unsigned gclass_of(size_t size_bytes) {
+    if (size_bytes <= GOALLOC_SMALL_SIZE_MAX - 8)
+        return sizeclass_by_8[(size_bytes + 7) / 8];
+    return sizeclass_by_128[(size_bytes - GOALLOC_SMALL_SIZE_MAX + 127) / 128];
+}
+
 struct cache;
 struct goalloc_type;
 struct granules;

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT */
+#include "page/page.h"
+#include "page/summary.c"
+
+/* log2 of the pages that an entry of a level covers: 21, 18, 15, 12, 9. */
+static inline unsigned page_level_log(unsigned level) {
+    return PAGE_MAX_LOG - level * PAGE_LEVEL_BITS;
+}
+
+static inline size_t page_index(const struct page_heap *ph, uintptr_t address) {
+    return (address - ph->range_base) >> GOALLOC_PAGE_SHIFT;
+}
+
+static inline uintptr_t page_address(const struct page_heap *ph, size_t page) {
+    return ph->range_base + (page << GOALLOC_PAGE_SHIFT);
+}
+
+static void page_fini(struct page_heap *ph) {
+    for (unsigned l = 0; l < PAGE_LEVELS; l++)
+        if (ph->levels[l] != NULL)
+            os_unmap(ph->levels[l], ph->level_entries[l] * sizeof(uint64_t));
+    *ph = (struct page_heap){0};
+}
+
+static size_t page_round_up(size_t n, size_t unit) {
+    return (n + unit - 1) / unit * unit;
+}
+
+static bool page_init(struct page_heap *ph, uintptr_t range_base, size_t range_bytes) {
+    *ph = (struct page_heap){.range_base = range_base};
+    ph->chunk_count = range_bytes >> PAGE_CHUNK_SHIFT;
+    for (unsigned l = 0; l < PAGE_LEVELS; l++) {
+        size_t covered_bytes = (size_t)1 << (page_level_log(l) + GOALLOC_PAGE_SHIFT);
+        /* Whole groups of 8 below the root, whole OS pages for the mapping. */
+        ph->level_entries[l] = page_round_up((range_bytes + covered_bytes - 1) / covered_bytes, OS_PAGE_BYTES / 8);
+        ph->levels[l] = os_reserve(0, ph->level_entries[l] * sizeof(uint64_t));
+        if (ph->levels[l] == NULL) {
+            page_fini(ph);
+            return false;
+        }
+    }
+    ph->chunks = os_reserve(0, page_round_up(ph->chunk_count * sizeof *ph->chunks, OS_PAGE_BYTES));
+    if (ph->chunks == NULL) {
+        page_fini(ph);
+        return false;
+    }
+    ph->search_page = SIZE_MAX;
+    ph->first_chunk = SIZE_MAX;
+    return true;
+}
+
+/* Commits the OS pages that entries [first, end) of a table lie in. The heap grows upwards in steps much smaller than
+ * an OS page of any table, so most of the time nothing is left to do. */
+static bool page_commit(struct page_heap *ph, unsigned which, void *table, size_t entry_bytes, size_t first,
+                        size_t end) {
+    uintptr_t from = ((uintptr_t)table + first * entry_bytes) & ~(uintptr_t)(OS_PAGE_BYTES - 1);
+    uintptr_t to = page_round_up((uintptr_t)table + end * entry_bytes, OS_PAGE_BYTES);
+    uintptr_t *ready_from = &ph->ready_from[which], *ready_to = &ph->ready_to[which];
+    bool continues = from >= *ready_from && from <= *ready_to;
+    if (continues && to <= *ready_to)
+        return true;
+    uintptr_t fresh = continues ? *ready_to : from;
+    if (!os_commit((void *)fresh, to - fresh))
+        return false;
+    ph->metadata_bytes += to - fresh;
+    if (!continues)
+        *ready_from = from;
+    *ready_to = to;
+    return true;
+}
+
+/* Recomputes the summaries above chunks [first, end), bottom up; stops where nothing changes. */
+static void page_update(struct page_heap *ph, size_t first, size_t end) {
+    uint64_t *leaf = ph->levels[PAGE_LEVELS - 1];
+    for (size_t c = first; c < end; c++)
+        leaf[c] = summary_of_chunk(&ph->chunks[c]);
+    for (unsigned l = PAGE_LEVELS - 1; l-- > 0;) {
+        bool changed = false;
+        first >>= PAGE_LEVEL_BITS;
+        end = ((end - 1) >> PAGE_LEVEL_BITS) + 1;
+        for (size_t e = first; e < end; e++) {
+            uint64_t merged = summary_merge(ph->levels[l + 1] + (e << PAGE_LEVEL_BITS), page_level_log(l + 1));
+            changed |= ph->levels[l][e] != merged;
+            ph->levels[l][e] = merged;
+        }
+        if (!changed)
+            return;
+    }
+}
+
+static bool page_grow(struct page_heap *ph, uintptr_t base, size_t size_bytes) {
+    size_t first = (base - ph->range_base) >> PAGE_CHUNK_SHIFT, count = size_bytes >> PAGE_CHUNK_SHIFT;
+    if (base < ph->range_base || first >= ph->chunk_count || count > ph->chunk_count - first)
+        return false;
+    size_t end = first + count, from = first, to = end;
+    if (!page_commit(ph, PAGE_LEVELS, ph->chunks, sizeof *ph->chunks, first, end))
+        return false;
+    for (unsigned l = PAGE_LEVELS; l-- > 0;) {
+        /* A merge reads all 8 neighbours, so whole groups must be there. */
+        size_t group_from = from & ~(size_t)7, group_to = page_round_up(to, 8);
+        if (!page_commit(ph, l, ph->levels[l], sizeof(uint64_t), group_from, group_to))
+            return false;
+        from >>= PAGE_LEVEL_BITS;
+        to = ((to - 1) >> PAGE_LEVEL_BITS) + 1;
+    }
+    for (size_t c = first; c < end; c++) {
+        bits_clear(ph->chunks[c].in_use, 0, PAGE_CHUNK_PAGES);
+        bits_set(ph->chunks[c].released, 0, PAGE_CHUNK_PAGES);
+    }
+    ph->free_pages += count * PAGE_CHUNK_PAGES;
+    ph->scavenged_free_pages += count * PAGE_CHUNK_PAGES;
+    if (ph->first_chunk > first)
+        ph->first_chunk = first;
+    if (ph->end_chunk < end)
+        ph->end_chunk = end;
+    if (ph->search_page > first * PAGE_CHUNK_PAGES)
+        ph->search_page = first * PAGE_CHUNK_PAGES;
+    page_update(ph, first, end);
+    return true;
+}
+
+/* One step of a walk over the chunks of [page, page + npages). */
+struct page_piece {
+    size_t chunk;
+    unsigned first, count;
+};
+
+static struct page_piece page_next_piece(size_t *page, size_t *npages) {
+    unsigned first = *page % PAGE_CHUNK_PAGES;
+    size_t room = PAGE_CHUNK_PAGES - first;
+    struct page_piece piece = {*page / PAGE_CHUNK_PAGES, first, (unsigned)(room < *npages ? room : *npages)};
+    *page += piece.count;
+    *npages -= piece.count;
+    return piece;
+}
+
+/* Takes a run that is known to be free. */
+static void page_take(struct page_heap *ph, size_t page, size_t npages, size_t *scavenged_bytes) {
+    size_t at = page, left = npages, released = 0;
+    while (left > 0) {
+        struct page_piece p = page_next_piece(&at, &left);
+        struct page_chunk *chunk = &ph->chunks[p.chunk];
+        released += bits_count(chunk->released, p.first, p.count);
+        bits_set(chunk->in_use, p.first, p.count);
+        /* In use it is backed again as soon as it is touched. */
+        bits_clear(chunk->released, p.first, p.count);
+    }
+    ph->free_pages -= npages;
+    ph->scavenged_free_pages -= released;
+    *scavenged_bytes += released << GOALLOC_PAGE_SHIFT;
+    page_update(ph, page / PAGE_CHUNK_PAGES, (page + npages - 1) / PAGE_CHUNK_PAGES + 1);
+}
+
+/* First free run of npages within one chunk, from page `from` of it; PAGE_CHUNK_PAGES when there is none. */
+static unsigned page_find_in_chunk(const struct page_chunk *chunk, unsigned from, size_t npages) {
+    unsigned run = 0, run_start = from;
+    for (unsigned w = from / 64; w < PAGE_CHUNK_WORDS; w++) {
+        uint64_t used = chunk->in_use[w];
+        if (w == from / 64 && from % 64 != 0)
+            used |= bits_mask(0, from % 64);
+        if (used == 0) {
+            if (run == 0)
+                run_start = w * 64;
+            run += 64;
+            if (run >= npages)
+                return run_start;
+            continue;
+        }
+        unsigned head = (unsigned)__builtin_ctzll(used);
+        if (run + head >= npages)
+            return run > 0 ? run_start : w * 64;
+        unsigned inside = npages <= 64 ? bits_find_run(~used, (unsigned)npages) : 64;
+        if (inside < 64)
+            return w * 64 + inside;
+        run = (unsigned)__builtin_clzll(used);
+        run_start = w * 64 + 64 - run;
+    }
+    return PAGE_CHUNK_PAGES;
+}
+
+/* Descends from the root. In each entry of a level: the run that ends in its predecessor may go on at its start; when
+ * its max is enough the search enters it; otherwise the run that reaches its end is remembered (Go
+ * mpagealloc.go:650-860). Returns the first page of the run, SIZE_MAX when there is none. */
+static size_t page_find(struct page_heap *ph, size_t npages) {
+    size_t group = 0, group_entries = ph->level_entries[0];
+    for (unsigned l = 0; l < PAGE_LEVELS; l++) {
+        unsigned log = page_level_log(l);
+        uint32_t all = 1u << log;
+        size_t run = 0, run_start = 0, end = group + group_entries;
+        size_t e = group, entry_of_search = ph->search_page >> log;
+        /* Nothing is free below the search page: entries before it hold no run. */
+        if (e < entry_of_search && entry_of_search < end)
+            e = entry_of_search;
+        bool entered = false;
+        size_t last = l == 0 ? ((ph->end_chunk * PAGE_CHUNK_PAGES - 1) >> log) + 1 : end;
+        for (; e < last && e < end; e++) {
+            uint64_t s = ph->levels[l][e];
+            if (s == 0) {
+                run = 0;
+                continue;
+            }
+            uint32_t start = summary_start(s);
+            if (run > 0 && run + start >= npages)
+                return run_start;
+            if (run == 0 && start >= npages)
+                return e << log;
+            if (summary_max(s) >= npages) {
+                entered = true;
+                break;
+            }
+            uint32_t tail = summary_end(s);
+            if (run == 0 || start != all) {
+                run = tail;
+                run_start = (e << log) + all - tail;
+            } else {
+                run += all;
+            }
+        }
+        if (!entered)
+            return SIZE_MAX;
+        if (l == PAGE_LEVELS - 1) {
+            unsigned from = e == ph->search_page / PAGE_CHUNK_PAGES ? ph->search_page % PAGE_CHUNK_PAGES : 0;
+            unsigned page = page_find_in_chunk(&ph->chunks[e], from, npages);
+            if (page == PAGE_CHUNK_PAGES)
+                os_die("corrupted page heap: chunk %zu promises %zu free pages and has none", e, npages);
+            return e * PAGE_CHUNK_PAGES + page;
+        }
+        group = e << PAGE_LEVEL_BITS;
+        group_entries = 1u << PAGE_LEVEL_BITS;
+    }
+    return SIZE_MAX;
+}
+
+static uintptr_t page_alloc(struct page_heap *ph, size_t npages, size_t *scavenged_bytes) {
+    if (ph->search_page == SIZE_MAX)
+        return 0;
+    size_t page = SIZE_MAX;
+    /* The common case: the chunk that the search page lies in (Go mpagealloc.go:895). */
+    size_t chunk = ph->search_page / PAGE_CHUNK_PAGES, within = ph->search_page % PAGE_CHUNK_PAGES;
+    if (PAGE_CHUNK_PAGES - within >= npages && summary_max(ph->levels[PAGE_LEVELS - 1][chunk]) >= npages) {
+        unsigned found = page_find_in_chunk(&ph->chunks[chunk], (unsigned)within, npages);
+        if (found != PAGE_CHUNK_PAGES)
+            page = chunk * PAGE_CHUNK_PAGES + found;
+    }
+    if (page == SIZE_MAX)
+        page = page_find(ph, npages);
+    if (page == SIZE_MAX) {
+        /* Not even one page is free: the next free will say where to look again. */
+        if (npages == 1)
+            ph->search_page = SIZE_MAX;
+        return 0;
+    }
+    page_take(ph, page, npages, scavenged_bytes);
+    /* Everything below the first run of one page is in use. */
+    if (npages == 1 || page == ph->search_page)
+        ph->search_page = page + npages;
+    return page_address(ph, page);
+}
+
+static void page_free(struct page_heap *ph, uintptr_t base, size_t npages) {
+    size_t page = page_index(ph, base), at = page, left = npages;
+    while (left > 0) {
+        struct page_piece p = page_next_piece(&at, &left);
+        struct page_chunk *chunk = &ph->chunks[p.chunk];
+        if (bits_count(chunk->in_use, p.first, p.count) != p.count)
+            os_die("corrupted page heap: pages freed twice in the %zu pages at %p", npages, (void *)base);
+        bits_clear(chunk->in_use, p.first, p.count);
+    }
+    ph->free_pages += npages;
+    if (ph->search_page > page)
+        ph->search_page = page;
+    page_update(ph, page / PAGE_CHUNK_PAGES, (page + npages - 1) / PAGE_CHUNK_PAGES + 1);
+}
+
+static uintptr_t page_alloc_aligned(struct page_heap *ph, size_t npages, size_t align_bytes, size_t *scavenged_bytes) {
+    size_t extra = (align_bytes >> GOALLOC_PAGE_SHIFT) - 1, released = 0, page;
+    if (ph->search_page == SIZE_MAX || (page = page_find(ph, npages + extra)) == SIZE_MAX)
+        return 0;
+    uintptr_t base = page_address(ph, page);
+    uintptr_t aligned = (base + align_bytes - 1) & ~(uintptr_t)(align_bytes - 1);
+    page_take(ph, page_index(ph, aligned), npages, &released);
+    *scavenged_bytes += released;
+    return aligned;
+}
+
+static bool page_try_extend(struct page_heap *ph, uintptr_t base, size_t npages_now, size_t npages_want,
+                            size_t *scavenged_bytes) {
+    size_t page = page_index(ph, base) + npages_now, more = npages_want - npages_now, at = page, left = more;
+    if (page + more > ph->end_chunk * PAGE_CHUNK_PAGES)
+        return false;
+    while (left > 0) {
+        struct page_piece p = page_next_piece(&at, &left);
+        /* A chunk that was never grown into has no bitmap to read. */
+        if (summary_max(ph->levels[PAGE_LEVELS - 1][p.chunk]) < p.count)
+            return false;
+        if (bits_count(ph->chunks[p.chunk].in_use, p.first, p.count) != 0)
+            return false;
+    }
+    page_take(ph, page, more, scavenged_bytes);
+    return true;
+}
+
+/* ---- per-thread caches of 64 pages */
+
+static struct page_cache page_cache_take(struct page_heap *ph) {
+    struct page_cache c = {0, 0, 0};
+    if (ph->search_page == SIZE_MAX)
+        return c;
+    size_t page = page_find(ph, 1);
+    if (page == SIZE_MAX) {
+        ph->search_page = SIZE_MAX;
+        return c;
+    }
+    size_t chunk = page / PAGE_CHUNK_PAGES, block = page & ~(size_t)(PAGE_CACHE_PAGES - 1);
+    unsigned word = (unsigned)(block % PAGE_CHUNK_PAGES / 64);
+    c.base = page_address(ph, block);
+    c.free = ~ph->chunks[chunk].in_use[word];
+    c.scavenged = ph->chunks[chunk].released[word] & c.free;
+    ph->chunks[chunk].in_use[word] = ~UINT64_C(0);
+    ph->chunks[chunk].released[word] &= ~c.free;
+    ph->free_pages -= (unsigned)__builtin_popcountll(c.free);
+    ph->scavenged_free_pages -= (unsigned)__builtin_popcountll(c.scavenged);
+    page_update(ph, chunk, chunk + 1);
+    ph->search_page = block + PAGE_CACHE_PAGES;
+    return c;
+}
+
+static uintptr_t page_cache_alloc(struct page_cache *c, size_t npages, size_t *scavenged_bytes) {
+    if (c->free == 0)
+        return 0;
+    unsigned i = npages == 1 ? (unsigned)__builtin_ctzll(c->free) : bits_find_run(c->free, (unsigned)npages);
+    if (i == 64)
+        return 0;
+    uint64_t mask = bits_mask(i, (unsigned)npages);
+    *scavenged_bytes += (size_t)__builtin_popcountll(c->scavenged & mask) << GOALLOC_PAGE_SHIFT;
+    c->free &= ~mask;
+    c->scavenged &= ~mask;
+    return c->base + ((uintptr_t)i << GOALLOC_PAGE_SHIFT);
+}
+
+static void page_cache_flush(struct page_heap *ph, struct page_cache *c) {
+    if (c->free != 0) {
+        size_t page = page_index(ph, c->base), chunk = page / PAGE_CHUNK_PAGES;
+        unsigned word = (unsigned)(page % PAGE_CHUNK_PAGES / 64);
+        ph->chunks[chunk].in_use[word] &= ~c->free;
+        ph->chunks[chunk].released[word] |= c->scavenged;
+        ph->free_pages += (unsigned)__builtin_popcountll(c->free);
+        ph->scavenged_free_pages += (unsigned)__builtin_popcountll(c->scavenged);
+        if (ph->search_page > page)
+            ph->search_page = page;
+        page_update(ph, chunk, chunk + 1);
+    }
+    *c = (struct page_cache){0, 0, 0};
+}
+
+/* ---- giving memory back */
+
+/* The last run of free pages below `end` that the OS still backs; its length in *count, 0 when there is none. */
+static unsigned page_last_backed_run(const struct page_chunk *chunk, unsigned end, unsigned *count) {
+    unsigned run_end = 0;
+    for (unsigned i = end; i-- > 0;) {
+        bool backed = ((chunk->in_use[i / 64] | chunk->released[i / 64]) >> i % 64 & 1) == 0;
+        if (backed && run_end == 0)
+            run_end = i + 1;
+        if (!backed && run_end != 0) {
+            *count = run_end - i - 1;
+            return i + 1;
+        }
+    }
+    *count = run_end;
+    return 0;
+}
+
+static size_t page_scavenge_chunk(struct page_heap *ph, size_t c, size_t want_bytes) {
+    struct page_chunk *chunk = &ph->chunks[c];
+    size_t done_bytes = 0;
+    unsigned end = PAGE_CHUNK_PAGES, count;
+    while (done_bytes < want_bytes) {
+        unsigned first = page_last_backed_run(chunk, end, &count);
+        if (count == 0)
+            break;
+        os_release((void *)page_address(ph, c * PAGE_CHUNK_PAGES + first), (size_t)count << GOALLOC_PAGE_SHIFT);
+        bits_set(chunk->released, first, count);
+        ph->scavenged_free_pages += count;
+        done_bytes += (size_t)count << GOALLOC_PAGE_SHIFT;
+        end = first;
+    }
+    return done_bytes;
+}
+
+static size_t page_scavenge(struct page_heap *ph, size_t want_bytes) {
+    size_t done_bytes = 0;
+    for (size_t c = ph->end_chunk; c > ph->first_chunk && ph->first_chunk != SIZE_MAX && done_bytes < want_bytes;) {
+        c--;
+        /* Chunks between arenas were never grown into: their summary is 0, and so is that of a full chunk. */
+        if (ph->levels[PAGE_LEVELS - 1][c] != 0)
+            done_bytes += page_scavenge_chunk(ph, c, want_bytes - done_bytes);
+    }
+    return done_bytes;
+}
