@@ -1,0 +1,3 @@
+module spanlab
+
+go 1.25
