@@ -12,10 +12,6 @@ static struct {
 /* Set once the thread's destructor has run: what it still allocates comes from cache_shared, under a lock. */
 static __thread bool cache_past_exit;
 
-static unsigned cache_merge_remote(struct span *s) {
-    return tiny_span(s) ? tiny_merge_remote(s) : place_merge_remote(s);
-}
-
 static void cache_unlink(struct cache *c, struct span *s) {
     uint8_t spc = s->span_class;
     if (s->list == SPAN_ON_PARTIAL)
@@ -57,8 +53,14 @@ static int32_t cache_full_wait(const struct span *s) {
 static void cache_park_full(struct cache *c, struct span *s) {
     span_list_push(&c->full[s->span_class], s);
     s->list = SPAN_ON_FULL;
-    s->alloc_count = (uint16_t)s->nelems;
+    /* Single granules of a tiny span may be free: at least one of each block is not. */
+    unsigned free_slots = tiny_class(s->span_class) ? place_free_slots(s) : 0;
+    s->alloc_count = (uint16_t)(s->nelems - free_slots);
     s->frees_until_event = cache_full_wait(s);
+}
+
+static bool cache_advance(struct place_window *w) {
+    return tiny_class(w->span->span_class) ? tiny_window_advance(w) : place_window_advance(w);
 }
 
 /* No slot of a parked span is handed out, so its use is known without counting bits: a full one has lost what it waited
@@ -119,7 +121,7 @@ static void central_release(struct cache *c, struct span *s) {
     s->frees_until_event = SPAN_NEVER;
     __atomic_store_n(&s->owner, NULL, __ATOMIC_SEQ_CST);
     /* After the store above every freer comes to this lock; before it, the bits are here to be merged. */
-    cache_merge_remote(s);
+    place_merge_remote(s);
     bool dead = central_file(s);
     lock_release(lock);
     if (dead)
@@ -153,7 +155,7 @@ static bool central_merge(struct span *s) {
     bool dead = false;
     /* A late notice may reach a record that is out of use, or that serves another class or a large object by now. */
     if (span_state_of(s) == SPAN_IN_USE && s->elem_bytes != 0 && heap_central_lock(s->span_class) == lock) {
-        cache_merge_remote(s);
+        place_merge_remote(s);
         dead = central_file(s);
     }
     lock_release(lock);
@@ -193,7 +195,7 @@ static void cache_take_in(struct cache *c, struct span *s) {
             cache_notify_owner(s);
         return;
     }
-    cache_account(c, s, cache_merge_remote(s));
+    cache_account(c, s, place_merge_remote(s));
 }
 
 static void cache_take_in_all(struct cache *c, struct span *list) {
@@ -219,11 +221,19 @@ static struct span *cache_new_span(struct cache *c, uint8_t span_class) {
     }
     s = central_adopt(c, span_class);
     if (s != NULL) {
-        cache_merge_remote(s);
+        place_merge_remote(s);
         return s;
     }
     unsigned size_class = span_class_size_class(span_class);
     return heap_span_alloc(c, heap.class_pages[size_class], span_class, GOALLOC_PAGE_BYTES);
+}
+
+static struct span *cache_next_span(struct cache *c, uint8_t span_class) {
+    struct span *s = c->partial[span_class];
+    if (GOALLOC_UNLIKELY(s == NULL))
+        return cache_new_span(c, span_class);
+    span_list_remove(&c->partial[span_class], s);
+    return s;
 }
 
 static bool cache_refill(struct cache *c, uint8_t span_class) {
@@ -231,22 +241,23 @@ static bool cache_refill(struct cache *c, uint8_t span_class) {
     /* What others have freed, of the span in use too, is in here. */
     cache_drain_inbox(c);
     if (w->span != NULL) {
-        if (place_window_advance(w))
+        if (cache_advance(w))
             return true;
         cache_park_full(c, w->span);
         place_window_close(w);
     }
-    struct span *s = c->partial[span_class];
-    if (GOALLOC_LIKELY(s != NULL))
-        span_list_remove(&c->partial[span_class], s);
-    else
-        s = cache_new_span(c, span_class);
-    if (s == NULL)
-        return false;
-    s->list = SPAN_ON_CURRENT;
-    s->frees_until_event = SPAN_NEVER;
-    place_window_open(w, s);
-    return true;
+    struct span *s;
+    while ((s = cache_next_span(c, span_class)) != NULL) {
+        s->list = SPAN_ON_CURRENT;
+        s->frees_until_event = SPAN_NEVER;
+        place_window_open(w, s);
+        /* Free granules may be left without making up one block. */
+        if (!tiny_class(span_class) || tiny_window_advance(w))
+            return true;
+        cache_park_full(c, s);
+        place_window_close(w);
+    }
+    return false;
 }
 
 /* ---- attaching and leaving */
@@ -296,7 +307,7 @@ static void cache_release_list(struct cache *c, struct span **head) {
 
 /* Gives back all that the cache owns; it stays usable. */
 static void cache_flush(struct cache *c) {
-    tiny_flush(c);
+    c->tiny = 0;
     for (unsigned i = 0; i < SPAN_CLASSES; i++) {
         struct span *s = c->current[i].span;
         place_window_close(&c->current[i]);

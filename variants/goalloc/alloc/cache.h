@@ -32,7 +32,8 @@ struct cache {
     uint32_t empty_pages_total;
     /* Stop protocol of traced builds: fast paths hold busy; who is asked to stop while busy parks itself on leaving. */
     uint32_t busy, stop;
-    uintptr_t tiny;        /* traced: the block in use, 0 none. manual: the granule to hand out next, 0 none */
+    uintptr_t
+        tiny; /* traced: the block in use, 0 none. manual: the granule to hand out next, in the span in use; 0 none */
     uintptr_t tiny_offset; /* traced: bytes of the block used */
     uint64_t tiny_allocs;
     struct page_cache pages;

@@ -105,23 +105,21 @@ static void heap_page_in_use(uintptr_t base, bool in_use) {
         __atomic_fetch_and(&arena->page_in_use[page / 8], (uint8_t)~bit, __ATOMIC_RELAXED);
 }
 
-static unsigned heap_slots(uint8_t span_class, size_t span_bytes) {
-    unsigned size_class = span_class_size_class(span_class);
-    if (size_class == 0)
+static unsigned heap_slots(const struct span *s, size_t span_bytes) {
+    if (s->elem_bytes == 0)
         return 1;
-    size_t usable_bytes = span_bytes;
     /* Go mbitmap.go:570: small scan spans keep one bit per word at their end. */
-    if (AXIS_TRACED && !span_class_noscan(span_class) && gclass_size(size_class) <= HEAP_BITS_MAX_OBJECT_BYTES)
-        usable_bytes -= HEAP_BITS_BYTES;
-    return (unsigned)(usable_bytes / gclass_size(size_class));
+    if (AXIS_TRACED && !span_class_noscan(s->span_class) && s->elem_bytes <= HEAP_BITS_MAX_OBJECT_BYTES)
+        span_bytes -= HEAP_BITS_BYTES;
+    return (unsigned)(span_bytes / s->elem_bytes);
 }
 
 static bool heap_span_setup(struct cache *c, struct span *s, uintptr_t base, size_t npages, uint8_t span_class) {
     unsigned size_class = span_class_size_class(span_class);
     s->npages = (uint32_t)npages;
     s->span_class = span_class;
-    s->elem_bytes = (uint32_t)gclass_size(size_class);
-    s->nelems = heap_slots(span_class, npages << GOALLOC_PAGE_SHIFT);
+    s->elem_bytes = tiny_class(span_class) ? TINY_GRANULE_BYTES : (uint32_t)gclass_size(size_class);
+    s->nelems = heap_slots(s, npages << GOALLOC_PAGE_SHIFT);
     s->frees_until_event = SPAN_NEVER;
     s->freeindex = 0;
     s->free_index_for_scan = 0;
@@ -129,7 +127,7 @@ static bool heap_span_setup(struct cache *c, struct span *s, uintptr_t base, siz
     s->sweepgen = heap.sweepgen;
     s->list = SPAN_ON_NONE;
     s->next = s->prev = NULL;
-    s->granules = NULL;
+    s->large_type = NULL;
     /* Owned before it is in use: an unowned span whose slots are all free would be taken for a dead one. */
     __atomic_store_n(&s->owner, size_class == 0 ? NULL : c, __ATOMIC_RELAXED);
     s->base = base;
@@ -139,12 +137,7 @@ static bool heap_span_setup(struct cache *c, struct span *s, uintptr_t base, siz
         place_store(&s->inline_free[0], 0);
         return true;
     }
-    if (!place_span_init(s))
-        return false;
-    if (!tiny_span(s) || tiny_span_init(s))
-        return true;
-    place_span_fini(s);
-    return false;
+    return place_span_init(s);
 }
 
 static struct span *heap_span_alloc(struct cache *c, size_t npages, uint8_t span_class, size_t align_bytes) {
@@ -184,8 +177,6 @@ static void heap_span_free(struct cache *c, struct span *s) {
     heap_page_in_use(base, false);
     __atomic_fetch_sub(&heap.pages_in_use, npages, __ATOMIC_RELAXED);
     __atomic_store_n(&s->owner, NULL, __ATOMIC_RELAXED);
-    if (tiny_span(s))
-        tiny_span_fini(s);
     if (s->elem_bytes != 0)
         place_span_fini(s);
     lock_acquire(&heap.lock);

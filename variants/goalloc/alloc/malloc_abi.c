@@ -79,7 +79,9 @@ static __attribute__((noinline)) void *alloc_slow(size_t size_bytes) {
     if (GOALLOC_UNLIKELY(c == &cache_none) || GOALLOC_UNLIKELY(size_bytes > GOALLOC_SMALL_SIZE_MAX))
         return alloc_slowest(size_bytes);
     uint8_t span_class = (uint8_t)(c->by_8[(size_bytes + 7) / 8] - c->current);
-    uintptr_t address = alloc_small_from(c, span_class);
+    uintptr_t address = AXIS_TINY && span_class == 0 ? tiny_alloc(c) : 0;
+    if (address == 0 && span_class != 0 && cache_refill(c, span_class))
+        address = place_take(&c->current[span_class]);
     return GOALLOC_LIKELY(address != 0) ? (void *)address : alloc_failed();
 }
 
@@ -130,8 +132,6 @@ static __attribute__((noinline)) void free_slow(uintptr_t address) {
         object_die_invalid("free", address);
     if (s->elem_bytes == 0)
         free_large(s, address);
-    else if (tiny_span(s))
-        tiny_free(cache_self, s, address);
     else
         free_small(s, address);
     errno = saved_errno;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "alloc/object.h"
-#include "alloc/tiny.h"
 
 static bool object_slot_is_free(struct span *s, unsigned slot) {
     if (s->elem_bytes == 0)
@@ -17,8 +16,6 @@ static bool object_of(uintptr_t address, struct object *out) {
     int slot = s->elem_bytes == 0 ? 0 : place_slot_covering(s, address);
     if (slot < 0)
         return false;
-    if (tiny_span(s))
-        return tiny_object_of(s, address, out);
     if (object_slot_is_free(s, (unsigned)slot))
         return false;
     out->span = s;

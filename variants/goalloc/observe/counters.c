@@ -46,21 +46,11 @@ struct counters_sum {
     uint64_t allocated_bytes, free_in_span_bytes, empty_span_bytes;
 };
 
-/* Granules of a tiny span that hold an object: a held or half-used block is not all allocated. */
-static unsigned counters_tiny_granules(struct span *s) {
-    unsigned n = 0;
-    for (unsigned i = 0; i < TINY_WORDS; i++)
-        n += (unsigned)__builtin_popcountll(place_load(&s->granules->live[i]) & ~place_load(&s->granules->remote[i]));
-    return n;
-}
-
 static void counters_add_span(struct counters_sum *sum, struct span *s) {
     uint64_t span_bytes = (uint64_t)s->npages << GOALLOC_PAGE_SHIFT;
     uint64_t used_bytes;
     if (s->elem_bytes == 0) {
         used_bytes = span_bytes;
-    } else if (tiny_span(s)) {
-        used_bytes = (uint64_t)counters_tiny_granules(s) * TINY_GRANULE_BYTES;
     } else {
         unsigned free_slots = place_free_slots(s);
         for (unsigned i = 0; i < span_words(s); i++)

@@ -53,16 +53,13 @@ static void place_span_fini(struct span *s) {
 }
 
 static inline int place_slot_covering(const struct span *s, uintptr_t address) {
-    uint32_t offset = (uint32_t)(address - span_base(s));
-    uint32_t slot = (uint32_t)((uint64_t)offset * gclass_div_magic(s->span_class >> 1) >> 32);
+    uint32_t slot = (uint32_t)(address - s->base) / s->elem_bytes;
     return slot < s->nelems ? (int)slot : -1;
 }
 
 static inline int place_slot_at(const struct span *s, uintptr_t address) {
-    int slot = place_slot_covering(s, address);
-    if (slot < 0 || (uintptr_t)slot * s->elem_bytes != address - span_base(s))
-        return -1;
-    return slot;
+    uint32_t slot = place_exact_slot(s, address);
+    return slot < s->exact_slots ? (int)slot : -1;
 }
 
 static unsigned place_free_slots(const struct span *s) {

@@ -36,7 +36,6 @@ static inline unsigned gclass_of(size_t size_bytes) {
 
 struct cache;
 struct goalloc_type;
-struct granules;
 
 enum span_state { SPAN_DEAD = 0, SPAN_IN_USE = 1, SPAN_MANUAL = 2 };
 
@@ -72,7 +71,7 @@ struct span {
     struct cache *owner;       /* atomic; NULL: the central's, or large */
     int32_t frees_until_event; /* counts the owner's frees down to the next cache_settle */
     uint32_t nelems;
-    uint32_t exact_slots; /* nelems; 0 where the fast path must refuse every address (tiny, large) */
+    uint32_t exact_slots; /* nelems; 0 where the fast path must refuse every address (large) */
     uint8_t exact_shift;  /* trailing zeros of the slot size */
     uint8_t span_class;
     uint8_t state; /* atomic, stored last: publishes all other fields */
@@ -86,10 +85,7 @@ struct span {
     uint16_t free_index_for_scan;
     uint32_t sweepgen;
     struct span *next, *prev;
-    union {
-        struct granules *granules;             /* tiny spans of manual builds: live bits */
-        const struct goalloc_type *large_type; /* large typed object; NULL: nothing to scan */
-    };
+    const struct goalloc_type *large_type; /* large typed object; NULL: nothing to scan */
     uint32_t npages;
     uint16_t alloc_count;
     uint16_t freeindex;
