@@ -12,6 +12,9 @@ CREATE TABLE IF NOT EXISTS cell (
   threads INTEGER NOT NULL,
   flavour TEXT NOT NULL,             -- manual | traced
   verdict INTEGER NOT NULL,          -- 1: verdict cell (>= 10 invocations), 0: screening
+  warmup INTEGER NOT NULL DEFAULT 1, -- iterations of a throughput invocation that do not count
+  iterations INTEGER NOT NULL DEFAULT 5,
+  timeout_s INTEGER NOT NULL DEFAULT 60,
   UNIQUE (subject, knobs, workload, params, flavour)
 );
 CREATE TABLE IF NOT EXISTS planned (   -- the shuffled order; what is not in `invocation` is still to do

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+#include "catalog.h"
+#include "command.h"
+#include "error.h"
+#include "text.h"
+
+#include <glob.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CATALOG_MAX_SUBJECTS = 1000 };
+
+static char *text_or_null(json_t *object, const char *key) {
+    const char *s = json_string_value(json_object_get(object, key));
+    return s == NULL ? NULL : lab_strdup(s);
+}
+
+static char *text_or_empty(json_t *object, const char *key) {
+    char *s = text_or_null(object, key);
+    return s == NULL ? lab_strdup("") : s;
+}
+
+static void read_knobs(struct catalog_subject *s, json_t *knobs) {
+    size_t i;
+    json_t *knob;
+    s->knobs = lab_alloc(json_array_size(knobs) * sizeof *s->knobs);
+    json_array_foreach(knobs, i, knob) {
+        s->knobs[s->knob_count++] = (struct catalog_knob){
+            text_or_empty(knob, "name"), text_or_empty(knob, "variable"), text_or_empty(knob, "format"),
+            text_or_null(knob, "join"),  text_or_empty(knob, "summary"),
+        };
+    }
+}
+
+static struct catalog_subject *new_subject(struct catalog *c) {
+    /* Room for all at once: plans keep pointers to subjects while users' libraries are added. */
+    if (c->subjects == NULL)
+        c->subjects = lab_alloc(CATALOG_MAX_SUBJECTS * sizeof *c->subjects);
+    if (c->subject_count == CATALOG_MAX_SUBJECTS)
+        lab_die(LAB_USAGE, "more than %d subjects: name fewer", CATALOG_MAX_SUBJECTS);
+    struct catalog_subject *s = &c->subjects[c->subject_count++];
+    *s = (struct catalog_subject){0};
+    return s;
+}
+
+static void read_subject(struct catalog *c, json_t *subject, const char *program, const char *flavour) {
+    struct catalog_subject *s = new_subject(c);
+    s->name = text_or_empty(subject, "name");
+    s->summary = text_or_empty(subject, "summary");
+    s->package = text_or_null(subject, "package");
+    s->library = text_or_null(subject, "library");
+    s->program = lab_strdup(program);
+    s->flavour = lab_strdup(flavour);
+    s->preload = json_is_true(json_object_get(subject, "preload"));
+    s->present = json_is_true(json_object_get(subject, "present"));
+    read_knobs(s, json_object_get(subject, "knobs"));
+}
+
+static void read_params(struct catalog_workload *w, json_t *params) {
+    size_t i;
+    json_t *param;
+    w->params = lab_alloc(json_array_size(params) * sizeof *w->params);
+    json_array_foreach(params, i, param) {
+        struct catalog_param *p = &w->params[w->param_count++];
+        p->name = text_or_empty(param, "name");
+        p->summary = text_or_empty(param, "summary");
+        p->value = (uint64_t)json_integer_value(json_object_get(param, "value"));
+        p->smoke = (uint64_t)json_integer_value(json_object_get(param, "smoke"));
+    }
+}
+
+static void read_workload(struct catalog *c, json_t *workload, bool traced) {
+    char *name = text_or_empty(workload, "name");
+    struct catalog_workload *w = catalog_find_workload(c, name);
+    if (w == NULL) {
+        c->workloads = lab_realloc(c->workloads, (c->workload_count + 1) * sizeof *c->workloads);
+        w = &c->workloads[c->workload_count++];
+        *w = (struct catalog_workload){.name = lab_strdup(name)};
+        w->summary = text_or_empty(workload, "summary");
+        w->op = text_or_empty(workload, "op");
+        w->models = text_or_empty(workload, "models");
+        w->source = text_or_empty(workload, "source");
+        w->bad_for = text_or_empty(workload, "bad_for");
+        read_params(w, json_object_get(workload, "params"));
+    }
+    *(traced ? &w->traced : &w->manual) = true;
+    free(name);
+}
+
+static void read_program(struct catalog *c, const char *program) {
+    char *quoted = text_shell_quote(program);
+    /* Whatever the caller preloads is not what is asked about. */
+    char *command = lab_printf("LD_PRELOAD= %s --spanlab-catalog", quoted);
+    FILE *pipe = popen(command, "re");
+    if (pipe == NULL)
+        lab_die(LAB_CELL_FAILED, "cannot start %s", program);
+    json_error_t error;
+    json_t *root = json_loadf(pipe, 0, &error);
+    int status = pclose(pipe);
+    if (root == NULL || status != 0)
+        lab_die(LAB_CELL_FAILED, "%s --spanlab-catalog gave no catalog (status %d, %s): rebuild with make build", program,
+                status, root == NULL ? error.text : "JSON was read");
+    const char *flavour = json_string_value(json_object_get(root, "flavour"));
+    if (flavour == NULL)
+        lab_die(LAB_CELL_FAILED, "the catalog of %s names no flavour: rebuild with make build", program);
+    size_t i;
+    json_t *item;
+    json_array_foreach(json_object_get(root, "subjects"), i, item) read_subject(c, item, program, flavour);
+    json_array_foreach(json_object_get(root, "workloads"), i, item) read_workload(c, item, strcmp(flavour, "traced") == 0);
+    json_decref(root);
+    free(command);
+    free(quoted);
+}
+
+void catalog_load(struct catalog *out) {
+    *out = (struct catalog){0};
+    /* Tests put programs of their own in place of the real ones. */
+    const char *dir = getenv("SPANLAB_BENCH_DIR");
+    char *pattern = lab_printf("%s/bench-*", dir != NULL ? dir : text_bin_dir());
+    glob_t found;
+    if (glob(pattern, 0, NULL, &found) != 0)
+        lab_die(LAB_CELL_FAILED, "no bench program at %s: run make build first", pattern);
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        if (access(found.gl_pathv[i], X_OK) == 0)
+            read_program(out, found.gl_pathv[i]);
+    globfree(&found);
+    free(pattern);
+}
+
+struct catalog_subject *catalog_find_subject(const struct catalog *c, const char *name) {
+    for (size_t i = 0; i < c->subject_count; i++)
+        if (strcmp(c->subjects[i].name, name) == 0)
+            return &c->subjects[i];
+    return NULL;
+}
+
+struct catalog_workload *catalog_find_workload(const struct catalog *c, const char *name) {
+    for (size_t i = 0; i < c->workload_count; i++)
+        if (strcmp(c->workloads[i].name, name) == 0)
+            return &c->workloads[i];
+    return NULL;
+}
+
+const struct catalog_param *catalog_find_param(const struct catalog_workload *w, const char *name) {
+    for (size_t i = 0; i < w->param_count; i++)
+        if (strcmp(w->params[i].name, name) == 0)
+            return &w->params[i];
+    return NULL;
+}
+
+bool catalog_runs(const struct catalog_subject *s, const struct catalog_workload *w) {
+    return strcmp(s->flavour, "traced") == 0 ? w->traced : w->manual;
+}
+
+struct catalog_subject *catalog_add_user(struct catalog *c, const char *spec) {
+    const char *colon = strchr(spec, ':');
+    char *name = lab_printf("%.*s", (int)(colon - spec), spec), *path = realpath(colon + 1, NULL);
+    if (path == NULL || access(path, R_OK) != 0) {
+        lab_error(LAB_USAGE, "there is no library at '%s': subject '%s' needs the path of a shared object", colon + 1, name);
+        return NULL;
+    }
+    if (catalog_find_subject(c, name) != NULL) {
+        lab_error(LAB_USAGE, "'%s' is the name of a known subject: give your library another one, e.g. my-%s:%s", name, name,
+                  path);
+        return NULL;
+    }
+    const char *program = NULL;
+    for (size_t i = 0; i < c->subject_count && program == NULL; i++)
+        if (strcmp(c->subjects[i].flavour, "manual") == 0)
+            program = c->subjects[i].program;
+    if (program == NULL) {
+        lab_error(LAB_CELL_FAILED, "bench-manual is missing: run make build");
+        return NULL;
+    }
+    program = lab_strdup(program);
+    struct catalog_subject *s = new_subject(c);
+    *s = (struct catalog_subject){.name = name, .library = path, .program = (char *)program, .preload = true,
+                                  .present = true, .user = true};
+    s->summary = lab_printf("your library %s", path);
+    s->flavour = lab_strdup("manual");
+    return s;
+}
+
+int catalog_unknown(const struct catalog *c, const char *kind, const char *name) {
+    bool subjects = strcmp(kind, "subject") == 0;
+    size_t n = subjects ? c->subject_count : c->workload_count;
+    const char **names = lab_alloc((n + 1) * sizeof *names);
+    for (size_t i = 0; i < n; i++)
+        names[i] = subjects ? c->subjects[i].name : c->workloads[i].name;
+    const char *near = text_nearest(name, names, n);
+    if (near != NULL)
+        lab_error(LAB_USAGE, "there is no %s '%s': did you mean '%s'? spanlab list shows all", kind, name, near);
+    else
+        lab_error(LAB_USAGE, "there is no %s '%s': spanlab list shows all", kind, name);
+    free(names);
+    return LAB_USAGE;
+}
