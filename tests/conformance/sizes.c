@@ -6,6 +6,7 @@
 
 #include <dlfcn.h>
 #include <stdio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Sizes that no allocator can serve: C objects are at most PTRDIFF_MAX bytes. */
@@ -204,8 +205,9 @@ CASE(objects_larger_than_an_arena) {
     }
 }
 
-/* Whether so much address space is granted is the system's business; a pointer that is given must be good. In a process
- * of its own: a subject that keeps the mapping for later makes every fork after it fail under strict overcommit. */
+/* Whether so much address space is granted is the system's business; a pointer that is given must be good, and the records
+ * kept of it must not eat the memory. In a process of its own: a subject that keeps the mapping for later makes every fork
+ * after it fail. */
 CHILD(terabytes) {
     for (unsigned bits = 32; bits < 63; bits++) {
         size_t size = opaque_size((size_t)1 << bits);
@@ -213,6 +215,8 @@ CHILD(terabytes) {
         unsigned char *p = get(size);
         if (p == NULL && errno != ENOMEM)
             return (int)bits;
+        if (resident_bytes() > 400 * (size_t)MIB)
+            return 100 + (int)bits;
         if (p == NULL)
             continue;
         p[0] = p[size / 2] = p[size - 1] = 1;
@@ -224,7 +228,10 @@ CHILD(terabytes) {
 CASE(terabytes_are_served_or_refused) {
     char output[64];
     int status = run_child("terabytes", output, sizeof output);
-    rule("absurd-size-errno", status == 0, "malloc of terabytes: status 0x%x", (unsigned)status);
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : -status;
+    rule("terabytes", code <= 100, "malloc(2^%d) made more than 400 MiB resident", code - 100);
+    rule("absurd-size-errno", code <= 0, "malloc(2^%d) failed with another errno than ENOMEM", code);
+    rule("terabytes", code == 0, "died with status 0x%x", (unsigned)status);
 }
 
 CASE(libc_allocates_through_the_subject) {

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# finds_fault.sh FAULT PATTERN PROGRAM [ARGUMENT...]: passes if the program, run on the faulty allocator, fails and says why
+# by a line that matches the extended regular expression. FAULT none: passes if the program passes.
+set -uo pipefail
+fault=$1 pattern=$2
+shift 2
+if [[ $fault == none ]]; then
+    exec "$@"
+fi
+output=$(FAULTY=$fault "$@" 2>&1)
+status=$?
+if ((status == 0)); then
+    echo "the fault '$fault' was not noticed"
+    exit 1
+fi
+if ! grep -aE -- "$pattern" <<<"$output" | head -3; then
+    printf "the fault '%s' was noticed (status %d), but no line matches '%s':\n%s\n" "$fault" "$status" "$pattern" "$output"
+    exit 1
+fi
