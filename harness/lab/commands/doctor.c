@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * doctor: is everything here to measure with, and is this machine fit for it? Each line: ok, warn or missing, and what to
+ * do.
+ */
+#include "catalog.h"
+#include "command.h"
+#include "error.h"
+#include "host.h"
+#include "launch.h"
+#include "text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int missing;
+
+static void line(const char *state, const char *what, const char *detail) {
+    printf("%-8s %-28s %s\n", state, what, detail);
+}
+
+static bool on_path(const char *program) {
+    struct text_list dirs = text_split(getenv("PATH") != NULL ? getenv("PATH") : "", ':');
+    bool found = false;
+    for (size_t i = 0; !found && i < dirs.count; i++) {
+        char *path = lab_printf("%s/%s", dirs.items[i], program);
+        found = access(path, X_OK) == 0;
+        free(path);
+    }
+    text_list_free(&dirs);
+    return found;
+}
+
+static void check_program(const char *program, const char *needed_for, const char *package, bool required) {
+    if (on_path(program)) {
+        line("ok", program, needed_for);
+        return;
+    }
+    char *detail = lab_printf("%s; apt-get install %s", needed_for, package);
+    line(required ? "missing" : "warn", program, detail);
+    missing += required;
+    free(detail);
+}
+
+/* The record of the null workload on a subject: proof, version. NULL when the process gave none. */
+static json_t *probe(const struct catalog_subject *s) {
+    struct text_list variables = launch_subject_variables(s, "");
+    char *command = lab_strdup("env -u LD_PRELOAD");
+    for (size_t i = 0; i < variables.count; i++) {
+        char *quoted = text_shell_quote(variables.items[i]), *longer = lab_printf("%s %s", command, quoted);
+        free(quoted);
+        free(command);
+        command = longer;
+    }
+    char *program = text_shell_quote(s->program);
+    char *library = s->library == NULL ? lab_strdup("") : lab_printf("--spanlab-library=%s", s->library);
+    char *full = lab_printf("%s %s --spanlab-workload=null --spanlab-smoke --spanlab-warmup=0 --spanlab-iterations=1 "
+                            "--spanlab-expect=%s %s 2>/dev/null",
+                            command, program, s->name, library);
+    FILE *pipe = popen(full, "re");
+    json_t *record = pipe == NULL ? NULL : json_loadf(pipe, 0, NULL);
+    if (pipe != NULL)
+        pclose(pipe);
+    free(full);
+    free(command);
+    free(program);
+    free(library);
+    text_list_free(&variables);
+    return record;
+}
+
+static void check_subject(const struct catalog_subject *s) {
+    if (!s->present) {
+        char *detail = lab_printf("n/a: apt-get install %s", s->package != NULL ? s->package : "(no package)");
+        line("missing", s->name, detail);
+        free(detail);
+        return; /* a peer that is not installed stops nothing */
+    }
+    json_t *record = probe(s);
+    const char *status = json_string_value(json_object_get(record, "status"));
+    json_t *subject = json_object_get(record, "subject"), *proof = json_object_get(record, "proof");
+    const char *version = json_string_value(json_object_get(subject, "version"));
+    if (status == NULL || strcmp(status, "ok") != 0) {
+        const char *message = json_string_value(json_object_get(record, "message"));
+        line("FAILED", s->name, message != NULL ? message : "the null workload gave no record");
+        missing++;
+    } else {
+        char *detail = lab_printf("version %s, %zu symbols proved", version != NULL ? version : "not told",
+                                  json_object_size(json_object_get(proof, "symbols")));
+        line("ok", s->name, detail);
+        free(detail);
+    }
+    json_decref(record);
+}
+
+static void check_steal(void) {
+    char *stat = text_read_file("/proc/stat");
+    unsigned long long user, nice, system, idle, iowait, irq, softirq, steal;
+    if (stat == NULL || sscanf(stat, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle, &iowait,
+                               &irq, &softirq, &steal) != 8) {
+        line("warn", "steal time", "not told");
+    } else {
+        double busy = (double)(user + nice + system + irq + softirq + steal);
+        char *detail = lab_printf("%.1f %% of busy time since boot went to other guests", 100 * (double)steal / (busy + 1));
+        line((double)steal > 0.02 * busy ? "warn" : "ok", "steal time", detail);
+        free(detail);
+    }
+    free(stat);
+}
+
+static void check_load(void) {
+    double load[1] = {0};
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (getloadavg(load, 1) != 1)
+        return;
+    char *detail = lab_printf("%.2f on %ld cores%s", load[0], cores,
+                              load[0] > 0.5 ? ": wait until it is below 0.5, or expect disturbed processes" : "");
+    line(load[0] > 0.5 ? "warn" : "ok", "load", detail);
+    free(detail);
+}
+
+static void check_setting(const char *what, char *value, const char *good, const char *otherwise) {
+    if (value == NULL) {
+        line("ok", what, "not told on this machine; recorded as n/a");
+        return;
+    }
+    bool fine = good == NULL || strstr(good, value) != NULL;
+    char *detail = fine ? lab_strdup(value) : lab_printf("%s: %s", value, otherwise);
+    line(fine ? "ok" : "warn", what, detail);
+    free(detail);
+    free(value);
+}
+
+static void check_disk(void) {
+    struct statvfs fs;
+    if (statvfs(".", &fs) != 0)
+        return;
+    double free_gib = (double)fs.f_bavail * (double)fs.f_frsize / (1 << 30);
+    char *detail = lab_printf("%.1f GiB free here; a quick run takes a few MiB", free_gib);
+    line(free_gib < 0.2 ? "warn" : "ok", "disk", detail);
+    free(detail);
+}
+
+static int doctor(int argc, const char **argv) {
+    if (argc > 1)
+        return strcmp(argv[1], "--help") == 0 ? (puts("usage: spanlab doctor"), LAB_OK)
+                                              : lab_error(LAB_USAGE, "doctor takes no argument, but got '%s'", argv[1]);
+    missing = 0;
+    puts("Programs");
+    check_program("gnuplot", "draws the report", "gnuplot-nox", true);
+    check_program("valgrind", "counts instructions (scripts/instructions.sh)", "valgrind", false);
+    check_program("go", "oracle of later work; 1.21 or newer fetches 1.25.3 by GOTOOLCHAIN", "golang", false);
+    puts("\nSubjects (each proves itself in a process of its own)");
+    struct catalog c;
+    catalog_load(&c);
+    for (size_t i = 0; i < c.subject_count; i++)
+        check_subject(&c.subjects[i]);
+    puts("\nMachine");
+    char *host = host_identity();
+    line("ok", "host", host);
+    free(host);
+    check_load();
+    check_steal();
+    check_setting("transparent huge pages", host_bracketed("/sys/kernel/mm/transparent_hugepage/enabled"), "madvise never",
+                  "resident memory then depends on the kernel's mood; try madvise");
+    check_setting("cpu governor", host_first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"), "performance",
+                  "times vary with frequency; cpupower frequency-set -g performance");
+    check_setting("perf_event_paranoid", host_first_line("/proc/sys/kernel/perf_event_paranoid"), NULL, "");
+    check_setting("overcommit_memory", host_first_line("/proc/sys/vm/overcommit_memory"), "0 1",
+                  "reserving address space counts as memory; large reservations may fail");
+    check_disk();
+    printf("\n%s\n", missing == 0 ? "Fit to measure: spanlab run -m smoke" : "Something is missing: see the lines above.");
+    return missing == 0 ? LAB_OK : LAB_MISSING;
+}
+
+COMMAND(doctor) = {"doctor", "", "what is missing here, and is this machine fit to measure on", 10, doctor};

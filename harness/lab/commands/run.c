@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * run and resume: measure a plan, print the table, draw the report.
+ */
+#include "command.h"
+#include "error.h"
+#include "host.h"
+#include "measure.h"
+#include "options.h"
+#include "report.h"
+#include "run_dir.h"
+#include "table.h"
+
+#include <popt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Whatever ended the measuring, what there is gets shown. */
+static int finish(struct store *s, int code) {
+    char *dir = lab_strdup(s->dir);
+    long left = store_count(s, "SELECT count(*) FROM planned p WHERE NOT EXISTS (SELECT 1 FROM invocation i WHERE"
+                               " i.position=p.position)");
+    long measured = store_count(s, "SELECT count(*) FROM invocation");
+    store_close(s);
+    if (measured > 0) {
+        int shown = table_print(dir, stdout);
+        fflush(stdout);
+        if (shown == LAB_OK && code != LAB_INTERRUPTED && code != LAB_DISK && report_write(dir) == LAB_OK)
+            fprintf(stderr, "report  %s/report/index.html    raw  %s/run.sqlite\n", dir, dir);
+    }
+    if (code == LAB_INTERRUPTED)
+        fprintf(stderr, "interrupted: %ld processes are left; go on with: spanlab resume %s\n", left, dir);
+    else if (left > 0 && code != LAB_DISK)
+        fprintf(stderr, "%ld planned processes were not run (budget spent, or their cell failed): spanlab resume %s\n", left,
+                dir);
+    free(dir);
+    return code;
+}
+
+static int run(int argc, const char **argv) {
+    struct run_options o;
+    int code = options_parse(argc, argv, &o);
+    if (code != LAB_OK)
+        return code;
+    struct catalog catalog;
+    struct plan plan;
+    catalog_load(&catalog);
+    code = plan_make(&o.request, &catalog, &plan);
+    if (code == LAB_OK)
+        code = options_absent(&plan, o.strict);
+    if (code != LAB_OK)
+        return code;
+    if (o.dry_run)
+        return plan_print(&plan, stdout), LAB_OK;
+    if (plan.cell_count == 0)
+        return lab_error(LAB_MISSING, "every subject that was asked for is missing: install one of them");
+    struct store s;
+    code = run_dir_create(&s, &o, &catalog, &plan, argc, argv);
+    if (code != LAB_OK)
+        return code;
+    fprintf(stderr, "run     %s: %zu cells, %zu processes, seed %llu\n", s.dir, plan.cell_count, plan.invocation_count,
+            (unsigned long long)o.request.seed);
+    struct measure_options m = {o.request.seed, 1, o.budget_s, o.request.fixed_layout};
+    return finish(&s, measure_all(&s, &catalog, &m));
+}
+
+static int resume(int argc, const char **argv) {
+    char *budget = NULL;
+    struct poptOption options[] = {{"budget", 'b', POPT_ARG_STRING, &budget, 0, "stop after", "30m"},
+                                   POPT_AUTOHELP POPT_TABLEEND};
+    poptContext context = poptGetContext("spanlab", argc, argv, options, 0);
+    poptSetOtherOptionHelp(context, "[RUN]");
+    int parsed = poptGetNextOpt(context);
+    if (parsed < -1)
+        return lab_error(LAB_USAGE, "%s: %s", poptBadOption(context, 0), poptStrerror(parsed));
+    char *dir = options_run_dir(poptGetArg(context));
+    if (dir == NULL)
+        return LAB_USAGE;
+    struct measure_options m = {0};
+    if (budget != NULL && (m.budget_s = text_parse_duration(budget)) < 0)
+        return lab_error(LAB_USAGE, "--budget is '%s': write 90s, 30m or 2h", budget);
+    struct catalog catalog;
+    struct store s;
+    catalog_load(&catalog);
+    int code = store_open(&s, dir);
+    if (code == LAB_OK)
+        code = run_dir_check(&s, &catalog, &m);
+    if (code != LAB_OK)
+        return code;
+    fprintf(stderr, "resuming %s: %ld of %ld processes are there; host and binaries are unchanged\n", dir,
+            store_count(&s, "SELECT count(DISTINCT position) FROM invocation"),
+            store_count(&s, "SELECT count(*) FROM planned"));
+    free(dir);
+    return finish(&s, measure_all(&s, &catalog, &m));
+}
+
+COMMAND(run) = {"run", "[OPTIONS]", "measure a matrix, print the table, draw the report", 50, run};
+COMMAND(resume) = {"resume", "[RUN]", "go on with an interrupted run", 60, resume};

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+#include "measure.h"
+#include "command.h"
+#include "error.h"
+#include "launch.h"
+#include "progress.h"
+#include "spawn.h"
+#include "text.h"
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* A process is disturbed when others took more than this from it. Two shared cores are never quite still: repeats are
+ * limited to one per invocation and a tenth of the plan. */
+enum { DISTURBED_STEAL_PERCENT = 3, DISTURBED_RUNQUEUE_PERCENT = 10, REPEAT_SHARE = 10 };
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int sig) {
+    (void)sig;
+    if (interrupted++ > 0)
+        _exit(LAB_INTERRUPTED); /* the second time at once; the spawner ends what runs */
+}
+
+struct engine {
+    struct store *store;
+    struct catalog *catalog;
+    const struct measure_options *options;
+    struct spawner spawner;
+    struct progress progress;
+    char *result_path, *stdout_path, *stderr_path;
+    long planned, done, repeats, failed;
+    uint64_t start_ns;
+};
+
+static bool engine_tick(void *context) {
+    struct engine *e = context;
+    progress_tick(&e->progress);
+    return interrupted == 0;
+}
+
+/* What a finished process left, judged. */
+struct verdict {
+    const char *status;
+    char *message, *record, *checksum, *disturbance, *stderr_tail;
+    bool disturbed;
+    int exit_code, signal;
+};
+
+static json_int_t timed_ns(json_t *record) {
+    json_int_t total = 0;
+    size_t i;
+    json_t *sample;
+    json_array_foreach(json_object_get(record, "samples"), i, sample) total +=
+        json_integer_value(json_object_get(sample, "wall_ns"));
+    return total;
+}
+
+static bool is_disturbed(json_t *record) {
+    json_t *d = json_object_get(record, "disturbance");
+    json_int_t wall = timed_ns(record);
+    if (wall <= 0)
+        return false;
+    return json_integer_value(json_object_get(d, "steal_ns")) > wall * DISTURBED_STEAL_PERCENT / 100 ||
+           json_integer_value(json_object_get(d, "runqueue_ns")) > wall * DISTURBED_RUNQUEUE_PERCENT / 100;
+}
+
+static const char *judge_record(struct verdict *v, const char *path) {
+    v->record = text_read_file(path);
+    json_error_t error;
+    json_t *root = v->record == NULL ? NULL : json_loads(v->record, 0, &error);
+    const char *status = json_string_value(json_object_get(root, "status"));
+    if (root == NULL || status == NULL) {
+        v->message = lab_strdup("the process wrote no valid record");
+        free(v->record);
+        v->record = NULL;
+        return "failed";
+    }
+    const char *message = json_string_value(json_object_get(root, "message"));
+    const char *checksum = json_string_value(json_object_get(root, "checksum"));
+    v->message = lab_strdup(message != NULL ? message : "");
+    v->checksum = lab_strdup(checksum != NULL ? checksum : "");
+    v->disturbance = json_dumps(json_object_get(root, "disturbance"), JSON_COMPACT);
+    v->disturbed = is_disturbed(root);
+    const char *known = strcmp(status, "ok") == 0 ? "ok" : strcmp(status, "oom") == 0 ? "oom" : "failed";
+    json_decref(root);
+    return known;
+}
+
+static const char *judge_signal(struct verdict *v, int signal_number, unsigned timeout_s, bool timed_out) {
+    if (timed_out) {
+        v->message = lab_printf("still running after %u s", timeout_s);
+        return "timeout";
+    }
+    v->signal = signal_number;
+    if (signal_number == SIGKILL) {
+        v->message = lab_strdup("killed by the system (SIGKILL): out of memory, most likely");
+        return "oom";
+    }
+    v->message = lab_printf("SIG%s: %s", sigabbrev_np(signal_number), strsignal(signal_number));
+    return "crash";
+}
+
+static void judge(struct engine *e, struct verdict *v, const struct store_todo *t, const struct spawn_result *r) {
+    *v = (struct verdict){.exit_code = -1};
+    v->stderr_tail = text_read_tail(e->stderr_path, 4000);
+    if (r->start_failed) {
+        v->message = lab_printf("the program does not start: %s", strerror(r->start_errno));
+        v->status = "failed";
+        return;
+    }
+    if (WIFSIGNALED(r->wait_status)) {
+        v->status = judge_signal(v, WTERMSIG(r->wait_status), t->timeout_s, r->timed_out);
+        return;
+    }
+    v->exit_code = WEXITSTATUS(r->wait_status);
+    v->status = judge_record(v, e->result_path);
+    if (v->exit_code != 0 && strcmp(v->status, "ok") == 0) {
+        v->status = "failed";
+        free(v->message);
+        v->message = lab_printf("exit code %d after a good record", v->exit_code);
+    }
+    if (v->record == NULL && v->stderr_tail[0] != '\0') {
+        char *first = lab_printf("%.*s", (int)strcspn(v->stderr_tail, "\n"), v->stderr_tail);
+        free(v->message);
+        v->message = lab_printf("exit code %d: %s", v->exit_code, first);
+        free(first);
+    }
+}
+
+static void verdict_free(struct verdict *v) {
+    free(v->message);
+    free(v->record);
+    free(v->checksum);
+    free(v->disturbance);
+    free(v->stderr_tail);
+}
+
+/* Runs and commits one attempt. 0, LAB_DISK or LAB_INTERRUPTED; *again: it should be repeated. */
+static int run_attempt(struct engine *e, struct store_todo *t, bool *again) {
+    struct catalog_subject *subject = catalog_find_subject(e->catalog, t->subject);
+    if (subject == NULL || !subject->present)
+        return lab_error(LAB_MISSING, "%s is no longer there: install it again, or begin a new run", t->subject);
+    struct launch l;
+    launch_make(&l, subject, t, e->options->seed, e->result_path);
+    text_list_add_taken(&l.arguments, NULL);
+    text_list_add_taken(&l.environment, NULL);
+    unlink(e->result_path);
+    struct spawn_request request = {l.arguments.items, l.environment.items,       e->stdout_path,
+                                    e->stderr_path,    t->timeout_s * 1000u, t->layout_seed == 0};
+    struct spawn_result result;
+    char *started_at = text_now_utc();
+    progress_begin(&e->progress, t);
+    bool finished = spawner_run(&e->spawner, &request, engine_tick, e, &result);
+    int code = LAB_INTERRUPTED;
+    if (finished) {
+        struct verdict v;
+        judge(e, &v, t, &result);
+        struct store_outcome o = {.started_at = started_at,
+                                  .status = v.status,
+                                  .message = v.message,
+                                  .stderr_tail = strcmp(v.status, "ok") == 0 ? "" : v.stderr_tail,
+                                  .reproduce = l.reproduce,
+                                  .disturbance = v.disturbance != NULL ? v.disturbance : "{}",
+                                  .layout = l.layout,
+                                  .checksum = v.checksum,
+                                  .record = v.record,
+                                  .wall_ns = result.wall_ns,
+                                  .exit_code = v.exit_code,
+                                  .signal = v.signal,
+                                  .disturbed = v.disturbed};
+        code = store_commit(e->store, t, e->options->session, &o);
+        bool ok = strcmp(v.status, "ok") == 0;
+        /* Out of memory and a failed proof would only happen again. */
+        bool flaky = strcmp(v.status, "crash") == 0 || strcmp(v.status, "timeout") == 0;
+        bool repeat = v.disturbed && e->repeats < e->planned / REPEAT_SHARE;
+        *again = t->attempt == 1 && (ok ? repeat : flaky);
+        e->repeats += *again && ok;
+        progress_end(&e->progress, t, v.status, v.message, result.wall_ns, l.reproduce, v.disturbed);
+        verdict_free(&v);
+    }
+    free(started_at);
+    l.arguments.count--; /* the NULLs */
+    l.environment.count--;
+    launch_free(&l);
+    return code;
+}
+
+static int measure_one(struct engine *e, struct store_todo *t) {
+    bool again = false;
+    int code = run_attempt(e, t, &again);
+    if (code == LAB_OK && again) {
+        t->attempt = 2;
+        code = run_attempt(e, t, &again);
+    }
+    return code;
+}
+
+static bool budget_spent(const struct engine *e) {
+    return e->options->budget_s > 0 && (double)(text_now_ns() - e->start_ns) / 1e9 > e->options->budget_s;
+}
+
+static int measure_planned(struct engine *e) {
+    struct store_todo t;
+    while (interrupted == 0 && !budget_spent(e) && store_next(e->store, &t)) {
+        int code = measure_one(e, &t);
+        store_todo_free(&t);
+        if (code != LAB_OK)
+            return code;
+    }
+    return interrupted != 0 ? LAB_INTERRUPTED : LAB_OK;
+}
+
+/* With time left of a budget, the cell whose times spread most (relative to their mean) gets another process. Memory
+ * figures hardly vary, so the time goes to throughput. */
+static int measure_widest(struct engine *e) {
+    static const char widest[] =
+        "SELECT cell_id FROM (SELECT i.cell_id, i.id, avg(1.0*s.wall_ns/s.ops) v FROM invocation i JOIN sample s ON"
+        " s.invocation_id=i.id WHERE i.status='ok' AND i.mode='throughput' AND s.warmup=0 AND s.ops>0 GROUP BY i.id)"
+        " GROUP BY cell_id HAVING count(*)>1"
+        " ORDER BY (avg(v*v)-avg(v)*avg(v))/(avg(v)*avg(v)*count(*)) DESC LIMIT 1";
+    uint64_t random = e->options->seed;
+    while (interrupted == 0 && e->options->budget_s > 0 && !budget_spent(e)) {
+        long cell = store_count(e->store, widest);
+        if (cell == 0)
+            return LAB_OK;
+        char *sql = lab_printf("SELECT max(number)+1 FROM planned WHERE mode='throughput' AND cell_id=%ld", cell);
+        long number = store_count(e->store, sql);
+        free(sql);
+        random = random * UINT64_C(6364136223846793005) + 1442695040888963407u;
+        int code = store_extend(e->store, cell, false, (unsigned)number, e->options->fixed_layout ? 0 : random >> 1);
+        e->progress.planned++;
+        if (code == LAB_OK)
+            code = measure_planned(e);
+        if (code != LAB_OK)
+            return code;
+    }
+    return interrupted != 0 ? LAB_INTERRUPTED : LAB_OK;
+}
+
+static void catch_interrupts(void (*handler)(int)) {
+    struct sigaction action = {.sa_handler = handler};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+int measure_all(struct store *s, struct catalog *catalog, const struct measure_options *options) {
+    struct engine e = {.store = s, .catalog = catalog, .options = options, .start_ns = text_now_ns()};
+    e.result_path = lab_printf("%s/result.json", s->dir);
+    e.stdout_path = lab_printf("%s/stdout.txt", s->dir);
+    e.stderr_path = lab_printf("%s/stderr.txt", s->dir);
+    e.planned = store_count(s, "SELECT count(*) FROM planned");
+    interrupted = 0;
+    catch_interrupts(on_interrupt);
+    spawner_start(&e.spawner);
+    progress_start(&e.progress, s, e.planned);
+    int code = measure_planned(&e);
+    if (code == LAB_OK)
+        code = measure_widest(&e);
+    progress_stop(&e.progress);
+    spawner_stop(&e.spawner);
+    catch_interrupts(SIG_DFL);
+    unlink(e.result_path);
+    unlink(e.stdout_path);
+    unlink(e.stderr_path);
+    free(e.result_path);
+    free(e.stdout_path);
+    free(e.stderr_path);
+    if (code == LAB_OK && store_count(s, "SELECT count(*) FROM invocation i WHERE status<>'ok' AND NOT EXISTS (SELECT 1 FROM"
+                                         " invocation j WHERE j.position=i.position AND j.status='ok')") > 0)
+        code = LAB_CELL_FAILED;
+    return code;
+}
