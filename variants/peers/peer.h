@@ -40,6 +40,9 @@ struct peer {
     const char *summary;           /* one line for `spanlab list` */
     const char *package;           /* Debian package to install; NULL: part of libc or built here */
     const char *const *libraries;  /* sonames to look for, in order, NULL-terminated; NULL: no preload (libc itself) */
+    /* Built here instead: shared libraries in lib/ beside bin/, by pattern. With a '*', each match is a subject of its own,
+     * named by its file without "libgoalloc-" and ".so". */
+    const char *built_glob;
     const struct peer_knob *knobs; /* terminated by a NULL name; may be NULL */
     /* Writes "5.3.0-..." into out; 0, or -1 when the subject does not tell. */
     int (*version)(char *out, size_t size);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#include "flavour.h"
+
+#include "peer.h"
+#include "workload.h"
+
+#ifndef SPANLAB_SUBJECT
+#error "compile with -DSPANLAB_SUBJECT=\"GC-TINY-PLACE\", the variant that this program is linked with"
+#endif
+
+const struct flavour bench_flavour = {
+    .name = "traced",
+    .workloads = WORKLOAD_TRACED,
+    .subject = SPANLAB_SUBJECT,
+};
+
+void flavour_attach(void) {
+    heap_thread_attach();
+}
+
+void flavour_detach(void) {
+    heap_thread_detach();
+}
+
+void flavour_collect(void) {
+    heap_collect();
+}
+
+void *flavour_allocate(size_t size_bytes) {
+    return heap_bytes(size_bytes, HEAP_RAW);
+}
+
+void flavour_release(void *p) {
+    heap_drop(p);
+}
+
+_Static_assert(sizeof(struct peer_counters) == GOALLOC_COUNTERS * sizeof(uint64_t), "the same fields in the same order");
+
+int flavour_counters(struct peer_counters *out) {
+    return goalloc_counters((uint64_t *)out);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * subject.h: which subjects this program knows, where their libraries lie, and which one was asked for.
+ */
+#ifndef SPANLAB_SUBJECT_H
+#define SPANLAB_SUBJECT_H
+
+#include "peer.h"
+
+#include <limits.h>
+#include <stdbool.h>
+
+struct subject {
+    char name[128];
+    const struct peer *peer;  /* NULL: a user's library, or the subject that a traced program is linked with */
+    char library[PATH_MAX];   /* "" when none is preloaded, or none was found */
+    bool preload, present;
+};
+
+/* Subject i of this program; false past the last. */
+bool subject_at(size_t i, struct subject *out);
+
+/* The subject of this name. A name that is not known is a user's library. */
+void subject_find(const char *name, struct subject *out);
+
+#endif

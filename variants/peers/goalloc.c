@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * goalloc's manual builds: one subject for each library in lib/.
+ */
+#include "peer.h"
+#include "peer_symbol.h"
+
+#include <stdlib.h>
+
+static int version(char *out, size_t size) {
+    const char *(*tell)(void) = PEER_CALL(const char *, "goalloc_version", (void));
+    const char *(*axes)(void) = PEER_CALL(const char *, "goalloc_axes", (void));
+    if (tell == NULL || axes == NULL)
+        return -1;
+    snprintf(out, size, "%s (%s)", tell(), axes());
+    return 0;
+}
+
+static int read_knob(const char *name, char *out, size_t size) {
+    int (*read)(const char *, char *, size_t) = PEER_CALL(int, "goalloc_knob", (const char *, char *, size_t));
+    return read != NULL ? read(name, out, size) : -1;
+}
+
+_Static_assert(sizeof(struct peer_counters) == 8 * sizeof(uint64_t), "goalloc_counters fills the fields in their order");
+
+static int counters(struct peer_counters *out) {
+    int (*fill)(uint64_t *) = PEER_CALL(int, "goalloc_counters", (uint64_t *));
+    return fill != NULL ? fill((uint64_t *)out) : -1;
+}
+
+static void purge(void) {
+    void (*give_back)(void) = PEER_CALL(void, "goalloc_purge", (void));
+    if (give_back != NULL)
+        give_back();
+}
+
+static const struct peer_knob knobs[] = {
+    {"preset", "GOALLOC_PRESET", "%s", NULL, "tuned (default), or faithful to every decision of Go's"},
+    {0},
+};
+
+PEER(goalloc) = {
+    .name = "goalloc",
+    .summary = "goalloc, an allocator after Go's",
+    .built_glob = "libgoalloc-manual-*.so",
+    .knobs = knobs,
+    .version = version,
+    .read_knob = read_knob,
+    .counters = counters,
+    .purge = purge,
+};
