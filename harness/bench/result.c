@@ -74,8 +74,9 @@ static json_t *subject_entry(const struct subject *s) {
     snprintf(summary, sizeof summary, "%s%s%s",
              s->peer != NULL ? s->peer->summary : "goalloc behind the traced interface; it never collects: a bound",
              variant ? ": " : "", variant ? s->name : "");
-    return json_pack("{s:s s:s s:s? s:o s:b s:b s:o}", "name", s->name, "summary", summary, "package",
-                     s->peer != NULL ? s->peer->package : NULL, "library", text_or_null(s->library), "preload", s->preload,
+    bool bound = s->peer != NULL ? s->peer->bound != 0 : strncmp(s->name, "nogc-", 5) == 0;
+    return json_pack("{s:s s:s s:s? s:o s:b s:b s:b s:o}", "name", s->name, "summary", summary, "package",
+                     s->peer != NULL ? s->peer->package : NULL, "library", text_or_null(s->library), "bound", bound, "preload", s->preload,
                      "present", s->present, "knobs", knob_list(s->peer));
 }
 

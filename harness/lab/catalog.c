@@ -55,6 +55,7 @@ static void read_subject(struct catalog *c, json_t *subject, const char *program
     s->program = lab_strdup(program);
     s->flavour = lab_strdup(flavour);
     s->preload = json_is_true(json_object_get(subject, "preload"));
+    s->bound = json_is_true(json_object_get(subject, "bound"));
     s->present = json_is_true(json_object_get(subject, "present"));
     read_knobs(s, json_object_get(subject, "knobs"));
 }

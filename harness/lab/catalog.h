@@ -19,7 +19,7 @@ struct catalog_subject {
     char *library;                  /* what is preloaded; NULL: nothing, or not found */
     char *program;                  /* the bench program that runs it */
     char *flavour;                  /* manual | traced */
-    bool preload, present, user;    /* user: x:/path/lib.so */
+    bool preload, present, bound, user; /* bound: measured only where named; user: x:/path/lib.so */
     struct catalog_knob *knobs;
     size_t knob_count;
 };

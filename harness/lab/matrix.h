@@ -5,7 +5,7 @@
  *   summary: one line
  *   cells:
  *     - workloads: [larson-paper, sawtooth]
- *       subjects: [glibc, jemalloc]        # default: all that are present (bounds included)
+ *       subjects: [glibc, jemalloc]        # default: all that are present, bounds excepted
  *       threads: [1, 2]                    # default: 1
  *       params: size=64,depth=64           # default: the workload's
  *       smoke: true                        # smoke sizes where params names none

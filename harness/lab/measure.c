@@ -19,7 +19,8 @@
 
 /* A process is disturbed when others took more than this from it. Two shared cores are never quite still: repeats are
  * limited to one per invocation and a tenth of the plan. */
-enum { DISTURBED_STEAL_PERCENT = 3, DISTURBED_RUNQUEUE_PERCENT = 10, REPEAT_SHARE = 10 };
+/* (Within a few milliseconds one clock tick decides, so such short parts are not judged.) */
+enum { DISTURBED_MIN_NS = 50000000, DISTURBED_STEAL_PERCENT = 3, DISTURBED_RUNQUEUE_PERCENT = 10, REPEAT_SHARE = 10 };
 
 static volatile sig_atomic_t interrupted;
 
@@ -66,7 +67,7 @@ static json_int_t timed_ns(json_t *record) {
 static bool is_disturbed(json_t *record) {
     json_t *d = json_object_get(record, "disturbance");
     json_int_t wall = timed_ns(record);
-    if (wall <= 0)
+    if (wall < DISTURBED_MIN_NS)
         return false;
     return json_integer_value(json_object_get(d, "steal_ns")) > wall * DISTURBED_STEAL_PERCENT / 100 ||
            json_integer_value(json_object_get(d, "runqueue_ns")) > wall * DISTURBED_RUNQUEUE_PERCENT / 100;

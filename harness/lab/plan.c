@@ -99,7 +99,8 @@ static int choose_subjects(struct choices *out, struct catalog *catalog, const s
         code = add_choice_text(out, catalog, list.items[i]);
     if (list.count == 0)
         for (size_t i = 0; i < catalog->subject_count; i++)
-            add_choice(out, catalog->subjects[i].name, lab_strdup(""));
+            if (!catalog->subjects[i].bound)
+                add_choice(out, catalog->subjects[i].name, lab_strdup(""));
     text_list_free(&list);
     return code;
 }

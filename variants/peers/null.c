@@ -8,4 +8,5 @@ PEER(null) = {
     .name = "null",
     .summary = "a bound: malloc bumps a pointer, free returns at once",
     .built_glob = "libspanlab-null.so",
+    .bound = 1,
 };

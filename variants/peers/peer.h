@@ -43,6 +43,7 @@ struct peer {
     /* Built here instead: shared libraries in lib/ beside bin/, by pattern. With a '*', each match is a subject of its own,
      * named by its file without "libgoalloc-" and ".so". */
     const char *built_glob;
+    int bound; /* 1: no allocator that a program could use, but a bound; measured only where it is named */
     const struct peer_knob *knobs; /* terminated by a NULL name; may be NULL */
     /* Writes "5.3.0-..." into out; 0, or -1 when the subject does not tell. */
     int (*version)(char *out, size_t size);
