@@ -110,7 +110,7 @@ function check_quoted(path, line, name,    from, target) {
 
 function check_angled(path, line, name,    from) {
     from = folder_of(path)
-    if (outside[from] == "any" || name in libc || name ~ /^(sys|linux|asm|bits)\//)
+    if (outside[from] == "any" || name in libc || name ~ /^(sys|linux|asm|bits|gnu)\//)
         return
     report(path, line, from " depends on libc alone, not on <" name ">")
 }
