@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * metric.h: what can be read off an invocation. A metric is one file with one METRIC(name) = {...}.
+ */
+#ifndef SPANLAB_METRIC_H
+#define SPANLAB_METRIC_H
+
+#include <jansson.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The kernel counts a thread's pages in batches: below this a resident size says nothing. */
+enum { METRIC_RSS_RESOLUTION_BYTES = 1 << 20 };
+
+struct metric {
+    const char *name;       /* "peak_rss" */
+    const char *title;      /* "peak RSS" */
+    const char *unit;       /* "bytes"; "ns/op"; "ratio" */
+    const char *better;     /* "lower" or "higher" */
+    const char *definition; /* one sentence */
+    bool memory;            /* read off memory invocations; else off throughput ones */
+    int order;              /* place in exports */
+    /* Of one record (docs/record.md); NAN is n/a. */
+    double (*extract)(json_t *record);
+};
+
+#define METRIC(id)                                                                                                     \
+    static const struct metric metric_##id;                                                                           \
+    static const struct metric *const metric_entry_##id __attribute__((used, section("spanlab_metrics"))) =           \
+        &metric_##id;                                                                                                  \
+    static const struct metric metric_##id
+
+/* Metric i in order; NULL past the last. */
+const struct metric *metric_at(size_t i);
+size_t metric_count(void);
+/* Index of a name; ends the program when there is none (a bug). */
+size_t metric_index(const char *name);
+
+/* A number below an object of the record, NAN when null or absent. */
+double metric_number(json_t *record, const char *object, const char *key);
+
+#endif

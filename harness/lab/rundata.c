@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: MIT */
+#include "rundata.h"
+#include "command.h"
+#include "error.h"
+#include "text.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STATISTICS_SEED = 20251, VERDICT_PROCESSES = 10 };
+
+bool run_is_variant(const char *subject) {
+    return strncmp(subject, "manual-", 7) == 0 || strncmp(subject, "classic-", 8) == 0 || strncmp(subject, "greentea-", 9) == 0;
+}
+
+bool run_is_bound(const char *subject) {
+    return strcmp(subject, "null") == 0 || strncmp(subject, "nogc-", 5) == 0;
+}
+
+bool run_is_peer(const char *subject) {
+    return !run_is_variant(subject) && !run_is_bound(subject);
+}
+
+/* ---- reading */
+
+static char *column(sqlite3_stmt *q, int i) {
+    const char *text = (const char *)sqlite3_column_text(q, i);
+    return lab_strdup(text != NULL ? text : "");
+}
+
+static void read_meta(struct run *r, sqlite3 *db) {
+    sqlite3_stmt *q;
+    r->meta = json_object();
+    if (sqlite3_prepare_v2(db, "SELECT key, value FROM meta", -1, &q, NULL) != SQLITE_OK)
+        return;
+    while (sqlite3_step(q) == SQLITE_ROW)
+        json_object_set_new(r->meta, (const char *)sqlite3_column_text(q, 0),
+                            json_string((const char *)sqlite3_column_text(q, 1)));
+    sqlite3_finalize(q);
+    const char *host = json_string_value(json_object_get(r->meta, "host"));
+    r->host = host == NULL ? NULL : json_loads(host, 0, NULL);
+    const char *id = json_string_value(json_object_get(r->meta, "run_id"));
+    r->id = lab_strdup(id != NULL ? id : r->dir);
+}
+
+static void read_cells(struct run *r, sqlite3 *db) {
+    sqlite3_stmt *q;
+    if (sqlite3_prepare_v2(db,
+                           "SELECT id,subject,knobs,workload,params,threads,flavour,verdict,(SELECT count(*) FROM planned p"
+                           " WHERE p.cell_id=cell.id) FROM cell ORDER BY id",
+                           -1, &q, NULL) != SQLITE_OK)
+        return;
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        r->cells = lab_realloc(r->cells, (r->cell_count + 1) * sizeof *r->cells);
+        struct run_cell *c = &r->cells[r->cell_count++];
+        *c = (struct run_cell){.id = sqlite3_column_int64(q, 0),
+                               .subject = column(q, 1),
+                               .knobs = column(q, 2),
+                               .workload = column(q, 3),
+                               .params = column(q, 4),
+                               .threads = (unsigned)sqlite3_column_int(q, 5),
+                               .flavour = column(q, 6),
+                               .planned = sqlite3_column_int64(q, 8),
+                               .checksum = lab_strdup("")};
+        c->label = c->knobs[0] == '\0' ? lab_strdup(c->subject) : lab_printf("%s|%s", c->subject, c->knobs);
+        c->series = lab_alloc(metric_count() * sizeof *c->series);
+    }
+    sqlite3_finalize(q);
+}
+
+static struct run_cell *cell_by_id(struct run *r, long id) {
+    for (size_t i = 0; i < r->cell_count; i++)
+        if (r->cells[i].id == id)
+            return &r->cells[i];
+    return NULL;
+}
+
+static void add_value(struct run_series *s, double value) {
+    if (isnan(value))
+        return; /* n/a */
+    s->values = lab_realloc(s->values, (s->count + 1) * sizeof *s->values);
+    s->values[s->count++] = value;
+}
+
+static void add_record(struct run_cell *c, const char *text, bool memory) {
+    json_t *record = json_loads(text, 0, NULL);
+    if (record == NULL)
+        return;
+    for (size_t i = 0; i < metric_count(); i++)
+        if (metric_at(i)->memory == memory)
+            add_value(&c->series[i], metric_at(i)->extract(record));
+    c->ok += !memory;
+    json_t **keep = memory ? &c->memory_record : &c->record;
+    if (*keep == NULL)
+        *keep = json_incref(record);
+    json_decref(record);
+}
+
+static void take_checksum(struct run_cell *c, const char *checksum) {
+    if (checksum[0] == '\0')
+        return;
+    if (c->checksum[0] != '\0' && strcmp(c->checksum, checksum) != 0)
+        c->invalid = true;
+    free(c->checksum);
+    c->checksum = lab_strdup(checksum);
+}
+
+/* A position's attempts: an undisturbed good one counts before a disturbed one; what failed twice has failed. */
+static void read_invocations(struct run *r, sqlite3 *db) {
+    static const char sql[] = "SELECT cell_id,mode,status,message,reproduce,checksum,record,position,disturbed FROM invocation"
+                              " ORDER BY position, (status='ok') DESC, disturbed, attempt";
+    sqlite3_stmt *q;
+    long last_position = -1;
+    if (sqlite3_prepare_v2(db, sql, -1, &q, NULL) != SQLITE_OK)
+        return;
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        if (sqlite3_column_int64(q, 7) == last_position)
+            continue;
+        last_position = sqlite3_column_int64(q, 7);
+        r->done++;
+        struct run_cell *c = cell_by_id(r, sqlite3_column_int64(q, 0));
+        if (c == NULL)
+            continue;
+        bool memory = strcmp((const char *)sqlite3_column_text(q, 1), "memory") == 0;
+        r->disturbed += sqlite3_column_int(q, 8);
+        if (strcmp((const char *)sqlite3_column_text(q, 2), "ok") == 0) {
+            add_record(c, (const char *)sqlite3_column_text(q, 6), memory);
+            take_checksum(c, (const char *)sqlite3_column_text(q, 5));
+            continue;
+        }
+        r->failed++;
+        c->failed++;
+        free(c->failure);
+        free(c->reproduce);
+        c->failure = lab_printf("%s: %s", (const char *)sqlite3_column_text(q, 2), (const char *)sqlite3_column_text(q, 3));
+        c->reproduce = column(q, 4);
+    }
+    sqlite3_finalize(q);
+}
+
+static void read_absent(struct run *r, sqlite3 *db) {
+    sqlite3_stmt *q;
+    if (sqlite3_prepare_v2(db, "SELECT subject,reason,package FROM absent ORDER BY subject", -1, &q, NULL) != SQLITE_OK)
+        return;
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        r->absent = lab_realloc(r->absent, (r->absent_count + 1) * sizeof *r->absent);
+        r->absent[r->absent_count++] = (struct run_absent){column(q, 0), column(q, 1), column(q, 2)};
+    }
+    sqlite3_finalize(q);
+}
+
+/* ---- rows */
+
+/* The parameters of a row that other rows of its workload have otherwise, threads apart. */
+static char *distinguishing(const struct run *r, const struct run_row *row) {
+    struct settings own, other;
+    settings_parse(row->params, &own);
+    struct settings differ = {0};
+    for (size_t i = 0; i < r->row_count; i++) {
+        if (strcmp(r->rows[i].workload, row->workload) != 0 || !settings_parse(r->rows[i].params, &other))
+            continue;
+        for (size_t k = 0; k < own.count; k++) {
+            const char *theirs = settings_get(&other, own.items[k].name);
+            if (strcmp(own.items[k].name, "threads") != 0 && theirs != NULL && strcmp(theirs, own.items[k].value) != 0)
+                settings_set(&differ, own.items[k].name, own.items[k].value);
+        }
+        settings_free(&other);
+    }
+    char *text = settings_format(&differ);
+    settings_free(&differ);
+    settings_free(&own);
+    return text;
+}
+
+static void make_rows(struct run *r) {
+    for (size_t i = 0; i < r->cell_count; i++) {
+        struct run_cell *c = &r->cells[i];
+        size_t k = 0;
+        while (k < r->row_count && (strcmp(r->rows[k].workload, c->workload) != 0 || strcmp(r->rows[k].params, c->params) != 0))
+            k++;
+        if (k == r->row_count) {
+            r->rows = lab_realloc(r->rows, (r->row_count + 1) * sizeof *r->rows);
+            r->rows[r->row_count++] = (struct run_row){.workload = c->workload, .params = c->params, .threads = c->threads};
+        }
+        c->row = k;
+    }
+    for (size_t i = 0; i < r->row_count; i++) {
+        struct run_row *row = &r->rows[i];
+        char *differ = distinguishing(r, row), threads[16] = "";
+        if (row->threads > 1)
+            snprintf(threads, sizeof threads, "\303\227%u", row->threads);
+        row->label = lab_printf("%s%s%s%s", row->workload, threads, differ[0] != '\0' ? " " : "", differ);
+        free(differ);
+    }
+}
+
+/* All subjects of a row must have seen the same operation stream. The checksum of most subjects is taken for right. */
+static void check_checksums(struct run *r) {
+    for (size_t row = 0; row < r->row_count; row++) {
+        const char *common = NULL;
+        size_t most = 0;
+        for (size_t i = 0; i < r->cell_count; i++) {
+            size_t same = 0;
+            for (size_t k = 0; k < r->cell_count && r->cells[i].row == row; k++)
+                same += r->cells[k].row == row && strcmp(r->cells[k].checksum, r->cells[i].checksum) == 0;
+            if (same > most && r->cells[i].checksum[0] != '\0') {
+                most = same;
+                common = r->cells[i].checksum;
+            }
+        }
+        for (size_t i = 0; i < r->cell_count; i++)
+            if (r->cells[i].row == row && common != NULL && r->cells[i].checksum[0] != '\0' &&
+                strcmp(r->cells[i].checksum, common) != 0)
+                r->cells[i].invalid = true;
+    }
+}
+
+static struct run_cell *best_peer(struct run *r, size_t row, const char *metric) {
+    struct run_cell *best = NULL;
+    for (size_t i = 0; i < r->cell_count; i++) {
+        struct run_cell *c = &r->cells[i];
+        double value = run_median(c, metric);
+        if (c->row != row || c->invalid || !run_is_peer(c->subject) || isnan(value))
+            continue;
+        if (best == NULL || value < run_median(best, metric))
+            best = c;
+    }
+    return best;
+}
+
+static void choose_baselines(struct run *r) {
+    for (size_t row = 0; row < r->row_count; row++) {
+        struct run_row *at = &r->rows[row];
+        at->baseline = run_find(r, row, "glibc");
+        for (size_t i = 0; at->baseline == NULL && i < r->cell_count; i++)
+            if (r->cells[i].row == row)
+                at->baseline = &r->cells[i];
+        if (at->baseline != NULL && (at->baseline->invalid || isnan(run_median(at->baseline, "time"))))
+            at->baseline = NULL;
+        at->fastest_peer = best_peer(r, row, "time");
+        at->smallest_peer = best_peer(r, row, "peak_rss");
+        struct stats_series *all = lab_alloc((r->cell_count + 1) * sizeof *all);
+        size_t n = 0;
+        for (size_t i = 0; i < r->cell_count; i++)
+            if (r->cells[i].row == row && !r->cells[i].invalid)
+                all[n++] = run_values(&r->cells[i], "time");
+        at->noise_floor = stats_noise_floor(all, n, STATISTICS_SEED, &at->contrasts);
+        free(all);
+    }
+}
+
+static int subject_rank(const char *label) {
+    if (strcmp(label, "glibc") == 0)
+        return 0;
+    return run_is_variant(label) ? 1 : run_is_bound(label) ? 3 : 2;
+}
+
+static int by_rank(const void *a, const void *b) {
+    const char *x = *(char *const *)a, *y = *(char *const *)b;
+    int difference = subject_rank(x) - subject_rank(y);
+    return difference != 0 ? difference : strcmp(y, x) * (subject_rank(x) == 1 ? 1 : -1);
+}
+
+static void list_subjects(struct run *r) {
+    for (size_t i = 0; i < r->cell_count; i++) {
+        size_t k = 0;
+        while (k < r->subject_count && strcmp(r->subjects[k], r->cells[i].label) != 0)
+            k++;
+        if (k < r->subject_count)
+            continue;
+        r->subjects = lab_realloc(r->subjects, (r->subject_count + 1) * sizeof *r->subjects);
+        r->subjects[r->subject_count++] = r->cells[i].label;
+    }
+    if (r->subject_count > 1)
+        qsort(r->subjects, r->subject_count, sizeof *r->subjects, by_rank);
+}
+
+/* ---- contrasts */
+
+struct run_cell *run_find(const struct run *r, size_t row, const char *label) {
+    for (size_t i = 0; i < r->cell_count; i++)
+        if (r->cells[i].row == row && strcmp(r->cells[i].label, label) == 0)
+            return &r->cells[i];
+    return NULL;
+}
+
+struct stats_series run_values(const struct run_cell *c, const char *metric) {
+    const struct run_series *s = &c->series[metric_index(metric)];
+    return (struct stats_series){s->values, s->count};
+}
+
+double run_median(const struct run_cell *c, const char *metric) {
+    struct stats_series s = run_values(c, metric);
+    return stats_median(s.values, s.count);
+}
+
+struct run_contrast run_ratio(const struct run_cell *a, const struct run_cell *b, const char *metric) {
+    struct run_contrast out = {.ratio = NAN, .p = NAN};
+    if (a == NULL || b == NULL || a->invalid || b->invalid)
+        return out;
+    struct stats_series x = run_values(a, metric), y = run_values(b, metric);
+    double below = stats_median(y.values, y.count);
+    if (x.count == 0 || y.count == 0 || !(below > 0))
+        return out;
+    /* Two sizes below the resolution cannot be told apart. */
+    if (strcmp(metric, "peak_rss") == 0 && below <= METRIC_RSS_RESOLUTION_BYTES &&
+        stats_median(x.values, x.count) <= METRIC_RSS_RESOLUTION_BYTES)
+        return out;
+    out.ratio = stats_median(x.values, x.count) / below;
+    if (x.count >= STATS_LEAST_FOR_INTERVAL && y.count >= STATS_LEAST_FOR_INTERVAL)
+        out.interval = stats_ratio_interval(x, y, STATISTICS_SEED);
+    return out;
+}
+
+/* A verdict needs ten processes on both sides, an interval without 1, an effect above the noise floor, and a test that
+ * stands when all verdict contrasts of the run are counted (Holm). */
+static void judge_contrasts(struct run *r) {
+    r->time_contrasts = lab_alloc((r->cell_count + 1) * sizeof *r->time_contrasts);
+    double *p = lab_alloc((r->cell_count + 1) * sizeof *p);
+    for (size_t i = 0; i < r->cell_count; i++) {
+        struct run_cell *c = &r->cells[i], *b = r->rows[c->row].baseline;
+        r->time_contrasts[i] = run_ratio(c, b, "time");
+        p[i] = NAN;
+        if (b == NULL || c == b || isnan(r->time_contrasts[i].ratio))
+            continue;
+        struct stats_series x = run_values(c, "time"), y = run_values(b, "time");
+        c->verdict = x.count >= VERDICT_PROCESSES && y.count >= VERDICT_PROCESSES;
+        if (c->verdict)
+            p[i] = stats_mann_whitney(x, y);
+    }
+    stats_holm(p, r->cell_count);
+    for (size_t i = 0; i < r->cell_count; i++) {
+        struct run_contrast *t = &r->time_contrasts[i];
+        t->p = p[i];
+        if (isnan(p[i]))
+            continue;
+        double floor = r->rows[r->cells[i].row].noise_floor;
+        bool shown = t->interval.known && (t->interval.low > 1 || t->interval.high < 1) && p[i] < 0.05 && !isnan(floor) &&
+                     fabs(t->ratio - 1) > floor;
+        t->mark = !shown ? '~' : t->ratio < 1 ? '+' : '-';
+    }
+    free(p);
+}
+
+struct run_geomean run_over_best_peer(const struct run *r, const char *label, const char *metric, unsigned threads) {
+    struct run_geomean out = {.ratio = NAN};
+    struct stats_series *x = lab_alloc((r->row_count + 1) * sizeof *x), *y = lab_alloc((r->row_count + 1) * sizeof *y);
+    bool time = strcmp(metric, "time") == 0, all_known = true;
+    double log_sum = 0;
+    for (size_t row = 0; row < r->row_count; row++) {
+        if ((threads != 0 && r->rows[row].threads != threads) || strcmp(r->rows[row].workload, "null") == 0)
+            continue;
+        struct run_cell *c = run_find(r, row, label), *best = time ? r->rows[row].fastest_peer : r->rows[row].smallest_peer;
+        struct run_contrast ratio = run_ratio(c, best, metric);
+        if (isnan(ratio.ratio) || !(ratio.ratio > 0)) {
+            out.left_out++;
+            continue;
+        }
+        x[out.rows] = run_values(c, metric);
+        y[out.rows] = run_values(best, metric);
+        all_known &= x[out.rows].count >= STATS_LEAST_FOR_INTERVAL && y[out.rows].count >= STATS_LEAST_FOR_INTERVAL;
+        log_sum += log(ratio.ratio);
+        out.rows++;
+    }
+    if (out.rows > 0) {
+        out.ratio = exp(log_sum / (double)out.rows);
+        if (all_known)
+            out.interval = stats_geomean_interval(x, y, out.rows, STATISTICS_SEED);
+    }
+    free(x);
+    free(y);
+    return out;
+}
+
+/* ---- all */
+
+struct run *run_load(const char *dir) {
+    char *path = lab_printf("%s/run.sqlite", dir);
+    sqlite3 *db;
+    int code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL); /* a WAL is recovered by a writer only */
+    if (code != SQLITE_OK) {
+        sqlite3_close(db);
+        code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL);
+    }
+    if (code != SQLITE_OK) {
+        lab_error(LAB_USAGE, "%s is not a run (%s): name a folder that holds run.sqlite", dir, sqlite3_errmsg(db));
+        sqlite3_close(db);
+        free(path);
+        return NULL;
+    }
+    struct run *r = lab_alloc(sizeof *r);
+    r->dir = lab_strdup(dir);
+    read_meta(r, db);
+    read_cells(r, db);
+    read_invocations(r, db);
+    read_absent(r, db);
+    sqlite3_close(db);
+    free(path);
+    for (size_t i = 0; i < r->cell_count; i++)
+        r->planned += r->cells[i].planned;
+    make_rows(r);
+    check_checksums(r);
+    choose_baselines(r);
+    list_subjects(r);
+    judge_contrasts(r);
+    return r;
+}
+
+void run_free(struct run *r) {
+    for (size_t i = 0; i < r->cell_count; i++) {
+        struct run_cell *c = &r->cells[i];
+        for (size_t k = 0; k < metric_count(); k++)
+            free(c->series[k].values);
+        free(c->series);
+        json_decref(c->record);
+        json_decref(c->memory_record);
+        char *texts[] = {c->subject, c->knobs, c->label, c->workload, c->params, c->flavour, c->checksum, c->failure, c->reproduce};
+        for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
+            free(texts[k]);
+    }
+    for (size_t i = 0; i < r->row_count; i++)
+        free(r->rows[i].label);
+    free(r->cells);
+    free(r->rows);
+    free(r->subjects);
+    free(r->time_contrasts);
+    json_decref(r->meta);
+    json_decref(r->host);
+    free(r->dir);
+    free(r->id);
+    free(r);
+}

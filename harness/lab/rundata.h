@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * rundata.h: a run read back from its store, with everything that is shown computed once: series, baselines, noise floors,
+ * contrasts and their verdicts.
+ */
+#ifndef SPANLAB_RUNDATA_H
+#define SPANLAB_RUNDATA_H
+
+#include "metric.h"
+#include "stats.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct run_series {
+    double *values; /* one per process */
+    size_t count;
+};
+
+struct run_cell {
+    char *subject, *knobs, *label; /* label: "jemalloc|narenas=1" */
+    char *workload, *params, *flavour, *checksum;
+    unsigned threads;
+    long id;
+    bool verdict, invalid;
+    struct run_series *series;       /* by metric index */
+    json_t *record, *memory_record;  /* of one good process of each mode; NULL when there is none */
+    long ok, failed, planned;        /* throughput processes: good, failed for good; of both modes */
+    char *failure, *reproduce;       /* of the last that failed */
+    size_t row;
+};
+
+/* Cells that did the same work: one workload with the same parameters. */
+struct run_row {
+    const char *workload, *params;
+    unsigned threads;
+    char *label;               /* "larson-bench\303\2272", with what differs from the other rows of the workload */
+    double noise_floor;        /* of time, NAN unknown */
+    size_t contrasts;          /* that it rests on */
+    struct run_cell *baseline; /* glibc, or the first subject there; NULL when it has no time */
+    struct run_cell *fastest_peer, *smallest_peer; /* NULL when none has a value */
+};
+
+struct run_absent {
+    char *subject, *reason, *package;
+};
+
+struct run_contrast {
+    double ratio; /* NAN: not comparable */
+    struct stats_interval interval;
+    double p; /* Holm-adjusted, NAN in screening rows */
+    char mark; /* '+' better, '-' worse, '~' no difference shown, 0 none: screening or baseline */
+};
+
+struct run {
+    char *dir, *id;
+    json_t *meta, *host;
+    struct run_cell *cells;
+    size_t cell_count;
+    struct run_row *rows;
+    size_t row_count;
+    char **subjects; /* labels, baseline first, then variants, then the others */
+    size_t subject_count;
+    struct run_absent *absent;
+    size_t absent_count;
+    struct run_contrast *time_contrasts; /* by cell, against the row's baseline */
+    long planned, done, disturbed, failed;
+};
+
+/* NULL after an error line. */
+struct run *run_load(const char *dir);
+void run_free(struct run *r);
+
+/* The cell of a row and a subject's label; NULL when it was not planned. */
+struct run_cell *run_find(const struct run *r, size_t row, const char *label);
+
+struct stats_series run_values(const struct run_cell *c, const char *metric);
+double run_median(const struct run_cell *c, const char *metric);
+
+/* median(a)/median(b) with its bootstrap interval (known only when both sides have 6 values). */
+struct run_contrast run_ratio(const struct run_cell *a, const struct run_cell *b, const char *metric);
+
+bool run_is_variant(const char *subject);
+bool run_is_bound(const char *subject);
+bool run_is_peer(const char *subject);
+
+/* Geometric mean over rows of a metric of `label` over the best peer's, rows of this thread count only (0: all). Rows that
+ * either side lacks are left out and counted. */
+struct run_geomean {
+    double ratio;
+    struct stats_interval interval;
+    size_t rows, left_out;
+};
+struct run_geomean run_over_best_peer(const struct run *r, const char *label, const char *metric, unsigned threads);
+
+#endif

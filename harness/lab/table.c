@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * table.c: what a run found, on a terminal of 100 columns.
+ */
+#include "table.h"
+#include "command.h"
+#include "error.h"
+#include "rundata.h"
+#include "text.h"
+
+#include <langinfo.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LABEL_COLUMNS = 22, CELL_COLUMNS = 13, SUBJECTS_PER_BLOCK = 6 };
+
+struct style {
+    bool utf8;
+    const char *better, *worse, *same, *plus_minus;
+};
+
+static struct style style_for(FILE *out) {
+    setlocale(LC_CTYPE, "");
+    bool utf8 = isatty(fileno(out)) && strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    return utf8 ? (struct style){true, "\342\226\262", "\342\226\274", "~", "\302\261"} : (struct style){false, "+", "-", "~", "+-"};
+}
+
+/* Columns that a UTF-8 text takes, for padding. */
+static int columns(const char *s) {
+    int n = 0;
+    for (; *s != '\0'; s++)
+        n += ((unsigned char)*s & 0xc0) != 0x80;
+    return n;
+}
+
+static void pad_right(FILE *out, const char *text, int width) {
+    fprintf(out, "%s%*s", text, width > columns(text) ? width - columns(text) : 0, "");
+}
+
+static void pad_left(FILE *out, const char *text, int width) {
+    fprintf(out, "%*s%s", width > columns(text) ? width - columns(text) : 0, "", text);
+}
+
+/* Half the interval in percent of the middle; "?" when there are too few processes for one. */
+static void percent(char *out, size_t size, double middle, struct stats_interval i, const struct style *s) {
+    if (!i.known)
+        snprintf(out, size, "%s?", s->plus_minus);
+    else
+        snprintf(out, size, "%s%.0f%%", s->plus_minus, 100 * (i.high - i.low) / 2 / middle);
+}
+
+static char *quantity(double value, bool bytes) {
+    if (bytes)
+        return value >= 1 << 20 ? lab_printf("%.1fM", value / (1 << 20)) : lab_printf("%.0fK", value / 1024);
+    if (value >= 1e6)
+        return lab_printf("%.2fms", value / 1e6);
+    if (value >= 1e4)
+        return lab_printf("%.1fus", value / 1e3);
+    return value >= 100 ? lab_printf("%.0fns", value) : lab_printf(value >= 10 ? "%.1fns" : "%.2fns", value);
+}
+
+static char *cell_text(const struct run *r, struct run_cell *c, size_t row, const char *metric, const struct style *s) {
+    if (c == NULL)
+        return lab_strdup("");
+    if (c->invalid)
+        return lab_strdup("INVALID");
+    bool bytes = strcmp(metric, "peak_rss") == 0;
+    double median = run_median(c, metric);
+    if (bytes && median <= METRIC_RSS_RESOLUTION_BYTES)
+        return lab_strdup("<1M");
+    if (isnan(median))
+        return lab_strdup(c->failed > 0 ? "FAILED" : "n/a");
+    char spread[16];
+    struct run_cell *baseline = r->rows[row].baseline;
+    if (c == baseline || baseline == NULL || (bytes && isnan(run_ratio(c, baseline, metric).ratio))) {
+        struct stats_series v = run_values(c, metric);
+        percent(spread, sizeof spread, median, stats_median_interval(v.values, v.count), s);
+        char *number = quantity(median, bytes), *text = lab_printf("%s %s", number, spread);
+        free(number);
+        return text;
+    }
+    struct run_contrast ratio = bytes ? run_ratio(c, baseline, metric) : r->time_contrasts[c - r->cells];
+    percent(spread, sizeof spread, ratio.ratio, ratio.interval, s);
+    const char *mark = ratio.mark == '+' ? s->better : ratio.mark == '-' ? s->worse : ratio.mark == '~' ? s->same : " ";
+    return lab_printf("%.2f %s%s", ratio.ratio, spread, mark);
+}
+
+/* A subject's name in a column: "manual-tiny-sizeclass" over two lines would be hard to read, so the middle goes. */
+static char *column_name(const char *label) {
+    char *name = lab_strdup(label);
+    char *tail = strstr(name, "-sizeclass");
+    if (tail != NULL)
+        memmove(tail, tail + strlen("-sizeclass"), strlen(tail + strlen("-sizeclass")) + 1);
+    if (strlen(name) > CELL_COLUMNS - 1)
+        name[CELL_COLUMNS - 1] = '\0';
+    return name;
+}
+
+static bool row_has(const struct run *r, size_t row, size_t first, size_t last, const char *metric) {
+    for (size_t i = first; i < last; i++) {
+        struct run_cell *c = run_find(r, row, r->subjects[i]);
+        if (c != NULL && (!isnan(run_median(c, metric)) || c->failed > 0 || c->invalid))
+            return true;
+    }
+    return false;
+}
+
+static void print_block(const struct run *r, const char *title, const char *metric, size_t first, size_t last, FILE *out,
+                        const struct style *s) {
+    pad_right(out, title, LABEL_COLUMNS);
+    for (size_t i = first; i < last; i++) {
+        char *name = column_name(r->subjects[i]);
+        pad_left(out, name, CELL_COLUMNS);
+        free(name);
+    }
+    fputc('\n', out);
+    for (size_t row = 0; row < r->row_count; row++) {
+        if (!row_has(r, row, first, last, metric))
+            continue;
+        pad_right(out, r->rows[row].label, LABEL_COLUMNS);
+        for (size_t i = first; i < last; i++) {
+            char *text = cell_text(r, run_find(r, row, r->subjects[i]), row, metric, s);
+            pad_left(out, text, CELL_COLUMNS);
+            free(text);
+        }
+        fputc('\n', out);
+    }
+    fputc('\n', out);
+}
+
+static void print_blocks(const struct run *r, const char *title, const char *metric, FILE *out, const struct style *s) {
+    for (size_t first = 0; first < r->subject_count; first += SUBJECTS_PER_BLOCK) {
+        size_t last = first + SUBJECTS_PER_BLOCK < r->subject_count ? first + SUBJECTS_PER_BLOCK : r->subject_count;
+        print_block(r, title, metric, first, last, out, s);
+    }
+}
+
+static void print_geomean(FILE *out, const char *what, struct run_geomean g) {
+    if (g.rows == 0)
+        return;
+    fprintf(out, "    %-46s %.2f", what, g.ratio);
+    if (g.interval.known)
+        fprintf(out, "  [%.2f, %.2f]", g.interval.low, g.interval.high);
+    else
+        fputs("  (too few processes for an interval)", out);
+    fprintf(out, "  over %zu rows%s", g.rows, "");
+    if (g.left_out > 0)
+        fprintf(out, ", %zu left out for want of a value", g.left_out);
+    fputc('\n', out);
+}
+
+static void print_geomeans(const struct run *r, FILE *out) {
+    bool first = true;
+    for (size_t i = 0; i < r->subject_count; i++) {
+        if (!run_is_variant(r->subjects[i]))
+            continue;
+        if (first)
+            fputs("Geometric means (lower is better)\n", out);
+        first = false;
+        fprintf(out, "  %s\n", r->subjects[i]);
+        print_geomean(out, "time over the fastest peer, 1 thread", run_over_best_peer(r, r->subjects[i], "time", 1));
+        print_geomean(out, "time over the fastest peer, 2 threads", run_over_best_peer(r, r->subjects[i], "time", 2));
+        print_geomean(out, "peak RSS over the smallest peer, all rows", run_over_best_peer(r, r->subjects[i], "peak_rss", 0));
+    }
+    if (!first)
+        fputc('\n', out);
+}
+
+static void print_floors(const struct run *r, FILE *out) {
+    char *known = lab_strdup("");
+    for (size_t row = 0; row < r->row_count; row++) {
+        if (isnan(r->rows[row].noise_floor))
+            continue;
+        char *more = lab_printf("%s%s%s %.1f%%", known, known[0] != '\0' ? ", " : "", r->rows[row].label,
+                                100 * r->rows[row].noise_floor);
+        free(known);
+        known = more;
+    }
+    if (known[0] != '\0')
+        fprintf(out, "Noise floor (95 %% of A/A halves differ by less): %s\n", known);
+    free(known);
+}
+
+static void print_problems(const struct run *r, FILE *out) {
+    for (size_t i = 0; i < r->absent_count; i++)
+        fprintf(out, "n/a     %s: %s%s%s\n", r->absent[i].subject, r->absent[i].reason,
+                r->absent[i].package[0] != '\0' ? "; apt-get install " : "", r->absent[i].package);
+    for (size_t i = 0; i < r->cell_count; i++) {
+        const struct run_cell *c = &r->cells[i];
+        if (c->failed > 0)
+            fprintf(out, "FAILED  %s %s: %ld processes; %s\n        again: %s\n", c->label, r->rows[c->row].label, c->failed,
+                    c->failure, c->reproduce);
+        if (c->invalid)
+            fprintf(out, "INVALID %s %s: its checksum %s is not that of the other subjects: it did other work\n", c->label,
+                    r->rows[c->row].label, c->checksum);
+    }
+}
+
+int table_print(const char *run_dir, FILE *out) {
+    struct run *r = run_load(run_dir);
+    if (r == NULL)
+        return LAB_USAGE;
+    struct style s = style_for(out);
+    fprintf(out, "\nRun %s: %ld of %ld processes, %ld disturbed, %ld failed\n\n", r->id, r->done, r->planned, r->disturbed,
+            r->failed);
+    print_blocks(r, "TIME, lower is better", "time", out, &s);
+    print_blocks(r, "PEAK RSS, lower better", "peak_rss", out, &s);
+    print_geomeans(r, out);
+    fprintf(out, "First column (or first value of a row): median and half its 95 %% interval; the others: ratio to it. %s? is "
+                 "fewer\nthan %d processes. %s faster, %s slower, %s no difference shown (verdict rows: 10 processes, interval, "
+                 "noise floor, Holm);\nno sign: screening, no verdict.\n",
+            s.plus_minus, STATS_LEAST_FOR_INTERVAL, s.better, s.worse, s.same);
+    print_floors(r, out);
+    print_problems(r, out);
+    run_free(r);
+    return LAB_OK;
+}
