@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * report: draws a run's page again.
+ */
+#include "report.h"
+#include "command.h"
+#include "error.h"
+#include "options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int report(int argc, const char **argv) {
+    if (argc > 2 || (argc == 2 && strcmp(argv[1], "--help") == 0)) {
+        fputs("usage: spanlab report [RUN]      RUN: a folder with run.sqlite; results/latest by default\n",
+              argc == 2 ? stdout : stderr);
+        return argc == 2 ? LAB_OK : LAB_USAGE;
+    }
+    char *dir = options_run_dir(argc == 2 ? argv[1] : NULL);
+    if (dir == NULL)
+        return LAB_USAGE;
+    int code = report_write(dir);
+    if (code == LAB_OK)
+        printf("%s/report/index.html\n", dir);
+    free(dir);
+    return code;
+}
+
+COMMAND(report) = {"report", "[RUN]", "draw the page of a run again", 80, report};

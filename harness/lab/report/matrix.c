@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * matrix: the numbers with their intervals, as tables.
+ */
+#include "error.h"
+#include "html.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void number(FILE *out, double value, const char *unit) {
+    if (strcmp(unit, "bytes") == 0)
+        fprintf(out, value >= 1 << 20 ? "%.1f MiB" : "%.0f KiB", value >= 1 << 20 ? value / (1 << 20) : value / 1024);
+    else
+        fprintf(out, value >= 1e5 ? "%.0f %s" : value >= 100 ? "%.1f %s" : "%.2f %s", value, unit);
+}
+
+static void cell(const struct run *r, struct run_cell *c, const struct metric *m, FILE *out) {
+    if (c == NULL) {
+        fputs("<td></td>", out);
+        return;
+    }
+    double median = run_median(c, m->name);
+    if (c->invalid || isnan(median)) {
+        fprintf(out, "<td class=\"%s\">%s</td>", c->invalid || c->failed > 0 ? "bad" : "none",
+                c->invalid ? "INVALID" : c->failed > 0 ? "FAILED" : "n/a");
+        return;
+    }
+    struct stats_series v = run_values(c, m->name);
+    struct stats_interval i = stats_median_interval(v.values, v.count);
+    bool time = strcmp(m->name, "time") == 0, below = strcmp(m->name, "peak_rss") == 0 && median <= METRIC_RSS_RESOLUTION_BYTES;
+    struct run_contrast t = time ? r->time_contrasts[c - r->cells] : run_ratio(c, r->rows[c->row].baseline, m->name);
+    fprintf(out, "<td class=\"%s\">", time && t.mark == '+' ? "better" : time && t.mark == '-' ? "worse" : "");
+    if (below) {
+        fputs("&lt; 1 MiB</td>", out);
+        return;
+    }
+    fputs("<b>", out);
+    number(out, median, m->unit);
+    fputs("</b><br>", out);
+    if (i.known) {
+        fputs("<span>[", out);
+        number(out, i.low, m->unit);
+        fputs(", ", out);
+        number(out, i.high, m->unit);
+        fputs("]</span>", out);
+    } else {
+        fprintf(out, "<span>%zu process%s, no interval</span>", v.count, v.count == 1 ? "" : "es");
+    }
+    if (c != r->rows[c->row].baseline && !isnan(t.ratio)) {
+        fprintf(out, "<br><span>\303\227%.2f", t.ratio);
+        if (t.interval.known)
+            fprintf(out, " [%.2f, %.2f]", t.interval.low, t.interval.high);
+        fprintf(out, "%s</span>", !time            ? ""
+                                  : t.mark == '+' ? " faster"
+                                  : t.mark == '-' ? " slower"
+                                  : t.mark == '~' ? " ~"
+                                                  : " screening");
+    }
+    fputs("</td>", out);
+}
+
+static void one_table(const struct run *r, const char *metric, FILE *out) {
+    const struct metric *m = metric_at(metric_index(metric));
+    fprintf(out, "<h3>%s (%s is better)</h3>\n<p>%s.</p>\n<table><tr><th>workload</th>", m->title, m->better, m->definition);
+    for (size_t i = 0; i < r->subject_count; i++) {
+        char *name = html_short(r->subjects[i]);
+        fputs("<th>", out);
+        html_text(out, name);
+        fputs("</th>", out);
+        free(name);
+    }
+    fprintf(out, "%s</tr>\n", strcmp(metric, "time") == 0 ? "<th>noise floor</th>" : "");
+    for (size_t row = 0; row < r->row_count; row++) {
+        fputs("<tr><th>", out);
+        html_text(out, r->rows[row].label);
+        fputs("</th>", out);
+        for (size_t i = 0; i < r->subject_count; i++)
+            cell(r, run_find(r, row, r->subjects[i]), m, out);
+        if (strcmp(metric, "time") == 0 && isnan(r->rows[row].noise_floor))
+            fprintf(out, "<td>unknown: %zu A/A contrasts</td>", r->rows[row].contrasts);
+        else if (strcmp(metric, "time") == 0)
+            fprintf(out, "<td>%.1f %%<br><span>%zu A/A contrasts</span></td>", 100 * r->rows[row].noise_floor,
+                    r->rows[row].contrasts);
+        fputs("</tr>\n", out);
+    }
+    fputs("</table>\n", out);
+}
+
+static void geomean_cell(FILE *out, struct run_geomean g) {
+    if (g.rows == 0) {
+        fputs("<td class=\"none\">n/a</td>", out);
+        return;
+    }
+    fprintf(out, "<td><b>%.2f</b>", g.ratio);
+    if (g.interval.known)
+        fprintf(out, " [%.2f, %.2f]", g.interval.low, g.interval.high);
+    fprintf(out, "<br><span>%zu rows%s</span></td>", g.rows, g.interval.known ? "" : ", too few processes for an interval");
+}
+
+static void geomeans(const struct run *r, FILE *out) {
+    fputs("<h3>Geometric means over the best peer of each row (lower is better)</h3>\n<p>Only rows that both sides have; the null "
+          "workload is left out; bounds are no peers.</p>\n<table><tr><th>subject</th><th>time, 1 thread</th><th>time, 2 "
+          "threads</th><th>peak RSS, all rows</th></tr>\n",
+          out);
+    for (size_t i = 0; i < r->subject_count; i++) {
+        if (run_is_bound(r->subjects[i]))
+            continue;
+        fputs("<tr><th>", out);
+        html_text(out, r->subjects[i]);
+        fputs("</th>", out);
+        geomean_cell(out, run_over_best_peer(r, r->subjects[i], "time", 1));
+        geomean_cell(out, run_over_best_peer(r, r->subjects[i], "time", 2));
+        geomean_cell(out, run_over_best_peer(r, r->subjects[i], "peak_rss", 0));
+        fputs("</tr>\n", out);
+    }
+    fputs("</table>\n", out);
+}
+
+void report_matrix(const struct run *r, FILE *out) {
+    fputs("<h2 id=\"matrix\">All cells</h2>\n<p>Bold: median over processes; below it the 95 % order-statistic interval, then the "
+          "ratio to the first subject of the row with its bootstrap interval. A verdict (faster, slower, ~ no difference shown) "
+          "needs ten processes on both sides, an interval without 1, an effect above the row's noise floor, and p &lt; 0.05 by "
+          "Mann-Whitney after Holm's correction. Everything else is screening and carries none.</p>\n",
+          out);
+    one_table(r, "time", out);
+    one_table(r, "peak_rss", out);
+    geomeans(r, out);
+    fprintf(out, "<p class=\"how\">From: <code>spanlab export %s --format=csv</code>; for benchstat <code>--format=go</code>.</p>\n",
+            r->dir);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * report: one self-contained page.
+ */
+#include "report.h"
+#include "command.h"
+#include "error.h"
+#include "html.h"
+#include "text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char style[] =
+    "body{font:15px/1.45 'DejaVu Sans',Arial,sans-serif;max-width:1240px;margin:2em auto;padding:0 1em;color:#222}"
+    "h1{font-size:1.5em;margin-bottom:.2em}h2{border-bottom:1px solid #ccc;padding-bottom:.2em;margin-top:2em}"
+    "table{border-collapse:collapse;font-size:12px;margin:.6em 0}th,td{border:1px solid #ccc;padding:.25em .5em;text-align:left;"
+    "vertical-align:top}th{background:#f3f3f3}td span{color:#555;white-space:nowrap}td.better{background:#e3f1e8}"
+    "td.worse{background:#fbe9dd}td.bad{background:#f6d0d0;font-weight:bold}td.none,.none{color:#777}"
+    "figure{margin:0;overflow-x:auto}figure svg{max-width:100%;height:auto}.how{font-size:12px;color:#555}"
+    "code{background:#f3f3f3;padding:0 .2em;overflow-wrap:anywhere}@media print{h2{break-before:auto}table{break-inside:avoid}}";
+
+static const char *meta(const struct run *r, const char *key) {
+    const char *s = json_string_value(json_object_get(r->meta, key));
+    return s != NULL ? s : "n/a";
+}
+
+static void host_row(FILE *out, const char *title, json_t *value) {
+    fprintf(out, "<tr><th>%s</th><td>", title);
+    if (json_is_string(value))
+        html_text(out, json_string_value(value));
+    else if (json_is_integer(value))
+        fprintf(out, "%lld", (long long)json_integer_value(value));
+    else
+        fputs(json_is_true(value) ? "yes" : json_is_false(value) ? "no" : "n/a", out);
+    fputs("</td></tr>\n", out);
+}
+
+static void machine_table(const struct run *r, FILE *out) {
+    static const char *const keys[][2] = {{"host_name", "host"},       {"cpu", "processor"},
+                                          {"cores", "cores"},          {"memory_bytes", "memory, bytes"},
+                                          {"kernel", "kernel"},        {"distribution", "distribution"},
+                                          {"hypervisor", "in a guest"}, {"thp", "transparent huge pages"},
+                                          {"governor", "cpu governor"}, {"overcommit", "overcommit"}};
+    fputs("<table>", out);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        host_row(out, keys[i][1], json_object_get(r->host, keys[i][0]));
+    fprintf(out, "<tr><th>processes</th><td>%ld of %ld, %ld disturbed, %ld failed</td></tr>\n", r->done, r->planned, r->disturbed,
+            r->failed);
+    fputs("<tr><th>command</th><td><code>", out);
+    html_text(out, meta(r, "command"));
+    fprintf(out, "</code></td></tr><tr><th>seed</th><td>%s</td></tr><tr><th>layout</th><td>%s</td></tr><tr><th>begun</th><td>%s</td>"
+                 "</tr></table>\n",
+            meta(r, "seed"),
+            strcmp(meta(r, "fixed_layout"), "1") == 0 ? "fixed, without ASLR"
+                                                      : "environment size and stack offset random per process, ASLR on",
+            meta(r, "created_at"));
+}
+
+static struct run_cell *example(const struct run *r, const char *label) {
+    for (size_t i = 0; i < r->cell_count; i++)
+        if (strcmp(r->cells[i].label, label) == 0 && (r->cells[i].record != NULL || r->cells[i].memory_record != NULL))
+            return &r->cells[i];
+    return NULL;
+}
+
+static void subjects_table(const struct run *r, FILE *out) {
+    fputs("<h3>Subjects, as they proved themselves from inside</h3>\n<table><tr><th>subject</th><th>version</th><th>library</th>"
+          "<th>SHA-256</th><th>knobs in force</th><th>symbols proved</th><th>lacking</th></tr>\n",
+          out);
+    for (size_t i = 0; i < r->subject_count; i++) {
+        struct run_cell *c = example(r, r->subjects[i]);
+        json_t *record = c == NULL ? NULL : c->record != NULL ? c->record : c->memory_record;
+        json_t *s = json_object_get(record, "subject"), *proof = json_object_get(record, "proof"), *item;
+        const char *version = json_string_value(json_object_get(s, "version"));
+        const char *library = json_string_value(json_object_get(s, "library"));
+        const char *sha = json_string_value(json_object_get(s, "sha256"));
+        fputs("<tr><th>", out);
+        html_text(out, r->subjects[i]);
+        fputs("</th><td>", out);
+        html_text(out, version != NULL ? version : "n/a");
+        fputs("</td><td><code>", out);
+        html_text(out, library != NULL ? library : "n/a");
+        fprintf(out, "</code></td><td><code>%.12s</code></td><td>", sha != NULL ? sha : "n/a");
+        const char *key;
+        json_object_foreach(json_object_get(s, "knobs"), key, item) fprintf(out, "%s=%s ", key, json_string_value(item));
+        fprintf(out, "</td><td>%zu</td><td>", json_object_size(json_object_get(proof, "symbols")));
+        size_t k;
+        json_array_foreach(json_object_get(proof, "lacking"), k, item) fprintf(out, "%s ", json_string_value(item));
+        fputs("</td></tr>\n", out);
+    }
+    fputs("</table>\n", out);
+}
+
+static void problems(const struct run *r, FILE *out) {
+    fputs("<h3>What failed or is missing</h3>\n", out);
+    bool any = r->absent_count > 0;
+    fputs("<ul>", out);
+    for (size_t i = 0; i < r->absent_count; i++)
+        fprintf(out, "<li>n/a: %s, %s%s%s</li>\n", r->absent[i].subject, r->absent[i].reason,
+                r->absent[i].package[0] != '\0' ? "; apt-get install " : "", r->absent[i].package);
+    for (size_t i = 0; i < r->cell_count; i++) {
+        const struct run_cell *c = &r->cells[i];
+        if (c->failed == 0 && !c->invalid)
+            continue;
+        any = true;
+        fprintf(out, "<li>%s %s %s: ", c->invalid ? "INVALID" : "FAILED", c->label, r->rows[c->row].label);
+        html_text(out, c->invalid ? "its checksum differs from the other subjects'" : c->failure);
+        if (c->reproduce != NULL) {
+            fputs("<br><code>", out);
+            html_text(out, c->reproduce);
+            fputs("</code>", out);
+        }
+        fputs("</li>\n", out);
+    }
+    fputs(any ? "</ul>\n" : "</ul><p>Nothing.</p>\n", out);
+}
+
+/* What the null workload says of the harness. */
+static void harness_cost(const struct run *r, FILE *out) {
+    for (size_t i = 0; i < r->cell_count; i++) {
+        json_t *cost = json_object_get(r->cells[i].record, "harness_ns_per_op");
+        if (strcmp(r->cells[i].workload, "null") != 0 || !json_is_number(cost))
+            continue;
+        const char *build = json_string_value(
+            json_object_get(json_object_get(r->cells[i].record, "environment"), "library_build_type"));
+        fprintf(out, "<p>Harness: driving the null workload through Google Benchmark (%s build) costs %.6f ns per operation beside the "
+                     "%.2f ns of the empty loop itself.</p>\n",
+                build != NULL ? build : "unknown", json_number_value(cost), run_median(&r->cells[i], "time"));
+        return;
+    }
+}
+
+void report_machine(const struct run *r, FILE *out) {
+    fputs("<h2 id=\"machine\">Machine, versions, knobs, commands</h2>\n", out);
+    harness_cost(r, out);
+    machine_table(r, out);
+    subjects_table(r, out);
+    problems(r, out);
+    fprintf(out, "<p>This page: <code>spanlab report %s</code>. One process again: the <code>reproduce</code> column of table "
+                 "<code>invocation</code> in run.sqlite holds a shell line for each.</p>\n",
+            r->dir);
+    fputs("<h3>Matrix</h3>\n<pre><code>", out);
+    html_text(out, meta(r, "matrix"));
+    fputs("</code></pre>\n", out);
+}
+
+static void write_page(const struct run *r, FILE *out) {
+    fprintf(out, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>spanlab %s</title>\n<style>%s</style></head>"
+                 "<body>\n",
+            r->id, style);
+    fprintf(out, "<h1>spanlab: run %s</h1>\n<p>%ld of %ld processes, %zu subjects, %zu rows; spanlab %s. <a "
+                 "href=\"#pareto\">time and memory</a> \302\267 <a href=\"#matrix\">all cells</a> \302\267 <a "
+                 "href=\"#timelines\">over the operations</a> \302\267 <a href=\"#fragmentation\">what the memory is</a> \302\267 <a "
+                 "href=\"#machine\">machine and commands</a></p>\n",
+            r->id, r->done, r->planned, r->subject_count, r->row_count, meta(r, "spanlab_version"));
+    report_pareto(r, out);
+    report_matrix(r, out);
+    report_timelines(r, out);
+    report_fragmentation(r, out);
+    report_machine(r, out);
+    fputs("</body></html>\n", out);
+}
+
+int report_write(const char *run_dir) {
+    struct run *r = run_load(run_dir);
+    if (r == NULL)
+        return LAB_USAGE;
+    char *dir = lab_printf("%s/report", run_dir), *path = lab_printf("%s/index.html", dir);
+    mkdir(dir, 0755);
+    FILE *out = fopen(path, "w");
+    int code = LAB_OK;
+    if (out == NULL) {
+        code = lab_error(LAB_DISK, "cannot write %s: %s", path, strerror(errno));
+    } else {
+        write_page(r, out);
+        if (ferror(out) != 0 || fclose(out) != 0)
+            code = lab_error(LAB_DISK, "cannot finish %s: %s", path, strerror(errno));
+    }
+    free(path);
+    free(dir);
+    run_free(r);
+    return code;
+}
