@@ -7,14 +7,17 @@ cd "$SPANLAB_SOURCE"
 unset MAKEFLAGS MAKEOVERRIDES MFLAGS MAKELEVEL
 failed=0
 
+# fits COMMAND...
 fits() {
-    awk -v what="$1" 'length > widest { widest = length }
-        END { if (NR == 0 || NR > 24 || widest > 80) { print what ": " NR " lines of up to " widest " columns"; exit 1 } }' \
-        || failed=1
+    local lines columns
+    read -r lines columns < <("$@" | wc -l -L)
+    if ((lines < 5 || lines > 24 || columns > 80)); then
+        echo "$*: $lines lines of up to $columns columns"
+        failed=1
+    fi
 }
-
-make help | fits 'make help'
-"$SPANLAB_BUILD/bin/spanlab" --help | fits 'spanlab --help'
+fits make help
+fits "$SPANLAB_BUILD/bin/spanlab" --help
 
 # `make` alone is the help, and nothing else.
 [[ $(make) == "$(make help)" ]] || { echo 'make without a target is not make help'; failed=1; }
