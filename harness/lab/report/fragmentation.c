@@ -53,7 +53,7 @@ static void panel(const struct run *r, size_t row, FILE *f) {
     }
     fprintf(f, "EOD\nset title \"%s\" font ',12'\nplot [:][0:*]", r->rows[row].label);
     for (int p = 0; p < PARTS; p++)
-        fprintf(f, "%s $f using %d:xtic(1) fs solid 0.9 border lc rgb '#444444' fc rgb '%s' notitle", p == 0 ? "" : ",", p + 2,
+        fprintf(f, "%s $f using %d:xtic(1) lc rgb '%s' fs solid 0.9 border rgb '#444444' notitle", p == 0 ? "" : ",", p + 2,
                 parts[p].colour);
     fputc('\n', f);
 }
@@ -63,7 +63,7 @@ static void legend(FILE *f) {
           "reverse Left samplen 1\nplot [0:1][0:1]",
           f);
     for (int p = PARTS - 1; p >= 0; p--)
-        fprintf(f, "%s NaN with boxes fs solid 0.9 border lc rgb '#444444' fc rgb '%s' title '%s'", p == PARTS - 1 ? "" : ",",
+        fprintf(f, "%s NaN with boxes lc rgb '%s' fs solid 0.9 border rgb '#444444' title '%s'", p == PARTS - 1 ? "" : ",",
                 parts[p].colour, parts[p].title);
     fputc('\n', f);
 }

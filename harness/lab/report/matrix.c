@@ -62,7 +62,7 @@ static void cell(const struct run *r, struct run_cell *c, const struct metric *m
 
 static void one_table(const struct run *r, const char *metric, FILE *out) {
     const struct metric *m = metric_at(metric_index(metric));
-    fprintf(out, "<h3>%s (%s is better)</h3>\n<p>%s.</p>\n<table><tr><th>workload</th>", m->title, m->better, m->definition);
+    fprintf(out, "<h3>%s (%s is better)</h3>\n<p>%s.</p>\n<div class=\"wide\"><table><tr><th>workload</th>", m->title, m->better, m->definition);
     for (size_t i = 0; i < r->subject_count; i++) {
         char *name = html_short(r->subjects[i]);
         fputs("<th>", out);
@@ -84,7 +84,7 @@ static void one_table(const struct run *r, const char *metric, FILE *out) {
                     r->rows[row].contrasts);
         fputs("</tr>\n", out);
     }
-    fputs("</table>\n", out);
+    fputs("</table></div>\n", out);
 }
 
 static void geomean_cell(FILE *out, struct run_geomean g) {

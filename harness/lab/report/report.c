@@ -17,7 +17,7 @@ static const char style[] =
     "body{font:15px/1.45 'DejaVu Sans',Arial,sans-serif;max-width:1240px;margin:2em auto;padding:0 1em;color:#222}"
     "h1{font-size:1.5em;margin-bottom:.2em}h2{border-bottom:1px solid #ccc;padding-bottom:.2em;margin-top:2em}"
     "table{border-collapse:collapse;font-size:12px;margin:.6em 0}th,td{border:1px solid #ccc;padding:.25em .5em;text-align:left;"
-    "vertical-align:top}th{background:#f3f3f3}td span{color:#555;white-space:nowrap}td.better{background:#e3f1e8}"
+    "vertical-align:top}th{background:#f3f3f3}td span{color:#555}.wide{overflow-x:auto}.wide td{font-size:11px}td.better{background:#e3f1e8}"
     "td.worse{background:#fbe9dd}td.bad{background:#f6d0d0;font-weight:bold}td.none,.none{color:#777}"
     "figure{margin:0;overflow-x:auto}figure svg{max-width:100%;height:auto}.how{font-size:12px;color:#555}"
     "code{background:#f3f3f3;padding:0 .2em;overflow-wrap:anywhere}@media print{h2{break-before:auto}table{break-inside:avoid}}";

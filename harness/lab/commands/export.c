@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * export: a run as other tools read it.
+ */
+#include "command.h"
+#include "error.h"
+#include "format.h"
+#include "options.h"
+
+#include <errno.h>
+#include <popt.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern const struct format *const __start_spanlab_formats[];
+extern const struct format *const __stop_spanlab_formats[];
+
+static const struct format *find(const char *name) {
+    for (const struct format *const *f = __start_spanlab_formats; f < __stop_spanlab_formats; f++)
+        if (strcmp((*f)->name, name) == 0)
+            return *f;
+    return NULL;
+}
+
+static int unknown(const char *name) {
+    char *known = lab_strdup("");
+    for (const struct format *const *f = __start_spanlab_formats; f < __stop_spanlab_formats; f++) {
+        char *more = lab_printf("%s%s%s (%s)", known, known[0] != '\0' ? ", " : "", (*f)->name, (*f)->summary);
+        free(known);
+        known = more;
+    }
+    int code = name == NULL ? lab_error(LAB_USAGE, "which format? --format=%s", known)
+                            : lab_error(LAB_USAGE, "there is no format '%s': %s", name, known);
+    free(known);
+    return code;
+}
+
+static int write_run(const struct run *r, const struct format *f, const char *path) {
+    FILE *out = path == NULL ? stdout : fopen(path, "w");
+    if (out == NULL)
+        return lab_error(LAB_DISK, "cannot write %s: %s", path, strerror(errno));
+    f->write(r, out);
+    int failed = ferror(out);
+    if (path != NULL)
+        failed |= fclose(out);
+    return failed ? lab_error(LAB_DISK, "cannot finish %s: %s", path != NULL ? path : "standard output", strerror(errno)) : LAB_OK;
+}
+
+static int export(int argc, const char **argv) {
+    char *format = NULL, *output = NULL;
+    struct poptOption options[] = {{"format", 'f', POPT_ARG_STRING, &format, 0, "gbench, go or csv", "FORMAT"},
+                                   {"output", 'o', POPT_ARG_STRING, &output, 0, "file instead of standard output", "FILE"},
+                                   POPT_AUTOHELP POPT_TABLEEND};
+    poptContext context = poptGetContext("spanlab", argc, argv, options, 0);
+    poptSetOtherOptionHelp(context, "[RUN] --format=FORMAT");
+    int parsed = poptGetNextOpt(context);
+    if (parsed < -1)
+        return lab_error(LAB_USAGE, "%s: %s", poptBadOption(context, 0), poptStrerror(parsed));
+    const struct format *f = format == NULL ? NULL : find(format);
+    if (f == NULL)
+        return unknown(format);
+    char *dir = options_run_dir(poptGetArg(context));
+    struct run *r = dir == NULL ? NULL : run_load(dir);
+    int code = r == NULL ? LAB_USAGE : write_run(r, f, output);
+    if (r != NULL)
+        run_free(r);
+    free(dir);
+    return code;
+}
+
+COMMAND(export) = {"export", "[RUN] --format=…", "Google Benchmark JSON, Go benchmark text, tidy CSV", 90, export};

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * gbench: Google Benchmark's JSON, one entry per process as a repetition; failed cells carry error_occurred. No NaN is
+ * ever written: what is not there is left out.
+ */
+#include "error.h"
+#include "format.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *context(const struct run *r) {
+    const char *created = json_string_value(json_object_get(r->meta, "created_at"));
+    json_t *build = NULL;
+    for (size_t i = 0; build == NULL && i < r->cell_count; i++)
+        build = json_object_get(json_object_get(r->cells[i].record, "environment"), "library_build_type");
+    json_t *c = json_object();
+    json_object_set_new(c, "date", json_string(created != NULL ? created : ""));
+    json_object_set(c, "host_name", json_object_get(r->host, "host_name"));
+    json_object_set_new(c, "executable", json_string("bench-manual"));
+    json_object_set(c, "num_cpus", json_object_get(r->host, "cores"));
+    json_object_set_new(c, "caches", json_array());
+    json_object_set_new(c, "load_avg", json_array());
+    json_object_set_new(c, "library_build_type", build != NULL ? json_incref(build) : json_string("unknown"));
+    json_object_set_new(c, "spanlab_run", json_string(r->id));
+    return c;
+}
+
+static json_t *entry(const struct run *r, const struct run_cell *c, size_t repetition, size_t repetitions) {
+    char *name = lab_printf("%s/%s/threads:%u", r->rows[c->row].label, c->label, c->threads);
+    json_t *e = json_pack("{s:s s:s s:s s:i s:i s:i}", "name", name, "run_name", name, "run_type", "iteration", "repetitions",
+                          (int)repetitions, "repetition_index", (int)repetition, "threads", (int)c->threads);
+    free(name);
+    return e;
+}
+
+/* Real and CPU time of each process; memory figures go to the repetition of their number. */
+static void add_cell(const struct run *r, const struct run_cell *c, json_t *list) {
+    size_t time = metric_index("time"), cpu = metric_index("cpu"), n = c->series[time].count;
+    for (size_t v = 0; v < n; v++) {
+        json_t *e = entry(r, c, v, n);
+        json_object_set_new(e, "iterations", json_integer(1));
+        json_object_set_new(e, "real_time", json_real(c->series[time].values[v]));
+        json_object_set_new(e, "cpu_time", json_real(v < c->series[cpu].count ? c->series[cpu].values[v] : 0));
+        json_object_set_new(e, "time_unit", json_string("ns"));
+        for (size_t k = 0; k < metric_count(); k++)
+            if (k != time && k != cpu && v < c->series[k].count)
+                json_object_set_new(e, metric_at(k)->name, json_real(c->series[k].values[v]));
+        json_array_append_new(list, e);
+    }
+    if (c->failed == 0 && !c->invalid)
+        return;
+    json_t *e = entry(r, c, n, n + 1);
+    json_object_set_new(e, "error_occurred", json_true());
+    json_object_set_new(e, "error_message", json_string(c->invalid ? "INVALID: another checksum" : c->failure));
+    json_object_set_new(e, "iterations", json_integer(0));
+    json_object_set_new(e, "real_time", json_real(0));
+    json_object_set_new(e, "cpu_time", json_real(0));
+    json_object_set_new(e, "time_unit", json_string("ns"));
+    json_array_append_new(list, e);
+}
+
+static void write(const struct run *r, FILE *out) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < r->cell_count; i++)
+        add_cell(r, &r->cells[i], list);
+    json_t *root = json_pack("{s:o s:o}", "context", context(r), "benchmarks", list);
+    json_dumpf(root, out, JSON_INDENT(2));
+    fputc('\n', out);
+    json_decref(root);
+}
+
+FORMAT(gbench) = {"gbench", "Google Benchmark JSON: compare.py, github-action-benchmark, Bencher", write};
