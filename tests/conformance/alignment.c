@@ -60,7 +60,8 @@ static unsigned char *checked_aligned(enum how how, size_t align, size_t size, s
 /* Many live at once, written to the end of their usable size, so that an overlap shows. */
 static void all_alignments(enum how how) {
     for (size_t align = how == POSIX_MEMALIGN ? sizeof(void *) : 1; align <= MIB; align *= 2) {
-        const size_t sizes[] = {1, 7, 16, 24, align - (align > 1), align, align + 1, 3 * align, align / 2 + 1, 100, 5000, 40000};
+        const size_t sizes[] = {1,   7,    16,   24, align - (align > 1), align, align + 1, 3 * align, align / 2 + 1,
+                                100, 5000, 40000};
         enum { COUNT = sizeof sizes / sizeof *sizes };
         unsigned char *objects[2 * COUNT];
         size_t usable[2 * COUNT];
@@ -94,7 +95,8 @@ CASE(alignment_of_64_mib) {
     static const size_t aligns[] = {2 * MIB, 4 * MIB, 16 * MIB, 64 * MIB};
     for (size_t i = 0; i < sizeof aligns / sizeof *aligns; i++) {
         survivable("huge-alignment");
-        unsigned char *small = aligned(ALIGNED_ALLOC, aligns[i], 100), *large = aligned(POSIX_MEMALIGN, aligns[i], 65 * MIB);
+        unsigned char *small = aligned(ALIGNED_ALLOC, aligns[i], 100),
+                      *large = aligned(POSIX_MEMALIGN, aligns[i], 65 * MIB);
         rule("huge-alignment", small != NULL && large != NULL, "alignment %zu: %p and %p", aligns[i], (void *)small,
              (void *)large);
         rule("huge-alignment", (uintptr_t)small % aligns[i] == 0 && (uintptr_t)large % aligns[i] == 0,
@@ -140,8 +142,8 @@ CASE(absurd_alignments_are_refused) {
     for (unsigned bits = 48; bits < 64; bits++) {
         errno = 0;
         void *p = opaque(aligned_alloc(opaque_size((size_t)1 << bits), 64));
-        rule("absurd-alignment", p == NULL && (errno == ENOMEM || errno == EINVAL), "alignment 2^%u gave %p, errno %d", bits,
-             p, errno);
+        rule("absurd-alignment", p == NULL && (errno == ENOMEM || errno == EINVAL), "alignment 2^%u gave %p, errno %d",
+             bits, p, errno);
         void *out = NULL;
         int error = posix_memalign(&out, opaque_size((size_t)1 << bits), 64);
         rule("absurd-alignment", error == ENOMEM || error == EINVAL, "posix_memalign 2^%u gave %d", bits, error);

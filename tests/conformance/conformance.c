@@ -57,8 +57,8 @@ CASE(malloc_is_served_by_the_subject) {
     const char *actual = object_of_function("malloc");
     assert_non_null(actual);
     assert_string_equal(actual, base_name(expected));
-    static const char *const core[] = {"free", "calloc", "realloc", "posix_memalign", "aligned_alloc",
-                                       "malloc_usable_size"};
+    static const char *const core[] = {"free",           "calloc",        "realloc",
+                                       "posix_memalign", "aligned_alloc", "malloc_usable_size"};
     for (size_t i = 0; i < sizeof core / sizeof *core; i++)
         if (!subject_has(core[i]))
             fail_msg("%s does not come from %s", core[i], actual);
@@ -67,9 +67,10 @@ CASE(malloc_is_served_by_the_subject) {
 CASE(goalloc_exports_the_whole_abi) {
     if (!subject_is_goalloc())
         skip();
-    static const char *const abi[] = {"malloc",     "calloc",        "realloc",        "reallocarray",       "free",
-                                      "free_sized", "aligned_alloc", "posix_memalign", "free_aligned_sized", "memalign",
-                                      "valloc",     "pvalloc",       "malloc_usable_size"};
+    static const char *const abi[] = {
+        "malloc",     "calloc",        "realloc",           "reallocarray",       "free",
+        "free_sized", "aligned_alloc", "posix_memalign",    "free_aligned_sized", "memalign",
+        "valloc",     "pvalloc",       "malloc_usable_size"};
     for (size_t i = 0; i < sizeof abi / sizeof *abi; i++)
         if (!subject_has(abi[i]))
             fail_msg("goalloc lacks %s", abi[i]);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * conformance.h: what every case of the conformance program shares. The program calls the plain malloc ABI; whatever
- * library is preloaded serves it. Everything is compiled with -fno-builtin, and every pointer that an allocator returns goes
- * through opaque(), because the C library's headers promise the compiler just what these cases are to find out.
+ * library is preloaded serves it. Everything is compiled with -fno-builtin, and every pointer that an allocator returns
+ * goes through opaque(), because the C library's headers promise the compiler just what these cases are to find out.
  */
 #ifndef CONFORMANCE_H
 #define CONFORMANCE_H
@@ -23,8 +23,8 @@
 #define CASE(id)                                                                                                       \
     static void case_##id(void **state);                                                                               \
     static const struct CMUnitTest entry_##id = {#id, case_##id, NULL, NULL, NULL};                                    \
-    static const struct CMUnitTest *const pointer_##id                                                                 \
-        __attribute__((used, section("conformance_cases"))) = &entry_##id;                                             \
+    static const struct CMUnitTest *const pointer_##id __attribute__((used, section("conformance_cases"))) =           \
+        &entry_##id;                                                                                                   \
     static void case_##id(void **state __attribute__((unused)))
 
 /* Fails the running case with the message unless the rule holds or the subject is known to deviate from it
@@ -34,7 +34,8 @@ bool rule(const char *name, bool holds, const char *format, ...) __attribute__((
 /* Skips the running case when the subject is known to break so badly that it cannot be survived. */
 void survivable(const char *name);
 
-/* Does the subject itself export this function? Mixing allocators would prove nothing about the subject. goalloc must. */
+/* Does the subject itself export this function? Mixing allocators would prove nothing about the subject. goalloc must.
+ */
 bool subject_has(const char *function);
 /* True for every build of ours, which may have no deviation. */
 bool subject_is_goalloc(void);
@@ -43,8 +44,8 @@ bool subject_is_goalloc(void);
 #define CHILD(id)                                                                                                      \
     static int child_##id(void);                                                                                       \
     static const struct child_entry child_entry_##id = {#id, child_##id};                                              \
-    static const struct child_entry *const child_pointer_##id                                                          \
-        __attribute__((used, section("conformance_children"))) = &child_entry_##id;                                    \
+    static const struct child_entry *const child_pointer_##id __attribute__((used, section("conformance_children"))) = \
+        &child_entry_##id;                                                                                             \
     static int child_##id(void)
 struct child_entry {
     const char *name;

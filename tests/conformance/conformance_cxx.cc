@@ -59,14 +59,29 @@ std::string file_of(const char *symbol) {
 
 // Peers may have their own operators; for all others libstdc++ calls malloc, which is the subject's.
 void operators_reach_the_subject(void **) {
-    static const char *const mangled[] = {
-        "_Znwm", "_Znam", "_ZdlPv", "_ZdaPv", "_ZdlPvm", "_ZdaPvm", "_ZnwmRKSt9nothrow_t", "_ZnamRKSt9nothrow_t",
-        "_ZdlPvRKSt9nothrow_t", "_ZdaPvRKSt9nothrow_t", "_ZnwmSt11align_val_t", "_ZnamSt11align_val_t",
-        "_ZdlPvSt11align_val_t", "_ZdaPvSt11align_val_t", "_ZdlPvmSt11align_val_t", "_ZdaPvmSt11align_val_t",
-        "_ZnwmSt11align_val_tRKSt9nothrow_t", "_ZnamSt11align_val_tRKSt9nothrow_t",
-        "_ZdlPvSt11align_val_tRKSt9nothrow_t", "_ZdaPvSt11align_val_tRKSt9nothrow_t"};
+    static const char *const mangled[] = {"_Znwm",
+                                          "_Znam",
+                                          "_ZdlPv",
+                                          "_ZdaPv",
+                                          "_ZdlPvm",
+                                          "_ZdaPvm",
+                                          "_ZnwmRKSt9nothrow_t",
+                                          "_ZnamRKSt9nothrow_t",
+                                          "_ZdlPvRKSt9nothrow_t",
+                                          "_ZdaPvRKSt9nothrow_t",
+                                          "_ZnwmSt11align_val_t",
+                                          "_ZnamSt11align_val_t",
+                                          "_ZdlPvSt11align_val_t",
+                                          "_ZdaPvSt11align_val_t",
+                                          "_ZdlPvmSt11align_val_t",
+                                          "_ZdaPvmSt11align_val_t",
+                                          "_ZnwmSt11align_val_tRKSt9nothrow_t",
+                                          "_ZnamSt11align_val_tRKSt9nothrow_t",
+                                          "_ZdlPvSt11align_val_tRKSt9nothrow_t",
+                                          "_ZdaPvSt11align_val_tRKSt9nothrow_t"};
     const char *library = std::getenv("SPANLAB_LIBRARY");
-    std::string subject = library != nullptr ? std::string(library).substr(std::string(library).rfind('/') + 1) : "libc.so.6";
+    std::string subject =
+        library != nullptr ? std::string(library).substr(std::string(library).rfind('/') + 1) : "libc.so.6";
     assert_string_equal(file_of("malloc").c_str(), subject.c_str());
     for (const char *symbol : mangled) {
         std::string file = file_of(symbol);
@@ -167,13 +182,17 @@ void absurd_sizes_throw_bad_alloc(void **) {
         skip();
     assert_true(throws_bad_alloc([=] { opaque(::operator new(size)); }));
     assert_true(throws_bad_alloc([=] { opaque(::operator new[](size)); }));
-    assert_true(throws_bad_alloc([=] { opaque(::operator new(size, std::align_val_t{256})); }));
+    assert_true(throws_bad_alloc([=] { opaque(::operator new (size, std::align_val_t{256})); }));
     assert_true(throws_bad_alloc([=] { opaque(::operator new[](size, std::align_val_t{256})); }));
     assert_true(throws_bad_alloc([=] { opaque(new double[size]); })); // bad_array_new_length
-    assert_true(throws_bad_alloc([=] { std::vector<char> v; v.reserve(SIZE_MAX / 2 - 4096); opaque(&v); }));
+    assert_true(throws_bad_alloc([=] {
+        std::vector<char> v;
+        v.reserve(SIZE_MAX / 2 - 4096);
+        opaque(&v);
+    }));
     assert_null(opaque(::operator new(size, std::nothrow)));
     assert_null(opaque(::operator new[](size, std::nothrow)));
-    assert_null(opaque(::operator new(size, std::align_val_t{256}, std::nothrow)));
+    assert_null(opaque(::operator new (size, std::align_val_t{256}, std::nothrow)));
     assert_null(opaque(::operator new[](size, std::align_val_t{256}, std::nothrow)));
 }
 
@@ -207,7 +226,7 @@ void new_handler_is_called_until_it_is_gone(void **) {
         skip();
     handler_is_called([=] { opaque(::operator new(size)); });
     handler_is_called([=] { opaque(::operator new[](size)); });
-    handler_is_called([=] { opaque(::operator new(size, std::align_val_t{64})); });
+    handler_is_called([=] { opaque(::operator new (size, std::align_val_t{64})); });
 }
 
 void nothrow_new_calls_the_handler_too(void **) {

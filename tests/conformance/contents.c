@@ -4,9 +4,9 @@
  */
 #include "conformance.h"
 
-static const size_t steps[] = {0,    1,    7,     8,     9,     15,    16,    17,      24,      25,      100,     500,      1000,
-                               1024, 1025, 4096,  8192,  10000, 32760, 32768, 32769,   40000,   65536,   131072,  200000,   MIB,
-                               MIB + 1, 3 * MIB, 9 * MIB};
+static const size_t steps[] = {0,     1,     7,     8,      9,      15,   16,      17,      24,     25,
+                               100,   500,   1000,  1024,   1025,   4096, 8192,    10000,   32760,  32768,
+                               32769, 40000, 65536, 131072, 200000, MIB,  MIB + 1, 3 * MIB, 9 * MIB};
 enum { STEPS = sizeof steps / sizeof *steps };
 
 /* Any size to any size: grown, shrunk, in place or not. */

@@ -17,12 +17,14 @@ const struct deviation deviations[] = {
     {"mimalloc", "aligned-alloc-einval", "aligned_alloc accepts alignment 0"},
     {"mimalloc", "overflow", "calloc whose product overflows gives NULL without setting errno"},
     {"mimalloc", "absurd-size-errno", "an absurd size gives NULL without setting errno"},
-    {"mimalloc", "aligned", "2.0.9 misaligns size = alignment of 256, 512 and 1024 (microsoft/mimalloc issue 700, since fixed)"},
+    {"mimalloc", "aligned",
+     "2.0.9 misaligns size = alignment of 256, 512 and 1024 (microsoft/mimalloc issue 700, since fixed)"},
     {"mimalloc", "bad-alloc", "Debian compiles it as C: operator new aborts where it cannot throw"},
     {"mimalloc", "new-handler-nothrow", "the same"},
 
     {"tbbmalloc", "absurd-size-errno", "pvalloc fails with EINVAL"},
-    {"tbbmalloc", "realloc-size-overflow", "realloc adds its header without an overflow check and gives a small object"},
+    {"tbbmalloc", "realloc-size-overflow",
+     "realloc adds its header without an overflow check and gives a small object"},
     {"tbbmalloc", "fork-threaded", "no fork handlers: the child can hang on a lock that another thread held"},
     {"tbbmalloc", "new-handler-nothrow", "its nothrow operator new answers NULL without calling the handler"},
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * faulty: a plain allocator that is right unless the variable FAULTY names one of its faults. It tests the tests: with no
- * fault conformance and stress must pass on it, with each fault they must fail. Power-of-two blocks behind a header, one
- * lock. A fault strikes only requests of some sizes, which libc hardly makes, so that the report itself survives.
+ * faulty: a plain allocator that is right unless the variable FAULTY names one of its faults. It tests the tests: with
+ * no fault conformance and stress must pass on it, with each fault they must fail. Power-of-two blocks behind a header,
+ * one lock. A fault strikes only requests of some sizes, which libc hardly makes, so that the report itself survives.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -86,7 +86,7 @@ static void *allocate(size_t align, size_t size) {
     unsigned class = 6;
     if (size <= PTRDIFF_MAX && claimed <= PTRDIFF_MAX && claimed > size)
         while ((size_t)1 << class < claimed)
-            class++;
+            class ++;
     else if (fault == NULL || strcmp(fault, "absurd") != 0)
         class = CLASSES;
     bool served_twice = strikes_here("double-serve", size);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * limit: the malloc ABI under `ulimit -v`. usage: limit MIB. Sets the limit and starts itself again, so that the subject
- * meets it from its first call. Memory must be granted until the limit is near, then refused with ENOMEM, and be granted
- * again after it was freed.
+ * limit: the malloc ABI under `ulimit -v`. usage: limit MIB. Sets the limit and starts itself again, so that the
+ * subject meets it from its first call. Memory must be granted until the limit is near, then refused with ENOMEM, and
+ * be granted again after it was freed.
  */
 #include <errno.h>
 #include <malloc.h>

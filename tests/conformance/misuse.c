@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * misuse: wrong frees under a preloaded goalloc. Each dies by SIGABRT after exactly one line on standard error that begins
- * with "goalloc: " and names what happened. Each runs in a fresh process: misuse --child NAME.
+ * misuse: wrong frees under a preloaded goalloc. Each dies by SIGABRT after exactly one line on standard error that
+ * begins with "goalloc: " and names what happened. Each runs in a fresh process: misuse --child NAME.
  */
 #include "conformance.h"
 

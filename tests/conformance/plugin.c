@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * plugin: a shared library that the conformance program opens and closes. It allocates when it is loaded, frees when it is
- * unloaded, and has thread-local storage large enough that the loader takes it from the heap.
+ * plugin: a shared library that the conformance program opens and closes. It allocates when it is loaded, frees when it
+ * is unloaded, and has thread-local storage large enough that the loader takes it from the heap.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * process: fork with and without threads, vfork and spawn, constructors, destructors and exit handlers, dlopen, signals.
+ * process: fork with and without threads, vfork and spawn, constructors, destructors and exit handlers, dlopen,
+ * signals.
  */
 #include "conformance.h"
 
@@ -94,8 +95,8 @@ static void ends_well(const char *rule_name, pid_t pid) {
     int status;
     assert_true(pid > 0);
     assert_int_equal(waitpid(pid, &status, 0), pid);
-    rule(rule_name, WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child ended with status 0x%x%s", (unsigned)status,
-         WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ? ": it hung" : "");
+    rule(rule_name, WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child ended with status 0x%x%s",
+         (unsigned)status, WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ? ": it hung" : "");
 }
 
 CASE(fork_of_one_thread) {

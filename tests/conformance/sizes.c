@@ -10,11 +10,24 @@
 #include <unistd.h>
 
 /* Sizes that no allocator can serve: C objects are at most PTRDIFF_MAX bytes. */
-static const size_t absurd_sizes[] = {
-    (size_t)PTRDIFF_MAX + 1, (size_t)PTRDIFF_MAX + 4096, SIZE_MAX / 2 + 17, SIZE_MAX - 65536, SIZE_MAX - 8192,
-    SIZE_MAX - 4097,         SIZE_MAX - 4096,            SIZE_MAX - 4095,   SIZE_MAX - 64,    SIZE_MAX - 16,
-    SIZE_MAX - 15,           SIZE_MAX - 8,               SIZE_MAX - 7,      SIZE_MAX - 1,     SIZE_MAX,
-    PTRDIFF_MAX,             PTRDIFF_MAX - 4096,         PTRDIFF_MAX - 65536};
+static const size_t absurd_sizes[] = {(size_t)PTRDIFF_MAX + 1,
+                                      (size_t)PTRDIFF_MAX + 4096,
+                                      SIZE_MAX / 2 + 17,
+                                      SIZE_MAX - 65536,
+                                      SIZE_MAX - 8192,
+                                      SIZE_MAX - 4097,
+                                      SIZE_MAX - 4096,
+                                      SIZE_MAX - 4095,
+                                      SIZE_MAX - 64,
+                                      SIZE_MAX - 16,
+                                      SIZE_MAX - 15,
+                                      SIZE_MAX - 8,
+                                      SIZE_MAX - 7,
+                                      SIZE_MAX - 1,
+                                      SIZE_MAX,
+                                      PTRDIFF_MAX,
+                                      PTRDIFF_MAX - 4096,
+                                      PTRDIFF_MAX - 65536};
 enum { ABSURD = sizeof absurd_sizes / sizeof *absurd_sizes };
 
 static void refused(const char *function, void *p, size_t size) {
@@ -58,7 +71,8 @@ CASE(absurd_sizes_are_refused_by_old_functions) {
         void *untouched = (void *)&errno, *out = untouched;
         int error = posix_memalign(&out, 64, size);
         rule("absurd-size", error == ENOMEM, "posix_memalign(%zu) gave %d", size, error);
-        rule("posix-memalign-out", out == untouched || out == NULL, "posix_memalign(%zu) failed but gave %p", size, out);
+        rule("posix-memalign-out", out == untouched || out == NULL, "posix_memalign(%zu) failed but gave %p", size,
+             out);
     }
 }
 
@@ -82,7 +96,8 @@ CASE(products_that_overflow_are_refused) {
         rule("overflow", p == NULL && errno == ENOMEM, "calloc(%zu, %zu) gave %p, errno %d", a, b, p, errno);
         errno = 0;
         p = opaque(reallocarray(NULL, a, b));
-        rule("overflow", p == NULL && errno == ENOMEM, "reallocarray(NULL, %zu, %zu) gave %p, errno %d", a, b, p, errno);
+        rule("overflow", p == NULL && errno == ENOMEM, "reallocarray(NULL, %zu, %zu) gave %p, errno %d", a, b, p,
+             errno);
         errno = 0;
         p = opaque(reallocarray(opaque(kept), a, b));
         rule("overflow", p == NULL && errno == ENOMEM, "reallocarray(p, %zu, %zu) gave %p, errno %d", a, b, p, errno);
@@ -118,7 +133,8 @@ CASE(zero_size_gives_null_or_a_unique_object) {
     for (unsigned i = 0; i < COUNT; i++)
         for (unsigned j = 0; objects[i] != NULL && j < i; j++)
             if (objects[i] == objects[j])
-                rule("zero-size", false, "zero-sized requests of kind %u and %u gave the same %p", i % 6, j % 6, objects[i]);
+                rule("zero-size", false, "zero-sized requests of kind %u and %u gave the same %p", i % 6, j % 6,
+                     objects[i]);
     if (subject_is_goalloc())
         for (unsigned i = 0; i < COUNT; i++)
             assert_non_null(objects[i]);
@@ -205,9 +221,9 @@ CASE(objects_larger_than_an_arena) {
     }
 }
 
-/* Whether so much address space is granted is the system's business; a pointer that is given must be good, and the records
- * kept of it must not eat the memory. In a process of its own: a subject that keeps the mapping for later makes every fork
- * after it fail. */
+/* Whether so much address space is granted is the system's business; a pointer that is given must be good, and the
+ * records kept of it must not eat the memory. In a process of its own: a subject that keeps the mapping for later makes
+ * every fork after it fail. */
 CHILD(terabytes) {
     for (unsigned bits = 32; bits < 63; bits++) {
         size_t size = opaque_size((size_t)1 << bits);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * threads: objects that change hands, threads that end, keys whose destructors allocate. cmocka's asserts work on the main
- * thread only: threads count what went wrong.
+ * threads: objects that change hands, threads that end, keys whose destructors allocate. cmocka's asserts work on the
+ * main thread only: threads count what went wrong.
  */
 #include "conformance.h"
 
@@ -190,7 +190,8 @@ CASE(a_thousand_short_threads) {
     size_t after = resident_bytes();
     for (size_t i = 0; i < 1000; i++)
         free(left[i]);
-    rule("thread-leak", after < before + 32 * MIB, "800 more threads grew it from %zu to %zu bytes resident", before, after);
+    rule("thread-leak", after < before + 32 * MIB, "800 more threads grew it from %zu to %zu bytes resident", before,
+         after);
 }
 
 static pthread_barrier_t all_here;

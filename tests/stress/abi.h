@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * abi.h: the malloc ABI under the names the build asks for: plain (served by whatever is preloaded), or goalloc_ ones with
- * -DSTRESS_DIRECT, for sanitizer builds, which keep malloc to themselves. What is missing in a preloaded subject is
- * replaced: abi_offers says what is there.
+ * abi.h: the malloc ABI under the names the build asks for: plain (served by whatever is preloaded), or goalloc_ ones
+ * with -DSTRESS_DIRECT, for sanitizer builds, which keep malloc to themselves. What is missing in a preloaded subject
+ * is replaced: abi_offers says what is there.
  */
 #ifndef STRESS_ABI_H
 #define STRESS_ABI_H

@@ -49,8 +49,8 @@ static bool flip(const void *p, size_t size, bool take) {
         if (word == last / 64)
             bits &= UINT64_MAX >> (63 - last % 64);
         uint64_t *slot = &leaf_of(word / LEAF_WORDS)[word % LEAF_WORDS];
-        uint64_t before = take ? __atomic_fetch_or(slot, bits, __ATOMIC_RELAXED)
-                               : __atomic_fetch_and(slot, ~bits, __ATOMIC_RELAXED);
+        uint64_t before =
+            take ? __atomic_fetch_or(slot, bits, __ATOMIC_RELAXED) : __atomic_fetch_and(slot, ~bits, __ATOMIC_RELAXED);
         good &= (before & bits) == (take ? 0 : bits);
     }
     return good;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * shadow.h: which bytes of the address space live objects cover, at 8-byte granules. Exact and without a lock (a lock would
- * order the threads and so hide races of the allocator): one relaxed atomic bit per granule in lazily mapped tables.
+ * shadow.h: which bytes of the address space live objects cover, at 8-byte granules. Exact and without a lock (a lock
+ * would order the threads and so hide races of the allocator): one relaxed atomic bit per granule in lazily mapped
+ * tables.
  */
 #ifndef STRESS_SHADOW_H
 #define STRESS_SHADOW_H

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * stress: seeded random operations of the whole malloc ABI against a shadow model: no two live objects overlap (shadow.h),
- * contents stay, alignment and usable size are as promised, calloc clears. Objects pass between threads, which free and
- * reallocate them; at the end of each round the threads exit and leave their objects to the next round's.
+ * stress: seeded random operations of the whole malloc ABI against a shadow model: no two live objects overlap
+ * (shadow.h), contents stay, alignment and usable size are as promised, calloc clears. Objects pass between threads,
+ * which free and reallocate them; at the end of each round the threads exit and leave their objects to the next
+ * round's.
  *
  *   stress [--seed=N] [--threads=N] [--operations=N per thread and round] [--rounds=N]
  *
- * A failure prints one line with what went wrong and the command that repeats it (with one thread exactly). Nothing here
- * allocates but the calls under test.
+ * A failure prints one line with what went wrong and the command that repeats it (with one thread exactly). Nothing
+ * here allocates but the calls under test.
  */
 #include "abi.h"
 #include "shadow.h"
@@ -63,11 +64,12 @@ static struct worker *workers;
 
 static _Noreturn void failed(const struct worker *w, const char *what, const struct object *o) {
     char text[512];
-    int length = snprintf(text, sizeof text,
-                          "stress: FAILED: %s: object %p, %zu bytes, usable %zu, alignment %zu, thread %u; repeat: %s --seed=%llu "
-                          "--threads=%u --operations=%llu --rounds=%u\n",
-                          what, (void *)o->p, o->size, o->usable, o->align, w->number, run.program,
-                          (unsigned long long)run.seed, run.threads, (unsigned long long)run.operations, run.rounds);
+    int length = snprintf(
+        text, sizeof text,
+        "stress: FAILED: %s: object %p, %zu bytes, usable %zu, alignment %zu, thread %u; repeat: %s --seed=%llu "
+        "--threads=%u --operations=%llu --rounds=%u\n",
+        what, (void *)o->p, o->size, o->usable, o->align, w->number, run.program, (unsigned long long)run.seed,
+        run.threads, (unsigned long long)run.operations, run.rounds);
     if (write(STDERR_FILENO, text, (size_t)length) < 0)
         _exit(3);
     _exit(1);
