@@ -4,7 +4,11 @@
 
 #include "rng.h"
 
-enum { CHUNK = PAGE_CHUNK_PAGES, MODEL_PAGES = CHUNK * 64, MAX_RUNS = 20000, STEPS = 20000 };
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+enum { CHUNK = PAGE_CHUNK_PAGES, MODEL_PAGES = CHUNK * 64, MAX_RUNS = 20000, STEPS = 20000, CACHES = 3 };
 
 struct run {
     size_t page, npages;
@@ -17,6 +21,7 @@ static struct model {
     uint8_t used[MODEL_PAGES], released[MODEL_PAGES];
     struct run runs[MAX_RUNS];
     size_t run_count;
+    struct page_cache caches[CACHES]; /* their pages count as used */
     struct rng rng;
 } m;
 
@@ -84,27 +89,77 @@ static void step_free(void) {
     m.runs[k] = m.runs[--m.run_count];
 }
 
-static void step_cache(void) {
-    size_t first = model_find(1), scavenged = 0;
-    struct page_cache c = page_cache_take(&m.ph);
+static void take_cache(struct page_cache *c) {
+    size_t first = model_find(1);
+    *c = page_cache_take(&m.ph);
     if (first == SIZE_MAX) {
-        assert_int_equal(c.free, 0);
+        assert_int_equal(c->free, 0);
         return;
     }
     size_t block = first & ~(size_t)(PAGE_CACHE_PAGES - 1);
-    assert_int_equal(c.base, at(block));
-    for (unsigned i = 0; i < PAGE_CACHE_PAGES; i++)
-        assert_int_equal(c.free >> i & 1, !m.used[block + i]);
-    for (int i = 0; i < 10; i++) {
-        size_t npages = 1 + below(6), page;
-        scavenged = 0;
-        uintptr_t got = page_cache_alloc(&c, npages, &scavenged);
-        if (got == 0)
-            continue;
-        page = (got - m.base) >> GOALLOC_PAGE_SHIFT;
-        assert_int_equal(scavenged, model_take(page, npages));
+    assert_int_equal(c->base, at(block));
+    for (unsigned i = 0; i < PAGE_CACHE_PAGES; i++) {
+        assert_int_equal(c->free >> i & 1, !m.used[block + i]);
+        assert_int_equal(c->scavenged >> i & 1, !m.used[block + i] && m.released[block + i]);
+        if (c->scavenged >> i & 1)
+            m.released[block + i] = 0; /* the cache carries the bit until it is flushed */
     }
-    page_cache_flush(&m.ph, &c);
+    memset(m.used + block, 1, PAGE_CACHE_PAGES);
+}
+
+static void flush_cache(struct page_cache *c) {
+    size_t block = (c->base - m.base) >> GOALLOC_PAGE_SHIFT;
+    for (unsigned i = 0; i < PAGE_CACHE_PAGES; i++)
+        if (c->free >> i & 1) {
+            m.used[block + i] = 0;
+            m.released[block + i] = c->scavenged >> i & 1;
+        }
+    page_cache_flush(&m.ph, c);
+    assert_int_equal(c->free, 0);
+}
+
+/* Naive first fit among the free bits of a cache. */
+static unsigned cache_find(uint64_t free, size_t npages) {
+    unsigned run = 0;
+    for (unsigned i = 0; i < PAGE_CACHE_PAGES; i++) {
+        run = free >> i & 1 ? run + 1 : 0;
+        if (run == npages)
+            return i + 1 - (unsigned)npages;
+    }
+    return PAGE_CACHE_PAGES;
+}
+
+static void alloc_from_cache(struct page_cache *c) {
+    struct page_cache before = *c;
+    size_t npages = below(8) == 0 ? 1 + below(64) : 1 + below(6), scavenged = 0, want_scavenged = 0;
+    unsigned want = cache_find(c->free, npages);
+    uintptr_t got = page_cache_alloc(c, npages, &scavenged);
+    if (want == PAGE_CACHE_PAGES) {
+        assert_int_equal(got, 0);
+        return;
+    }
+    assert_int_equal(got, before.base + ((uintptr_t)want << GOALLOC_PAGE_SHIFT));
+    for (unsigned i = want; i < want + npages; i++) {
+        want_scavenged += before.scavenged >> i & 1;
+        before.free &= ~(UINT64_C(1) << i);
+        before.scavenged &= ~(UINT64_C(1) << i);
+    }
+    assert_int_equal(scavenged, want_scavenged << GOALLOC_PAGE_SHIFT);
+    assert_int_equal(c->free, before.free);
+    assert_int_equal(c->scavenged, before.scavenged);
+    assert_true(m.run_count < MAX_RUNS);
+    m.runs[m.run_count++] = (struct run){(got - m.base) >> GOALLOC_PAGE_SHIFT, npages};
+}
+
+/* Caches stay filled over many steps, as a thread's does. */
+static void step_cache(void) {
+    struct page_cache *c = &m.caches[below(CACHES)];
+    if (c->free == 0)
+        take_cache(c);
+    else if (below(4) == 0)
+        flush_cache(c);
+    for (int i = 0; i < 6 && c->free != 0; i++)
+        alloc_from_cache(c);
 }
 
 static void step_aligned(void) {
@@ -161,6 +216,39 @@ static void check_totals(void) {
     assert_int_equal(released, m.ph.scavenged_free_pages);
 }
 
+/* One entry of the model's own summaries: pages that were never grown into count as used. */
+static struct runs model_runs(size_t first, size_t count) {
+    struct runs r = {0, 0, 0};
+    uint32_t run = 0;
+    for (size_t i = first; i < first + count; i++) {
+        run = i < MODEL_PAGES && !m.used[i] ? run + 1 : 0;
+        if (run == i + 1 - first)
+            r.start = run;
+        if (run > r.max)
+            r.max = run;
+    }
+    r.end = run;
+    return r;
+}
+
+/* Every summary above the model, derived anew from its pages. Pages below the model are free in no summary either. */
+static void check_summaries(void) {
+    size_t model_first = page_index(&m.ph, m.base);
+    for (unsigned l = 0; l < PAGE_LEVELS; l++) {
+        unsigned log = page_level_log(l);
+        for (size_t e = model_first >> log; m.grown > 0 && e <= (model_first + m.grown - 1) >> log; e++) {
+            size_t first = e << log, below_pages = first < model_first ? model_first - first : 0;
+            struct runs want = model_runs(first + below_pages - model_first, ((size_t)1 << log) - below_pages);
+            if (below_pages > 0)
+                want.start = 0;
+            struct runs got = summary_unpack(m.ph.levels[l][e]);
+            assert_int_equal(got.start, want.start);
+            assert_int_equal(got.max, want.max);
+            assert_int_equal(got.end, want.end);
+        }
+    }
+}
+
 static void run_model(uint64_t seed, bool small_range) {
     memset(&m, 0, sizeof m);
     memset(m.used, 1, sizeof m.used);
@@ -168,6 +256,7 @@ static void run_model(uint64_t seed, bool small_range) {
     size_t size_bytes = (size_t)MODEL_PAGES << GOALLOC_PAGE_SHIFT;
     m.base = (uintptr_t)os_reserve_aligned(size_bytes, PAGE_CHUNK_BYTES);
     assert_int_not_equal(m.base, 0);
+    assert_int_equal(m.base % PAGE_CHUNK_BYTES, 0);
     assert_true(os_commit((void *)m.base, size_bytes));
     assert_true(small_range ? page_init(&m.ph, m.base, size_bytes) : page_init(&m.ph, 0, (size_t)1 << 48));
     for (int step = 0; step < STEPS; step++) {
@@ -178,10 +267,16 @@ static void run_model(uint64_t seed, bool small_range) {
         : dice < 96 ? step_cache()
         : dice < 98 ? step_aligned()
                     : step_extend();
-        if (step % 1000 == 0)
+        if (step % 1000 == 0) {
             check_totals();
+            check_summaries();
+        }
     }
+    for (int i = 0; i < CACHES; i++)
+        if (m.caches[i].free != 0)
+            flush_cache(&m.caches[i]);
     check_totals();
+    check_summaries();
     os_unmap((void *)m.base, size_bytes);
     page_fini(&m.ph);
 }
@@ -228,12 +323,226 @@ static void runs_cross_every_level(void **state) {
     page_fini(&ph);
 }
 
+/* ---- exact cases; the addresses are numbers only, nothing is mapped there */
+
+static const uintptr_t LOW = 0xc000000000;
+
+static struct page_heap heap_of(uintptr_t base, size_t chunks) {
+    struct page_heap ph;
+    assert_true(page_init(&ph, 0, (size_t)1 << 48));
+    assert_true(page_grow(&ph, base, chunks * PAGE_CHUNK_BYTES));
+    return ph;
+}
+
+static uintptr_t low(size_t page) {
+    return LOW + (page << GOALLOC_PAGE_SHIFT);
+}
+
+static void runs_cross_chunk_borders(void **state) {
+    (void)state;
+    struct page_heap ph = heap_of(LOW, 8);
+    size_t scavenged = 0;
+    assert_int_equal(page_alloc(&ph, CHUNK - 1, &scavenged), LOW);
+    assert_int_equal(page_alloc(&ph, 2, &scavenged), low(CHUNK - 1));
+    assert_int_equal(scavenged, (CHUNK + 1) * GOALLOC_PAGE_BYTES);
+    /* More than a chunk, from the middle of one into the third. */
+    assert_int_equal(page_alloc(&ph, 2 * CHUNK, &scavenged), low(CHUNK + 1));
+    page_free(&ph, low(CHUNK - 1), 2);
+    assert_int_equal(page_alloc(&ph, 3, &scavenged), low(3 * CHUNK + 1));
+    assert_int_equal(page_alloc(&ph, 1, &scavenged), low(CHUNK - 1));
+    scavenged = 0;
+    assert_int_equal(page_alloc(&ph, 1, &scavenged), low(CHUNK));
+    assert_int_equal(scavenged, 0); /* these two were backed when they were freed */
+    page_fini(&ph);
+}
+
+/* Go's own limit cases: 64-page words, whole chunks, and no page left at all. */
+static void space_runs_out_and_comes_back(void **state) {
+    (void)state;
+    struct page_heap ph = heap_of(LOW, 2);
+    size_t scavenged = 0;
+    assert_int_equal(page_alloc(&ph, 2 * CHUNK + 1, &scavenged), 0);
+    for (size_t i = 0; i < 2 * CHUNK / 64; i++)
+        assert_int_equal(page_alloc(&ph, 64, &scavenged), low(64 * i));
+    assert_int_equal(page_alloc(&ph, 1, &scavenged), 0);
+    assert_int_equal(page_cache_take(&ph).free, 0);
+    assert_int_equal(ph.free_pages, 0);
+    page_free(&ph, low(70), 1);
+    page_free(&ph, low(CHUNK), CHUNK);
+    assert_int_equal(page_alloc(&ph, 2, &scavenged), low(CHUNK));
+    struct page_cache c = page_cache_take(&ph);
+    assert_int_equal(c.base, low(64));
+    assert_int_equal(c.free, 1u << 6);
+    page_cache_flush(&ph, &c);
+    assert_int_equal(page_alloc(&ph, 1, &scavenged), low(70));
+    page_fini(&ph);
+}
+
+/* 512 chunks fill exactly one OS page of the last level: the search must not look at the next. */
+static void a_heap_may_end_where_its_tables_do(void **state) {
+    (void)state;
+    struct page_heap ph = heap_of(LOW, 512);
+    size_t scavenged = 0;
+    assert_int_equal(page_alloc(&ph, 512 * CHUNK, &scavenged), LOW);
+    assert_int_equal(page_alloc(&ph, 1, &scavenged), 0);
+    assert_int_equal(page_alloc(&ph, 16, &scavenged), 0);
+    page_free(&ph, low(512 * CHUNK - 1), 1);
+    struct page_cache c = page_cache_take(&ph);
+    assert_int_equal(c.free, UINT64_C(1) << 63);
+    assert_int_equal(page_alloc(&ph, 3, &scavenged), 0);
+    page_fini(&ph);
+}
+
+/* Two arenas with most of the address space between them: no table may be read where it is not committed. */
+static void arenas_may_lie_far_apart(void **state) {
+    (void)state;
+    const uintptr_t high = (uintptr_t)0x7f0000000000;
+    struct page_heap ph = heap_of(LOW, 512);
+    size_t scavenged = 0;
+    assert_int_equal(page_alloc(&ph, 512 * CHUNK, &scavenged), LOW);
+    assert_true(page_grow(&ph, high, 2 * PAGE_CHUNK_BYTES));
+    assert_false(page_try_extend(&ph, LOW, 512 * CHUNK, 512 * CHUNK + 1, &scavenged));
+    assert_int_equal(page_scavenge(&ph, SIZE_MAX), 0);
+    page_free(&ph, low(CHUNK), CHUNK);
+    assert_int_equal(page_alloc(&ph, CHUNK + 1, &scavenged), high);
+    assert_int_equal(page_alloc(&ph, 1, &scavenged), low(CHUNK));
+    assert_int_equal(page_alloc(&ph, CHUNK - 1, &scavenged), low(CHUNK + 1));
+    assert_int_equal(page_alloc(&ph, CHUNK - 1, &scavenged), high + PAGE_CHUNK_BYTES + GOALLOC_PAGE_BYTES);
+    assert_int_equal(page_alloc(&ph, 1, &scavenged), 0);
+    page_fini(&ph);
+}
+
+/* What is committed does not depend on the direction of growth, and is not counted twice. */
+static void metadata_is_counted_once(void **state) {
+    (void)state;
+    const size_t step_bytes = (size_t)64 << 20, steps = 64;
+    struct page_heap up, down;
+    assert_true(page_init(&up, 0, (size_t)1 << 48));
+    assert_true(page_init(&down, 0, (size_t)1 << 48));
+    for (size_t i = 0; i < steps; i++) {
+        assert_true(page_grow(&up, LOW + i * step_bytes, step_bytes));
+        assert_true(page_grow(&down, LOW + (steps - 1 - i) * step_bytes, step_bytes));
+    }
+    assert_int_equal(up.metadata_bytes, down.metadata_bytes);
+    /* 1024 chunks of 128 bytes, the root, two OS pages of leaves, one of each level between. */
+    assert_int_equal(up.metadata_bytes, 1024 * 128 + (1 << 14) * 8 + (2 + 3) * OS_PAGE_BYTES);
+    page_fini(&up);
+    page_fini(&down);
+}
+
+static void nothing_to_extend_is_no_error(void **state) {
+    (void)state;
+    struct page_heap ph = heap_of(LOW, 1);
+    size_t scavenged = 0, free_pages;
+    uintptr_t base = page_alloc(&ph, 4, &scavenged);
+    free_pages = ph.free_pages;
+    assert_true(page_try_extend(&ph, base, 4, 4, &scavenged));
+    assert_int_equal(ph.free_pages, free_pages);
+    page_fini(&ph);
+}
+
+/* Runs action in a child that must abort; what it says on stderr must contain the words. */
+static void assert_dies(void (*action)(struct page_heap *), struct page_heap *ph, const char *words) {
+    int pipe_ends[2], status;
+    char said[256] = {0};
+    assert_int_equal(pipe(pipe_ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(pipe_ends[1], STDERR_FILENO);
+        signal(SIGABRT, SIG_DFL);
+        struct rlimit no_core = {0, 0};
+        setrlimit(RLIMIT_CORE, &no_core);
+        action(ph);
+        _exit(0);
+    }
+    close(pipe_ends[1]);
+    size_t used = 0;
+    for (ssize_t n; used < sizeof said - 1 && (n = read(pipe_ends[0], said + used, sizeof said - 1 - used)) > 0;)
+        used += (size_t)n;
+    close(pipe_ends[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    assert_non_null(strstr(said, words));
+    assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1); /* one line */
+}
+
+static void free_twice(struct page_heap *ph) {
+    page_free(ph, low(3), 1);
+    page_free(ph, low(2), 3);
+}
+
+static void free_never_used(struct page_heap *ph) {
+    page_free(ph, low(CHUNK), 1);
+}
+
+static void free_below(struct page_heap *ph) {
+    page_free(ph, LOW - GOALLOC_PAGE_BYTES, 1);
+}
+
+static void free_past_the_end(struct page_heap *ph) {
+    page_free(ph, low(2 * CHUNK - 1), 2);
+}
+
+static void wrong_frees_die(void **state) {
+    (void)state;
+    struct page_heap ph = heap_of(LOW, 2);
+    size_t scavenged = 0;
+    page_alloc(&ph, CHUNK - 2, &scavenged);
+    assert_dies(free_twice, &ph, "freed twice");
+    assert_dies(free_never_used, &ph, "freed twice");
+    assert_dies(free_below, &ph, "never had");
+    assert_dies(free_past_the_end, &ph, "never had");
+    page_fini(&ph);
+}
+
+static size_t mapped_os_pages(void) {
+    size_t pages = 0;
+    FILE *statm = fopen("/proc/self/statm", "r");
+    assert_non_null(statm);
+    assert_int_equal(fscanf(statm, "%zu", &pages), 1);
+    fclose(statm);
+    return pages;
+}
+
+/* Under an address-space limit Go's geometry does not fit; nothing stays mapped and the small one works. */
+static void a_limit_leaves_nothing_mapped(void **state) {
+    (void)state;
+    pid_t child = fork();
+    if (child == 0) {
+        struct page_heap ph;
+        size_t before = mapped_os_pages(), scavenged = 0;
+        struct rlimit limit = {before * OS_PAGE_BYTES + ((size_t)1 << 30), RLIM_INFINITY};
+        limit.rlim_max = limit.rlim_cur;
+        if (setrlimit(RLIMIT_AS, &limit) != 0 || page_init(&ph, 0, (size_t)1 << 48))
+            _exit(1);
+        if (mapped_os_pages() != before)
+            _exit(2);
+        if (!page_init(&ph, LOW, (size_t)1 << 30) || !page_grow(&ph, LOW, PAGE_CHUNK_BYTES))
+            _exit(3);
+        if (page_alloc(&ph, 7, &scavenged) != LOW)
+            _exit(4);
+        page_fini(&ph);
+        _exit(mapped_os_pages() != before ? 5 : 0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_steps_equal_the_model),
         cmocka_unit_test(a_small_range_decides_the_same),
         cmocka_unit_test(outside_the_range_is_refused),
         cmocka_unit_test(runs_cross_every_level),
+        cmocka_unit_test(runs_cross_chunk_borders),
+        cmocka_unit_test(space_runs_out_and_comes_back),
+        cmocka_unit_test(a_heap_may_end_where_its_tables_do),
+        cmocka_unit_test(arenas_may_lie_far_apart),
+        cmocka_unit_test(metadata_is_counted_once),
+        cmocka_unit_test(nothing_to_extend_is_no_error),
+        cmocka_unit_test(wrong_frees_die),
+        cmocka_unit_test(a_limit_leaves_nothing_mapped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,15 +15,21 @@ static inline uintptr_t page_address(const struct page_heap *ph, size_t page) {
     return ph->range_base + (page << GOALLOC_PAGE_SHIFT);
 }
 
+static size_t page_round_up(size_t n, size_t unit) {
+    return (n + unit - 1) / unit * unit;
+}
+
+static size_t page_chunks_bytes(const struct page_heap *ph) {
+    return page_round_up(ph->chunk_count * sizeof *ph->chunks, OS_PAGE_BYTES);
+}
+
 static void page_fini(struct page_heap *ph) {
     for (unsigned l = 0; l < PAGE_LEVELS; l++)
         if (ph->levels[l] != NULL)
             os_unmap(ph->levels[l], ph->level_entries[l] * sizeof(uint64_t));
+    if (ph->chunks != NULL)
+        os_unmap(ph->chunks, page_chunks_bytes(ph));
     *ph = (struct page_heap){0};
-}
-
-static size_t page_round_up(size_t n, size_t unit) {
-    return (n + unit - 1) / unit * unit;
 }
 
 static bool page_init(struct page_heap *ph, uintptr_t range_base, size_t range_bytes) {
@@ -39,34 +45,48 @@ static bool page_init(struct page_heap *ph, uintptr_t range_base, size_t range_b
             return false;
         }
     }
-    ph->chunks = os_reserve(0, page_round_up(ph->chunk_count * sizeof *ph->chunks, OS_PAGE_BYTES));
-    if (ph->chunks == NULL) {
+    ph->chunks = os_reserve(0, page_chunks_bytes(ph));
+    /* The search walks the root from one arena to the next across whatever gap lies between, so all of it must be
+     * readable (Go maps it whole too: mpagealloc_64bit.go:84). */
+    size_t root_bytes = ph->level_entries[0] * sizeof(uint64_t);
+    if (ph->chunks == NULL || !os_commit(ph->levels[0], root_bytes)) {
         page_fini(ph);
         return false;
     }
+    ph->metadata_bytes = root_bytes;
     ph->search_page = SIZE_MAX;
     ph->first_chunk = SIZE_MAX;
     return true;
 }
 
-/* Commits the OS pages that entries [first, end) of a table lie in. The heap grows upwards in steps much smaller than
- * an OS page of any table, so most of the time nothing is left to do. */
+/* Commits the OS pages that entries [first, end) of a table lie in. The heap grows in steps much smaller than an OS
+ * page of any table, so most of the time nothing is left to do. Only the range around the latest growth is remembered:
+ * the heap does not come back to an arena that it has left, and committing twice is harmless. */
 static bool page_commit(struct page_heap *ph, unsigned which, void *table, size_t entry_bytes, size_t first,
                         size_t end) {
     uintptr_t from = ((uintptr_t)table + first * entry_bytes) & ~(uintptr_t)(OS_PAGE_BYTES - 1);
     uintptr_t to = page_round_up((uintptr_t)table + end * entry_bytes, OS_PAGE_BYTES);
     uintptr_t *ready_from = &ph->ready_from[which], *ready_to = &ph->ready_to[which];
-    bool continues = from >= *ready_from && from <= *ready_to;
-    if (continues && to <= *ready_to)
+    bool touches = from <= *ready_to && to >= *ready_from;
+    uintptr_t fresh_from = touches && from >= *ready_from ? *ready_to : from;
+    uintptr_t fresh_to = touches && to <= *ready_to ? *ready_from : to;
+    if (fresh_from >= fresh_to)
         return true;
-    uintptr_t fresh = continues ? *ready_to : from;
-    if (!os_commit((void *)fresh, to - fresh))
+    if (!os_commit((void *)fresh_from, fresh_to - fresh_from))
         return false;
-    ph->metadata_bytes += to - fresh;
-    if (!continues)
-        *ready_from = from;
-    *ready_to = to;
+    ph->metadata_bytes += fresh_to - fresh_from;
+    *ready_from = touches && *ready_from < from ? *ready_from : from;
+    *ready_to = touches && *ready_to > to ? *ready_to : to;
     return true;
+}
+
+/* A chunk's summary; 0 where the heap has never grown, whose part of the table need not be readable: below an entry of
+ * 0 nothing is free, and above a committed group all is committed. */
+static uint64_t page_chunk_summary(const struct page_heap *ph, size_t chunk) {
+    for (unsigned l = 0; l < PAGE_LEVELS - 1; l++)
+        if (ph->levels[l][chunk >> (PAGE_LEVELS - 1 - l) * PAGE_LEVEL_BITS] == 0)
+            return 0;
+    return ph->levels[PAGE_LEVELS - 1][chunk];
 }
 
 /* Recomputes the summaries above chunks [first, end), bottom up; stops where nothing changes. */
@@ -95,7 +115,7 @@ static bool page_grow(struct page_heap *ph, uintptr_t base, size_t size_bytes) {
     size_t end = first + count, from = first, to = end;
     if (!page_commit(ph, PAGE_LEVELS, ph->chunks, sizeof *ph->chunks, first, end))
         return false;
-    for (unsigned l = PAGE_LEVELS; l-- > 0;) {
+    for (unsigned l = PAGE_LEVELS - 1; l > 0; l--) {
         /* A merge reads all 8 neighbours, so whole groups must be there. */
         size_t group_from = from & ~(size_t)7, group_to = page_round_up(to, 8);
         if (!page_commit(ph, l, ph->levels[l], sizeof(uint64_t), group_from, group_to))
@@ -251,14 +271,17 @@ static uintptr_t page_alloc(struct page_heap *ph, size_t npages, size_t *scaveng
         return 0;
     }
     page_take(ph, page, npages, scavenged_bytes);
-    /* Everything below the first run of one page is in use. */
+    /* Everything below the first run of one page is in use. The search starts at the run's last page, not behind it,
+     * because the heap may end there (Go mpagecache.go:178 has the same rule). */
     if (npages == 1 || page == ph->search_page)
-        ph->search_page = page + npages;
+        ph->search_page = page + npages - 1;
     return page_address(ph, page);
 }
 
 static void page_free(struct page_heap *ph, uintptr_t base, size_t npages) {
-    size_t page = page_index(ph, base), at = page, left = npages;
+    size_t page = page_index(ph, base), at = page, left = npages, end = ph->end_chunk * PAGE_CHUNK_PAGES;
+    if (page / PAGE_CHUNK_PAGES < ph->first_chunk || page >= end || npages > end - page)
+        os_die("corrupted page heap: %zu pages at %p are freed that it never had", npages, (void *)base);
     while (left > 0) {
         struct page_piece p = page_next_piece(&at, &left);
         struct page_chunk *chunk = &ph->chunks[p.chunk];
@@ -286,12 +309,14 @@ static uintptr_t page_alloc_aligned(struct page_heap *ph, size_t npages, size_t 
 static bool page_try_extend(struct page_heap *ph, uintptr_t base, size_t npages_now, size_t npages_want,
                             size_t *scavenged_bytes) {
     size_t page = page_index(ph, base) + npages_now, more = npages_want - npages_now, at = page, left = more;
+    if (npages_want <= npages_now)
+        return true;
     if (page + more > ph->end_chunk * PAGE_CHUNK_PAGES)
         return false;
     while (left > 0) {
         struct page_piece p = page_next_piece(&at, &left);
         /* A chunk that was never grown into has no bitmap to read. */
-        if (summary_max(ph->levels[PAGE_LEVELS - 1][p.chunk]) < p.count)
+        if (summary_max(page_chunk_summary(ph, p.chunk)) < p.count)
             return false;
         if (bits_count(ph->chunks[p.chunk].in_use, p.first, p.count) != 0)
             return false;
@@ -321,7 +346,7 @@ static struct page_cache page_cache_take(struct page_heap *ph) {
     ph->free_pages -= (unsigned)__builtin_popcountll(c.free);
     ph->scavenged_free_pages -= (unsigned)__builtin_popcountll(c.scavenged);
     page_update(ph, chunk, chunk + 1);
-    ph->search_page = block + PAGE_CACHE_PAGES;
+    ph->search_page = block + PAGE_CACHE_PAGES - 1;
     return c;
 }
 
@@ -390,11 +415,17 @@ static size_t page_scavenge_chunk(struct page_heap *ph, size_t c, size_t want_by
 
 static size_t page_scavenge(struct page_heap *ph, size_t want_bytes) {
     size_t done_bytes = 0;
-    for (size_t c = ph->end_chunk; c > ph->first_chunk && ph->first_chunk != SIZE_MAX && done_bytes < want_bytes;) {
+    for (size_t c = ph->end_chunk; c > ph->first_chunk && done_bytes < want_bytes;) {
         c--;
-        /* Chunks between arenas were never grown into: their summary is 0, and so is that of a full chunk. */
-        if (ph->levels[PAGE_LEVELS - 1][c] != 0)
+        unsigned l = 0, shift = (PAGE_LEVELS - 1) * PAGE_LEVEL_BITS;
+        while (l < PAGE_LEVELS && ph->levels[l][c >> shift] != 0) {
+            l++;
+            shift -= PAGE_LEVEL_BITS;
+        }
+        if (l == PAGE_LEVELS)
             done_bytes += page_scavenge_chunk(ph, c, want_bytes - done_bytes);
+        else
+            c = c >> shift << shift; /* nothing is free in all that this entry covers: the gap between arenas, say */
     }
     return done_bytes;
 }
