@@ -115,6 +115,21 @@ static void double_free_thread_then_owner(void) {
     free(opaque(p));
 }
 
+/* The same, and the owner goes on: the object must not be handed out twice before anybody notices. */
+static void double_free_thread_then_owner_then_reuse(void) {
+    enum { COUNT = 20000 };
+    static void *objects[COUNT];
+    void *p = get(64);
+    free_elsewhere(p);
+    free(opaque(p));
+    for (size_t i = 0; i < COUNT; i++)
+        objects[i] = get(64);
+    size_t served = 0;
+    for (size_t i = 0; i < COUNT; i++)
+        served += objects[i] == p;
+    fprintf(stderr, "the object was handed out %zu times\n", served);
+}
+
 static void double_free_two_threads(void) {
     void *p = get(64);
     free_elsewhere(p);
@@ -284,6 +299,7 @@ static const struct misuse misuses[] = {
     {"double_free_of_released_span", double_free_of_released_span, EITHER},
     {"double_free_owner_then_thread", double_free_owner_then_thread, DOUBLE},
     {"double_free_thread_then_owner", double_free_thread_then_owner, DOUBLE},
+    {"double_free_thread_then_owner_then_reuse", double_free_thread_then_owner_then_reuse, DOUBLE},
     {"double_free_two_threads", double_free_two_threads, DOUBLE},
     {"double_free_two_threads_tiny", double_free_two_threads_tiny, DOUBLE},
     {"double_free_thread_large", double_free_thread_large, DOUBLE},

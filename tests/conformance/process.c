@@ -157,7 +157,7 @@ CASE(fork_while_threads_allocate) {
     atomic_store(&churn_stop, false);
     for (size_t i = 0; i < COUNT; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, churn, (void *)(i + 1)), 0);
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < 25; i++) {
         pid_t pid = fork();
         if (pid == 0) {
             alarm(10);
