@@ -64,7 +64,7 @@ build:
 	@scripts/setup.sh $(groups)
 	@if [ -e "$$BUILD/CMakeCache.txt" ]; then tests=; else tests=-DSPANLAB_TESTS=OFF; fi; \
 	cmake --preset release -B "$$BUILD" $$tests >/dev/null
-	@cmake --build "$$BUILD" -j "$$JOBS"
+	@cmake --build "$$BUILD" -j "$$JOBS" >&2
 
 test:
 	@scripts/setup.sh build peer test
