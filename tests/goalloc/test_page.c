@@ -1,6 +1,20 @@
 /* SPDX-License-Identifier: MIT
  * page: against a model with one byte per page and address-ordered first fit by linear search; both geometries. */
-#include "unity_manual.h"
+#pragma GCC diagnostic ignored "-Wunused-function"
+#define _GNU_SOURCE
+#include "gc-manual.h"
+#include "tiny-on.h"
+#include "place-sizeclass.h"
+#include "axes.h"
+
+#include "os/os.c"
+#include "meta/meta.c"
+#include "arena/arena.c"
+#include "page/page.c"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
 
 #include "rng.h"
 
@@ -196,7 +210,9 @@ static void step_scavenge(void) {
     size_t got = page_scavenge(&m.ph, want << GOALLOC_PAGE_SHIFT) >> GOALLOC_PAGE_SHIFT;
     assert_true(got >= (want < backed ? want : backed));
     assert_true(got <= backed);
-    /* Highest addresses first. A run is given back whole. */
+    /* Not much more than was wanted: the quantum, or a huge page. */
+    assert_true(got <= want + (2 << 20 >> GOALLOC_PAGE_SHIFT));
+    /* Highest addresses first. */
     for (size_t i = m.grown; i-- > 0 && got > 0;)
         if (!m.used[i] && !m.released[i]) {
             m.released[i] = 1;
@@ -430,6 +446,38 @@ static void metadata_is_counted_once(void **state) {
     page_fini(&down);
 }
 
+/* Go gives back 64 KiB at a time from the top, but a 2 MiB page that is free and backed goes whole. */
+static void scavenging_keeps_its_quantum(void **state) {
+    (void)state;
+    const size_t quantum = (size_t)64 << 10, huge = (size_t)2 << 20;
+    size_t scavenged = 0;
+    uintptr_t base = (uintptr_t)os_reserve_aligned(PAGE_CHUNK_BYTES, PAGE_CHUNK_BYTES);
+    assert_int_not_equal(base, 0);
+    assert_true(os_commit((void *)base, PAGE_CHUNK_BYTES));
+    struct page_heap ph = heap_of(base, 1);
+    assert_int_equal(page_alloc(&ph, CHUNK, &scavenged), base);
+    assert_int_equal(page_scavenge(&ph, SIZE_MAX), 0);
+    memset((void *)base, 1, PAGE_CHUNK_BYTES);
+    /* 100 pages below the middle of the chunk: no huge page is whole in them. */
+    page_free(&ph, base + huge - 100 * GOALLOC_PAGE_BYTES, 100);
+    assert_int_equal(page_scavenge(&ph, 1), quantum);
+    const char *released = (const char *)(base + huge - quantum);
+    assert_int_equal(released[0], 0);
+    assert_int_equal(released[-1], 1);
+    assert_int_equal(page_scavenge(&ph, quantum + 1), quantum + GOALLOC_PAGE_BYTES);
+    assert_int_equal(ph.scavenged_free_pages, 17);
+    /* The upper half is a huge page; what lies below it stays. */
+    page_free(&ph, base + huge, CHUNK / 2);
+    assert_int_equal(page_scavenge(&ph, quantum), huge);
+    assert_int_equal(page_scavenge(&ph, SIZE_MAX), (100 - 17) * GOALLOC_PAGE_BYTES);
+    assert_int_equal(page_scavenge(&ph, SIZE_MAX), 0);
+    scavenged = 0;
+    assert_int_equal(page_alloc(&ph, 300, &scavenged), base + huge - 100 * GOALLOC_PAGE_BYTES);
+    assert_int_equal(scavenged, 300 * GOALLOC_PAGE_BYTES);
+    os_unmap((void *)base, PAGE_CHUNK_BYTES);
+    page_fini(&ph);
+}
+
 static void nothing_to_extend_is_no_error(void **state) {
     (void)state;
     struct page_heap ph = heap_of(LOW, 1);
@@ -531,17 +579,12 @@ static void a_limit_leaves_nothing_mapped(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_steps_equal_the_model),
-        cmocka_unit_test(a_small_range_decides_the_same),
-        cmocka_unit_test(outside_the_range_is_refused),
-        cmocka_unit_test(runs_cross_every_level),
-        cmocka_unit_test(runs_cross_chunk_borders),
-        cmocka_unit_test(space_runs_out_and_comes_back),
-        cmocka_unit_test(a_heap_may_end_where_its_tables_do),
-        cmocka_unit_test(arenas_may_lie_far_apart),
-        cmocka_unit_test(metadata_is_counted_once),
-        cmocka_unit_test(nothing_to_extend_is_no_error),
-        cmocka_unit_test(wrong_frees_die),
+        cmocka_unit_test(random_steps_equal_the_model),       cmocka_unit_test(a_small_range_decides_the_same),
+        cmocka_unit_test(outside_the_range_is_refused),       cmocka_unit_test(runs_cross_every_level),
+        cmocka_unit_test(runs_cross_chunk_borders),           cmocka_unit_test(space_runs_out_and_comes_back),
+        cmocka_unit_test(a_heap_may_end_where_its_tables_do), cmocka_unit_test(arenas_may_lie_far_apart),
+        cmocka_unit_test(metadata_is_counted_once),           cmocka_unit_test(scavenging_keeps_its_quantum),
+        cmocka_unit_test(nothing_to_extend_is_no_error),      cmocka_unit_test(wrong_frees_die),
         cmocka_unit_test(a_limit_leaves_nothing_mapped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,13 +89,11 @@ static uint64_t page_chunk_summary(const struct page_heap *ph, size_t chunk) {
     return ph->levels[PAGE_LEVELS - 1][chunk];
 }
 
-/* Recomputes the summaries above chunks [first, end), bottom up; stops where nothing changes. */
-static void page_update(struct page_heap *ph, size_t first, size_t end) {
-    uint64_t *leaf = ph->levels[PAGE_LEVELS - 1];
-    for (size_t c = first; c < end; c++)
-        leaf[c] = summary_of_chunk(&ph->chunks[c]);
-    for (unsigned l = PAGE_LEVELS - 1; l-- > 0;) {
-        bool changed = false;
+/* Brings the upper levels up to date after summaries of chunks [first, end) have changed; stops where nothing does. */
+static void page_update_above(struct page_heap *ph, size_t first, size_t end) {
+    bool changed = true;
+    for (unsigned l = PAGE_LEVELS - 1; l-- > 0 && changed;) {
+        changed = false;
         first >>= PAGE_LEVEL_BITS;
         end = ((end - 1) >> PAGE_LEVEL_BITS) + 1;
         for (size_t e = first; e < end; e++) {
@@ -103,9 +101,34 @@ static void page_update(struct page_heap *ph, size_t first, size_t end) {
             changed |= ph->levels[l][e] != merged;
             ph->levels[l][e] = merged;
         }
-        if (!changed)
-            return;
     }
+}
+
+static void page_update_chunk(struct page_heap *ph, size_t c, uint64_t summary) {
+    uint64_t *leaf = &ph->levels[PAGE_LEVELS - 1][c];
+    if (*leaf == summary)
+        return;
+    *leaf = summary;
+    page_update_above(ph, c, c + 1);
+}
+
+/* Brings all summaries up to date after a run has been freed or taken. */
+static void page_update(struct page_heap *ph, size_t page, size_t npages, bool freed) {
+    size_t first = page / PAGE_CHUNK_PAGES, last = (page + npages - 1) / PAGE_CHUNK_PAGES;
+    uint64_t *leaf = ph->levels[PAGE_LEVELS - 1];
+    if (first == last) {
+        unsigned at = page % PAGE_CHUNK_PAGES, count = (unsigned)npages;
+        const struct page_chunk *chunk = &ph->chunks[first];
+        page_update_chunk(ph, first,
+                          freed ? summary_after_free(leaf[first], chunk, at, count)
+                                : summary_after_take(leaf[first], chunk, at, count));
+        return;
+    }
+    leaf[first] = summary_of_chunk(&ph->chunks[first]);
+    for (size_t c = first + 1; c < last; c++)
+        leaf[c] = freed ? SUMMARY_FREE_CHUNK : 0;
+    leaf[last] = summary_of_chunk(&ph->chunks[last]);
+    page_update_above(ph, first, last + 1);
 }
 
 static bool page_grow(struct page_heap *ph, uintptr_t base, size_t size_bytes) {
@@ -135,7 +158,7 @@ static bool page_grow(struct page_heap *ph, uintptr_t base, size_t size_bytes) {
         ph->end_chunk = end;
     if (ph->search_page > first * PAGE_CHUNK_PAGES)
         ph->search_page = first * PAGE_CHUNK_PAGES;
-    page_update(ph, first, end);
+    page_update(ph, first * PAGE_CHUNK_PAGES, count * PAGE_CHUNK_PAGES, true);
     return true;
 }
 
@@ -168,7 +191,7 @@ static void page_take(struct page_heap *ph, size_t page, size_t npages, size_t *
     ph->free_pages -= npages;
     ph->scavenged_free_pages -= released;
     *scavenged_bytes += released << GOALLOC_PAGE_SHIFT;
-    page_update(ph, page / PAGE_CHUNK_PAGES, (page + npages - 1) / PAGE_CHUNK_PAGES + 1);
+    page_update(ph, page, npages, false);
 }
 
 /* First free run of npages within one chunk, from page `from` of it; PAGE_CHUNK_PAGES when there is none. */
@@ -285,14 +308,14 @@ static void page_free(struct page_heap *ph, uintptr_t base, size_t npages) {
     while (left > 0) {
         struct page_piece p = page_next_piece(&at, &left);
         struct page_chunk *chunk = &ph->chunks[p.chunk];
-        if (bits_count(chunk->in_use, p.first, p.count) != p.count)
+        if (!bits_all_set(chunk->in_use, p.first, p.count))
             os_die("corrupted page heap: pages freed twice in the %zu pages at %p", npages, (void *)base);
         bits_clear(chunk->in_use, p.first, p.count);
     }
     ph->free_pages += npages;
     if (ph->search_page > page)
         ph->search_page = page;
-    page_update(ph, page / PAGE_CHUNK_PAGES, (page + npages - 1) / PAGE_CHUNK_PAGES + 1);
+    page_update(ph, page, npages, true);
 }
 
 static uintptr_t page_alloc_aligned(struct page_heap *ph, size_t npages, size_t align_bytes, size_t *scavenged_bytes) {
@@ -318,7 +341,7 @@ static bool page_try_extend(struct page_heap *ph, uintptr_t base, size_t npages_
         /* A chunk that was never grown into has no bitmap to read. */
         if (summary_max(page_chunk_summary(ph, p.chunk)) < p.count)
             return false;
-        if (bits_count(ph->chunks[p.chunk].in_use, p.first, p.count) != 0)
+        if (!bits_all_clear(ph->chunks[p.chunk].in_use, p.first, p.count))
             return false;
     }
     page_take(ph, page, more, scavenged_bytes);
@@ -345,21 +368,32 @@ static struct page_cache page_cache_take(struct page_heap *ph) {
     ph->chunks[chunk].released[word] &= ~c.free;
     ph->free_pages -= (unsigned)__builtin_popcountll(c.free);
     ph->scavenged_free_pages -= (unsigned)__builtin_popcountll(c.scavenged);
-    page_update(ph, chunk, chunk + 1);
+    page_update_chunk(ph, chunk, summary_of_chunk(&ph->chunks[chunk]));
     ph->search_page = block + PAGE_CACHE_PAGES - 1;
     return c;
 }
 
-static uintptr_t page_cache_alloc(struct page_cache *c, size_t npages, size_t *scavenged_bytes) {
-    if (c->free == 0)
-        return 0;
-    unsigned i = npages == 1 ? (unsigned)__builtin_ctzll(c->free) : bits_find_run(c->free, (unsigned)npages);
+static uintptr_t page_cache_alloc_run(struct page_cache *c, unsigned npages, size_t *scavenged_bytes) {
+    unsigned i = bits_find_run(c->free, npages);
     if (i == 64)
         return 0;
-    uint64_t mask = bits_mask(i, (unsigned)npages);
-    *scavenged_bytes += (size_t)__builtin_popcountll(c->scavenged & mask) << GOALLOC_PAGE_SHIFT;
+    uint64_t mask = bits_mask(i, npages);
+    if ((c->scavenged & mask) != 0)
+        *scavenged_bytes += (size_t)__builtin_popcountll(c->scavenged & mask) << GOALLOC_PAGE_SHIFT;
     c->free &= ~mask;
     c->scavenged &= ~mask;
+    return c->base + ((uintptr_t)i << GOALLOC_PAGE_SHIFT);
+}
+
+static inline uintptr_t page_cache_alloc(struct page_cache *c, size_t npages, size_t *scavenged_bytes) {
+    if (c->free == 0)
+        return 0;
+    if (npages != 1)
+        return page_cache_alloc_run(c, (unsigned)npages, scavenged_bytes);
+    unsigned i = (unsigned)__builtin_ctzll(c->free);
+    *scavenged_bytes += (c->scavenged >> i & 1) << GOALLOC_PAGE_SHIFT;
+    c->free &= c->free - 1;
+    c->scavenged &= ~(UINT64_C(1) << i);
     return c->base + ((uintptr_t)i << GOALLOC_PAGE_SHIFT);
 }
 
@@ -373,59 +407,9 @@ static void page_cache_flush(struct page_heap *ph, struct page_cache *c) {
         ph->scavenged_free_pages += (unsigned)__builtin_popcountll(c->scavenged);
         if (ph->search_page > page)
             ph->search_page = page;
-        page_update(ph, chunk, chunk + 1);
+        page_update_chunk(ph, chunk, summary_of_chunk(&ph->chunks[chunk]));
     }
     *c = (struct page_cache){0, 0, 0};
 }
 
-/* ---- giving memory back */
-
-/* The last run of free pages below `end` that the OS still backs; its length in *count, 0 when there is none. */
-static unsigned page_last_backed_run(const struct page_chunk *chunk, unsigned end, unsigned *count) {
-    unsigned run_end = 0;
-    for (unsigned i = end; i-- > 0;) {
-        bool backed = ((chunk->in_use[i / 64] | chunk->released[i / 64]) >> i % 64 & 1) == 0;
-        if (backed && run_end == 0)
-            run_end = i + 1;
-        if (!backed && run_end != 0) {
-            *count = run_end - i - 1;
-            return i + 1;
-        }
-    }
-    *count = run_end;
-    return 0;
-}
-
-static size_t page_scavenge_chunk(struct page_heap *ph, size_t c, size_t want_bytes) {
-    struct page_chunk *chunk = &ph->chunks[c];
-    size_t done_bytes = 0;
-    unsigned end = PAGE_CHUNK_PAGES, count;
-    while (done_bytes < want_bytes) {
-        unsigned first = page_last_backed_run(chunk, end, &count);
-        if (count == 0)
-            break;
-        os_release((void *)page_address(ph, c * PAGE_CHUNK_PAGES + first), (size_t)count << GOALLOC_PAGE_SHIFT);
-        bits_set(chunk->released, first, count);
-        ph->scavenged_free_pages += count;
-        done_bytes += (size_t)count << GOALLOC_PAGE_SHIFT;
-        end = first;
-    }
-    return done_bytes;
-}
-
-static size_t page_scavenge(struct page_heap *ph, size_t want_bytes) {
-    size_t done_bytes = 0;
-    for (size_t c = ph->end_chunk; c > ph->first_chunk && done_bytes < want_bytes;) {
-        c--;
-        unsigned l = 0, shift = (PAGE_LEVELS - 1) * PAGE_LEVEL_BITS;
-        while (l < PAGE_LEVELS && ph->levels[l][c >> shift] != 0) {
-            l++;
-            shift -= PAGE_LEVEL_BITS;
-        }
-        if (l == PAGE_LEVELS)
-            done_bytes += page_scavenge_chunk(ph, c, want_bytes - done_bytes);
-        else
-            c = c >> shift << shift; /* nothing is free in all that this entry covers: the gap between arenas, say */
-    }
-    return done_bytes;
-}
+#include "page/scavenge.c"

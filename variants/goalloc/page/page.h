@@ -72,11 +72,11 @@ static void page_free(struct page_heap *ph, uintptr_t base, size_t npages);
 /* Takes all free pages of the first 64-page block that has any; .free is 0 when there is none. */
 static struct page_cache page_cache_take(struct page_heap *ph);
 /* First fit inside the cache; 0: no run is long enough. npages is 1 to 64. */
-static uintptr_t page_cache_alloc(struct page_cache *c, size_t npages, size_t *scavenged_bytes);
+static inline uintptr_t page_cache_alloc(struct page_cache *c, size_t npages, size_t *scavenged_bytes);
 static void page_cache_flush(struct page_heap *ph, struct page_cache *c);
 
-/* Gives at least want bytes of free memory back to the OS, highest addresses first, or all there is. Returns how much.
- */
+/* Gives want bytes of free memory back to the OS, highest addresses first, or all there is. Returns how much: it may be
+ * more, since no run is cut below 64 KiB and no huge page is cut. */
 static size_t page_scavenge(struct page_heap *ph, size_t want_bytes);
 
 #endif
