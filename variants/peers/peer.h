@@ -47,6 +47,8 @@ struct peer {
     const struct peer_knob *knobs; /* terminated by a NULL name; may be NULL */
     /* Writes "5.3.0-..." into out; 0, or -1 when the subject does not tell. */
     int (*version)(char *out, size_t size);
+    /* Writes what the library says it is; it must be the subject's name. 0, or -1 on failure. NULL: it does not say. */
+    int (*identity)(char *out, size_t size);
     /* Writes the value in force of one knob into out; 0, or -1 when it cannot be read. */
     int (*read_knob)(const char *name, char *out, size_t size);
     /* Fills out; fields not offered stay PEER_NA. 0, or -1 when nothing is offered. May be NULL. */

@@ -2,6 +2,8 @@
 #include "alloc/cache.h"
 #include "alloc/tiny.h"
 
+#include <sched.h>
+
 static struct {
     struct lock lock;
     struct cache *free; /* caches of threads that have left */
@@ -63,9 +65,12 @@ static bool cache_advance(struct place_window *w) {
     return tiny_class(w->span->span_class) ? tiny_window_advance(w) : place_window_advance(w);
 }
 
+static void cache_lock_lists(struct cache *c);
+static void cache_unlock_lists(struct cache *c);
+
 /* No slot of a parked span is handed out, so its use is known without counting bits: a full one has lost what it waited
  * for (and what a merge brought beyond that); a partial one that has lost all it had is empty. */
-static void cache_settle(struct cache *c, struct span *s) {
+static void cache_settle_locked(struct cache *c, struct span *s) {
     /* Of the span in use nothing has to be known: the next refill looks at its bits. */
     if (s->list == SPAN_ON_CURRENT) {
         s->frees_until_event = SPAN_NEVER;
@@ -83,14 +88,22 @@ static void cache_settle(struct cache *c, struct span *s) {
     s->frees_until_event = used;
 }
 
-/* The owner has learned of n more free slots of s. */
+static void cache_settle(struct cache *c, struct span *s) {
+    cache_lock_lists(c);
+    cache_settle_locked(c, s);
+    cache_unlock_lists(c);
+}
+
+/* The owner has learned of n more free slots of s. Lists locked. */
 static void cache_account(struct cache *c, struct span *s, unsigned n) {
     if (s->list == SPAN_ON_CURRENT)
         return;
     s->frees_until_event -= (int32_t)n;
     if (s->frees_until_event <= 0)
-        cache_settle(c, s);
+        cache_settle_locked(c, s);
 }
+
+static void cache_leave_record(struct span *s, enum span_left side);
 
 /* ---- spans without an owner */
 
@@ -159,9 +172,80 @@ static bool central_merge(struct span *s) {
         dead = central_file(s);
     }
     lock_release(lock);
+    if (span_state_of(s) == SPAN_RECLAIMED)
+        cache_leave_record(s, SPAN_LEFT_INBOX); /* the notice came too late for an inbox */
     if (dead)
         heap_span_free(cache_self == &cache_none ? NULL : cache_self, s);
     return true;
+}
+
+/* ---- who may change a cache's lists: its owner in slow paths, or for a moment somebody who reclaims from it */
+
+static void cache_lock_lists(struct cache *c) {
+    while (GOALLOC_UNLIKELY(__atomic_exchange_n(&c->lists_locked, 1, __ATOMIC_ACQUIRE) != 0))
+        sched_yield(); /* the other side gives one span back and is done */
+    __atomic_store_n(&c->slow_paths, (uint16_t)(c->slow_paths + 1), __ATOMIC_RELAXED);
+}
+
+static void cache_unlock_lists(struct cache *c) {
+    __atomic_store_n(&c->lists_locked, 0, __ATOMIC_RELEASE);
+}
+
+/* Lists locked. No object of such a span is live, so its owner neither frees into it nor, as long as it is parked,
+ * allocates from it. The count must agree as well: an owner that has just set the last bit of its own has yet to count
+ * it, and must find the span when it does. */
+static bool cache_parked_and_freed_by_others(struct span *s) {
+    if ((s->list != SPAN_ON_FULL && s->list != SPAN_ON_PARTIAL) || !place_all_free(s))
+        return false;
+    int32_t used = __atomic_load_n(&s->frees_until_event, __ATOMIC_RELAXED);
+    if (used <= 0)
+        return false; /* the owner is on its way to settle the span */
+    if (s->list == SPAN_ON_FULL)
+        used += s->alloc_count - cache_full_wait(s);
+    int32_t remote = 0;
+    for (unsigned i = 0; i < span_words(s); i++)
+        remote += __builtin_popcountll(__atomic_load_n(&span_remote_bits(s)[i], __ATOMIC_RELAXED));
+    return used == remote;
+}
+
+/* The record of a reclaimed span is still in its former owner's inbox, or on its way there, and must not serve another
+ * span before it has left it. Both sides say when they are done with it; who completes the two gives it back. */
+static void cache_leave_record(struct span *s, enum span_left side) {
+    struct lock *lock = heap_central_lock(s->span_class);
+    lock_acquire(lock);
+    bool last = false;
+    if (span_state_of(s) == SPAN_RECLAIMED) {
+        s->left = (uint8_t)(s->left | side);
+        last = s->left == (SPAN_LEFT_BY_RECLAIMER | SPAN_LEFT_INBOX);
+        if (last)
+            __atomic_store_n(&s->state, SPAN_DEAD, __ATOMIC_RELEASE);
+    }
+    lock_release(lock);
+    if (last)
+        heap_record_give(cache_self == &cache_none ? NULL : cache_self, s);
+}
+
+static void cache_reclaim_from_idle(struct span *s) {
+    struct cache *owner = __atomic_load_n(&s->owner, __ATOMIC_SEQ_CST);
+    if (owner == NULL || !heap.tuned ||
+        __atomic_load_n(&owner->slow_paths, __ATOMIC_RELAXED) != __atomic_load_n(&s->noticed_at, __ATOMIC_RELAXED))
+        return;
+    if (__atomic_exchange_n(&owner->lists_locked, 1, __ATOMIC_ACQUIRE) != 0)
+        return; /* the owner is here itself */
+    bool take = __atomic_load_n(&s->owner, __ATOMIC_SEQ_CST) == owner && span_state_of(s) == SPAN_IN_USE &&
+                cache_parked_and_freed_by_others(s);
+    if (take) {
+        cache_unlink(owner, s);
+        /* Before the lists are anybody's again: the owner must find a span that is not its own. */
+        __atomic_store_n(&s->owner, NULL, __ATOMIC_SEQ_CST);
+        s->left = 0;
+        __atomic_store_n(&s->state, SPAN_RECLAIMED, __ATOMIC_RELEASE);
+    }
+    cache_unlock_lists(owner);
+    if (!take)
+        return;
+    heap_span_release(s);
+    cache_leave_record(s, SPAN_LEFT_BY_RECLAIMER);
 }
 
 /* ---- freeing from other threads */
@@ -180,6 +264,9 @@ static void cache_notify_owner(struct span *s) {
     if (__atomic_load_n(&s->remote_queued, __ATOMIC_SEQ_CST) != 0 ||
         __atomic_exchange_n(&s->remote_queued, 1, __ATOMIC_SEQ_CST) != 0)
         return; /* who queued it first will have it looked at, after our bit was set */
+    struct cache *first = __atomic_load_n(&s->owner, __ATOMIC_SEQ_CST);
+    if (first != NULL)
+        __atomic_store_n(&s->noticed_at, __atomic_load_n(&first->slow_paths, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
     for (;;) {
         struct cache *owner = __atomic_load_n(&s->owner, __ATOMIC_SEQ_CST);
         if (owner == NULL ? central_merge(s) : cache_inbox_push(owner, s))
@@ -193,6 +280,8 @@ static void cache_take_in(struct cache *c, struct span *s) {
     if (__atomic_load_n(&s->owner, __ATOMIC_SEQ_CST) != c) {
         if (span_state_of(s) == SPAN_IN_USE)
             cache_notify_owner(s);
+        else if (span_state_of(s) == SPAN_RECLAIMED)
+            cache_leave_record(s, SPAN_LEFT_INBOX);
         return;
     }
     cache_account(c, s, place_merge_remote(s));
@@ -236,7 +325,7 @@ static struct span *cache_next_span(struct cache *c, uint8_t span_class) {
     return s;
 }
 
-static bool cache_refill(struct cache *c, uint8_t span_class) {
+static bool cache_refill_locked(struct cache *c, uint8_t span_class) {
     struct place_window *w = &c->current[span_class];
     /* What others have freed, of the span in use too, is in here. */
     cache_drain_inbox(c);
@@ -258,6 +347,13 @@ static bool cache_refill(struct cache *c, uint8_t span_class) {
         place_window_close(w);
     }
     return false;
+}
+
+static bool cache_refill(struct cache *c, uint8_t span_class) {
+    cache_lock_lists(c);
+    bool ok = cache_refill_locked(c, span_class);
+    cache_unlock_lists(c);
+    return ok;
 }
 
 /* ---- attaching and leaving */
@@ -307,6 +403,8 @@ static void cache_release_list(struct cache *c, struct span **head) {
 
 /* Gives back all that the cache owns; it stays usable. */
 static void cache_flush(struct cache *c) {
+    cache_lock_lists(c);
+    cache_drain_inbox(c);
     c->tiny = 0;
     for (unsigned i = 0; i < SPAN_CLASSES; i++) {
         struct span *s = c->current[i].span;
@@ -317,6 +415,7 @@ static void cache_flush(struct cache *c) {
         cache_release_list(c, &c->full[i]);
         cache_release_list(c, &c->empty[i]);
     }
+    cache_unlock_lists(c);
     lock_acquire(&heap.lock);
     page_cache_flush(&heap.pages, &c->pages);
     lock_release(&heap.lock);
@@ -332,7 +431,6 @@ static void cache_detach(void) {
     struct cache *c = cache_self;
     if (c == &cache_none)
         return;
-    cache_drain_inbox(c);
     cache_flush(c);
     cache_self = &cache_none;
     cache_take_in_all(c, __atomic_exchange_n(&c->inbox, CACHE_CLOSED, __ATOMIC_ACQ_REL));

@@ -40,6 +40,9 @@ struct cache {
     struct span *records; /* unused span records, linked by next */
     uint32_t record_count;
     struct cache *next_free;
+    /* Held in slow paths, where lists are changed; others only try it, to take wholly free spans from an idle owner. */
+    uint32_t lists_locked;           /* atomic */
+    uint16_t slow_paths;             /* atomic: how often the owner came by; who stays the same is idle */
     _Alignas(64) struct span *inbox; /* atomic; CACHE_CLOSED when the thread has left */
 };
 
@@ -66,5 +69,9 @@ static void cache_settle(struct cache *c, struct span *s);
 
 /* Says that remote bits of s were set: by whoever set them, after setting. */
 static void cache_notify_owner(struct span *s);
+
+/* Gives a span back whose slots are all free though its owner has not come by since the first of them was freed from
+ * elsewhere. An idle thread would otherwise keep what others have freed for as long as it sleeps. */
+static void cache_reclaim_from_idle(struct span *s);
 
 #endif

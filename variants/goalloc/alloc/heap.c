@@ -169,10 +169,10 @@ static struct span *heap_span_alloc(struct cache *c, size_t npages, uint8_t span
     return s;
 }
 
-static void heap_span_free(struct cache *c, struct span *s) {
+/* Everything but the record and its state, which says already that the span is out of use. */
+static void heap_span_release(struct span *s) {
     uintptr_t base = span_base(s);
     size_t npages = s->npages;
-    __atomic_store_n(&s->state, SPAN_DEAD, __ATOMIC_RELEASE);
     arena_set_spans(&heap.arenas, base, npages, NULL);
     heap_page_in_use(base, false);
     __atomic_fetch_sub(&heap.pages_in_use, npages, __ATOMIC_RELAXED);
@@ -182,5 +182,10 @@ static void heap_span_free(struct cache *c, struct span *s) {
     lock_acquire(&heap.lock);
     page_free(&heap.pages, base, npages);
     lock_release(&heap.lock);
+}
+
+static void heap_span_free(struct cache *c, struct span *s) {
+    __atomic_store_n(&s->state, SPAN_DEAD, __ATOMIC_RELEASE);
+    heap_span_release(s);
     heap_record_give(c, s);
 }

@@ -56,6 +56,9 @@ static struct span *heap_span_alloc(struct cache *c, size_t npages, uint8_t span
 /* Gives the pages back. The span must be in use, wholly free and on no list; the caller is the only one who may free
  * it. */
 static void heap_span_free(struct cache *c, struct span *s);
+/* The same, but the record stays the caller's, who has set its state. */
+static void heap_span_release(struct span *s);
+static void heap_record_give(struct cache *c, struct span *s);
 
 /* The span in use that covers address, or NULL. Any address. */
 static inline struct span *heap_span_of(uintptr_t address) {

@@ -114,13 +114,16 @@ static void free_small(struct span *s, uintptr_t address) {
     if (__atomic_load_n(&s->owner, __ATOMIC_RELAXED) == cache_self) {
         if (!place_give(s, (unsigned)slot))
             object_die_double_free(s, (unsigned)slot);
-        if (--s->frees_until_event == 0)
+        if (span_count_free(s))
             cache_settle(cache_self, s);
         return;
     }
-    if (!place_give_remote(s, (unsigned)slot))
+    bool word_free;
+    if (!place_give_remote(s, (unsigned)slot, &word_free))
         object_die_double_free(s, (unsigned)slot);
     cache_notify_owner(s);
+    if (GOALLOC_UNLIKELY(word_free) && place_all_free(s))
+        cache_reclaim_from_idle(s);
 }
 
 static __attribute__((noinline)) void free_slow(uintptr_t address) {
@@ -160,7 +163,7 @@ void goalloc_free(void *p) {
         free_slow(address); /* decides again, with the diagnosis */
         return;
     }
-    if (GOALLOC_UNLIKELY(--s->frees_until_event == 0))
+    if (GOALLOC_UNLIKELY(span_count_free(s)))
         free_settle(s);
 }
 
@@ -324,7 +327,6 @@ void *goalloc_pvalloc(size_t size_bytes) {
 /* Free memory that no live object holds back goes to the OS: the caller's cache first, then every free page. */
 void goalloc_purge(void) {
     if (cache_self != &cache_none) {
-        cache_drain_inbox(cache_self);
         cache_flush(cache_self);
     }
     if (!heap_init())

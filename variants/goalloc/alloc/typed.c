@@ -180,7 +180,7 @@ static void *typed_publish(struct cache *c, uintptr_t address) {
         typed_leave(c);
         return typed_failed();
     }
-    __atomic_thread_fence(__ATOMIC_RELEASE);
+    os_publication_fence();
     gc_publish(arena_span_of(&heap.arenas, address));
     typed_leave(c);
     return (void *)address;

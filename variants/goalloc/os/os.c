@@ -10,18 +10,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_THREAD__)
-enum { OS_THREAD_SANITIZER = 1 };
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-enum { OS_THREAD_SANITIZER = 1 };
-#else
-enum { OS_THREAD_SANITIZER = 0 };
-#endif
-#else
-enum { OS_THREAD_SANITIZER = 0 };
-#endif
-
 static void *os_map(uintptr_t hint, size_t size_bytes, int flags) {
     int saved_errno = errno;
     void *p = mmap((void *)hint, size_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);

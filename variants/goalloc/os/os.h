@@ -11,6 +11,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__SANITIZE_THREAD__)
+#define OS_BUILT_FOR_TSAN
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define OS_BUILT_FOR_TSAN
+#endif
+#endif
+#ifdef OS_BUILT_FOR_TSAN
+enum { OS_THREAD_SANITIZER = 1 };
+#else
+enum { OS_THREAD_SANITIZER = 0 };
+#endif
+
+/* Orders what was stored before it against what is stored after it (Go's publicationBarrier). ThreadSanitizer knows no
+ * fences and refuses to compile them; nothing that it checks rests on this one. */
+static inline void os_publication_fence(void) {
+#ifndef OS_BUILT_FOR_TSAN
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+#endif
+}
+
 enum { OS_PAGE_BYTES = 4096 };
 
 /* Reserves exactly [hint, hint + size); NULL when that range is not wholly free. hint 0: anywhere. */

@@ -51,7 +51,9 @@ static void place_window_close(struct place_window *w);
 /* Marks a slot free. False: it is free already. Owner or central lock. */
 static inline bool place_give(struct span *s, unsigned slot);
 /* Marks a slot free from another thread. False: it is free already, as far as that can be seen. */
-static bool place_give_remote(struct span *s, unsigned slot);
+static bool place_give_remote(struct span *s, unsigned slot, bool *word_free);
+/* Are all slots free, the remote ones counted? */
+static bool place_all_free(struct span *s);
 /* Takes over what others have freed; calls object_die on a slot freed twice. Returns the number of slots. */
 static unsigned place_merge_remote(struct span *s);
 

@@ -146,13 +146,28 @@ static inline bool place_give(struct span *s, unsigned slot) {
     return true;
 }
 
-static bool place_give_remote(struct span *s, unsigned slot) {
+/* All slots of a word, as far as the span has them. */
+static inline uint64_t place_word_mask(const struct span *s, unsigned word) {
+    unsigned left = s->nelems - word * 64u;
+    return left >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << left) - 1;
+}
+
+static bool place_all_free(struct span *s) {
+    for (unsigned i = 0; i < span_words(s); i++)
+        if ((place_load(&s->free_bits[i]) | __atomic_load_n(&span_remote_bits(s)[i], __ATOMIC_ACQUIRE)) !=
+            place_word_mask(s, i))
+            return false;
+    return true;
+}
+
+static bool place_give_remote(struct span *s, unsigned slot, bool *word_free) {
     uint64_t bit = UINT64_C(1) << slot % 64;
     /* The owner cleared this bit before it handed the object out, so whoever holds the object sees it clear. */
     if ((place_load(&s->free_bits[slot / 64]) & bit) != 0)
         return false;
     /* Release: what this thread did with the object comes before its reuse by the owner, who exchanges with acquire. */
-    uint64_t before = __atomic_fetch_or(&span_remote_bits(s)[slot / 64], bit, __ATOMIC_RELEASE);
+    uint64_t before = __atomic_fetch_or(&span_remote_bits(s)[slot / 64], bit, __ATOMIC_SEQ_CST);
+    *word_free = (before | bit | place_load(&s->free_bits[slot / 64])) == place_word_mask(s, slot / 64);
     return (before & bit) == 0;
 }
 

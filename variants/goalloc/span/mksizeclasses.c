@@ -126,5 +126,8 @@ int main(void) {
     print_column("uint8_t", "sizeclass_by_8", column_by_8, SMALL_SIZE_MAX / 8 + 1);
     print_column("uint8_t", "sizeclass_by_128", column_by_128, (MAX_SMALL_BYTES - SMALL_SIZE_MAX) / 128 + 1);
     printf("#endif\n");
+    /* A full disk must not leave half a table for the compiler to find. */
+    if (fflush(stdout) != 0 || ferror(stdout))
+        die("the table could not be written", 0);
     return 0;
 }

@@ -37,7 +37,8 @@ static inline unsigned gclass_of(size_t size_bytes) {
 struct cache;
 struct goalloc_type;
 
-enum span_state { SPAN_DEAD = 0, SPAN_IN_USE = 1, SPAN_MANUAL = 2 };
+/* Reclaimed: out of use, but the record is still in an inbox (cache_reclaim_from_idle). */
+enum span_state { SPAN_DEAD = 0, SPAN_IN_USE = 1, SPAN_MANUAL = 2, SPAN_RECLAIMED = 3 };
 
 /* Go mheap.go:586: class<<1 | noscan. Class 0 holds large objects. */
 enum { SPAN_CLASSES = GOALLOC_SIZE_CLASSES * 2, SPAN_TINY_CLASS = 5 };
@@ -59,6 +60,9 @@ enum { HEAP_BITS_BYTES = GOALLOC_PAGE_BYTES / 8 / 8, HEAP_BITS_MAX_OBJECT_BYTES 
 
 /* Where an owned span stands in its owner's lists, or an unowned one in the central's. */
 enum span_list { SPAN_ON_NONE = 0, SPAN_ON_CURRENT, SPAN_ON_PARTIAL, SPAN_ON_FULL, SPAN_ON_EMPTY };
+
+/* Who has done with the record of a reclaimed span. */
+enum span_left { SPAN_LEFT_BY_RECLAIMER = 1, SPAN_LEFT_INBOX = 2 };
 
 enum { SPAN_INLINE_WORDS = 2, SPAN_MAX_WORDS = 16, SPAN_NEVER = INT32_MAX };
 
@@ -82,13 +86,19 @@ struct span {
     struct span *remote_next;                  /* link in an owner's inbox; guarded by remote_queued */
     uint8_t remote_queued;                     /* atomic; 1 from enqueuing until the owner has taken it out */
     uint8_t needzero;
-    uint16_t free_index_for_scan;
+    union {
+        uint16_t free_index_for_scan; /* traced builds */
+        uint8_t left;                 /* enum span_left, central lock */
+    };
     uint32_t sweepgen;
     struct span *next, *prev;
     const struct goalloc_type *large_type; /* large typed object; NULL: nothing to scan */
     uint32_t npages;
     uint16_t alloc_count;
-    uint16_t freeindex;
+    union {
+        uint16_t freeindex;  /* traced builds */
+        uint16_t noticed_at; /* manual builds, atomic: the owner's slow_paths when remote_queued was set */
+    };
 };
 _Static_assert(sizeof(struct span) == 128, "two cache lines: the owner's and the others'");
 _Static_assert(offsetof(struct span, inline_remote) == 64, "remote frees must not touch the owner's line");
@@ -113,6 +123,16 @@ static inline size_t span_object_bytes(const struct span *s) {
 
 static inline enum span_state span_state_of(const struct span *s) {
     return (enum span_state)__atomic_load_n(&s->state, __ATOMIC_ACQUIRE);
+}
+
+/* The owner has freed a slot of s; true when its next event is due. Plain where it may be: it is on every free. Others
+ * read the count (cache_reclaim_from_idle), so ThreadSanitizer must see it as atomic. */
+static inline bool span_count_free(struct span *s) {
+    if (!OS_THREAD_SANITIZER)
+        return --s->frees_until_event == 0;
+    int32_t left = __atomic_load_n(&s->frees_until_event, __ATOMIC_RELAXED) - 1;
+    __atomic_store_n(&s->frees_until_event, left, __ATOMIC_RELAXED);
+    return left == 0;
 }
 
 /* Doubly linked lists of spans, last in, first out. */
