@@ -432,18 +432,44 @@ static void arenas_may_lie_far_apart(void **state) {
 static void metadata_is_counted_once(void **state) {
     (void)state;
     const size_t step_bytes = (size_t)64 << 20, steps = 64;
-    struct page_heap up, down;
+    struct page_heap up, down, both;
     assert_true(page_init(&up, 0, (size_t)1 << 48));
     assert_true(page_init(&down, 0, (size_t)1 << 48));
+    assert_true(page_init(&both, 0, (size_t)1 << 48));
     for (size_t i = 0; i < steps; i++) {
         assert_true(page_grow(&up, LOW + i * step_bytes, step_bytes));
         assert_true(page_grow(&down, LOW + (steps - 1 - i) * step_bytes, step_bytes));
+        size_t outwards = i % 2 == 0 ? steps / 2 + i / 2 : steps / 2 - 1 - i / 2;
+        assert_true(page_grow(&both, LOW + outwards * step_bytes, step_bytes));
     }
     assert_int_equal(up.metadata_bytes, down.metadata_bytes);
+    assert_int_equal(up.metadata_bytes, both.metadata_bytes);
     /* 1024 chunks of 128 bytes, the root, two OS pages of leaves, one of each level between. */
     assert_int_equal(up.metadata_bytes, 1024 * 128 + (1 << 14) * 8 + (2 + 3) * OS_PAGE_BYTES);
     page_fini(&up);
     page_fini(&down);
+    page_fini(&both);
+}
+
+/* The end of a chunk is seldom taken while a longer run lies before it: only an extension does that. */
+static void extending_shortens_a_chunk_s_end(void **state) {
+    (void)state;
+    struct page_heap ph = heap_of(LOW, 3);
+    size_t scavenged = 0;
+    assert_int_equal(page_alloc(&ph, 500, &scavenged), LOW);
+    assert_int_equal(page_alloc(&ph, 2, &scavenged), low(500));
+    page_free(&ph, LOW, 500);
+    scavenged = 0;
+    assert_true(page_try_extend(&ph, low(500), 2, 7, &scavenged));
+    assert_int_equal(scavenged, 5 * GOALLOC_PAGE_BYTES);
+    assert_int_equal(page_alloc(&ph, 2 * CHUNK + 6, &scavenged), 0);
+    assert_int_equal(page_alloc(&ph, 2 * CHUNK + 5, &scavenged), low(507));
+    /* Across the border, and not into what is in use. */
+    page_free(&ph, low(507), 2 * CHUNK + 5);
+    assert_true(page_try_extend(&ph, low(500), 7, CHUNK, &scavenged));
+    assert_int_equal(page_alloc(&ph, 501, &scavenged), low(500 + CHUNK));
+    assert_false(page_try_extend(&ph, low(500), CHUNK, CHUNK + 1, &scavenged));
+    page_fini(&ph);
 }
 
 /* Go gives back 64 KiB at a time from the top, but a 2 MiB page that is free and backed goes whole. */
@@ -579,12 +605,19 @@ static void a_limit_leaves_nothing_mapped(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_steps_equal_the_model),       cmocka_unit_test(a_small_range_decides_the_same),
-        cmocka_unit_test(outside_the_range_is_refused),       cmocka_unit_test(runs_cross_every_level),
-        cmocka_unit_test(runs_cross_chunk_borders),           cmocka_unit_test(space_runs_out_and_comes_back),
-        cmocka_unit_test(a_heap_may_end_where_its_tables_do), cmocka_unit_test(arenas_may_lie_far_apart),
-        cmocka_unit_test(metadata_is_counted_once),           cmocka_unit_test(scavenging_keeps_its_quantum),
-        cmocka_unit_test(nothing_to_extend_is_no_error),      cmocka_unit_test(wrong_frees_die),
+        cmocka_unit_test(random_steps_equal_the_model),
+        cmocka_unit_test(a_small_range_decides_the_same),
+        cmocka_unit_test(outside_the_range_is_refused),
+        cmocka_unit_test(runs_cross_every_level),
+        cmocka_unit_test(runs_cross_chunk_borders),
+        cmocka_unit_test(space_runs_out_and_comes_back),
+        cmocka_unit_test(a_heap_may_end_where_its_tables_do),
+        cmocka_unit_test(arenas_may_lie_far_apart),
+        cmocka_unit_test(metadata_is_counted_once),
+        cmocka_unit_test(extending_shortens_a_chunk_s_end),
+        cmocka_unit_test(scavenging_keeps_its_quantum),
+        cmocka_unit_test(nothing_to_extend_is_no_error),
+        cmocka_unit_test(wrong_frees_die),
         cmocka_unit_test(a_limit_leaves_nothing_mapped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

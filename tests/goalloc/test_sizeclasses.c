@@ -26,6 +26,7 @@ static void sizes_are_go_s(void **state) {
 
 static void every_size_gets_the_smallest_class(void **state) {
     (void)state;
+    assert_int_equal(gclass_of(0), 0); /* nothing is not a small object */
     for (size_t size = 1; size <= GOALLOC_MAX_SMALL_SIZE; size++) {
         unsigned c = gclass_of(size);
         assert_true(gclass_size(c) >= size);
@@ -55,6 +56,15 @@ static void classes_up_to_512_take_one_page(void **state) {
         assert_int_equal(gclass_pages(c), 1);
 }
 
+/* The generator tries this too; here it is the header in use that is tried. */
+static void the_magic_divides(void **state) {
+    (void)state;
+    for (unsigned c = 1; c < GOALLOC_SIZE_CLASSES; c++)
+        for (size_t offset = 0; offset <= gclass_pages(c) * GOALLOC_PAGE_BYTES; offset++)
+            if (((uint64_t)offset * gclass_div_magic(c) >> 32) != offset / gclass_size(c))
+                fail_msg("class %u, offset %zu", c, offset);
+}
+
 static void exact_slots_agree_with_division(void **state) {
     (void)state;
     for (unsigned c = 1; c < GOALLOC_SIZE_CLASSES; c++) {
@@ -82,6 +92,7 @@ int main(void) {
         cmocka_unit_test(every_size_gets_the_smallest_class),
         cmocka_unit_test(waste_is_the_published_one),
         cmocka_unit_test(classes_up_to_512_take_one_page),
+        cmocka_unit_test(the_magic_divides),
         cmocka_unit_test(exact_slots_agree_with_division),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 // Prints the size classes of the running Go as Go itself reports them: the buckets of
-// /gc/heap/allocs-by-size:bytes, whose upper bounds are one above a class's size, and for every
-// request size which class a noscan request moves. Run with GOTOOLCHAIN=go1.25.3; the output is
-// committed as results/golden/sizeclasses.txt.
+// /gc/heap/allocs-by-size:bytes, whose upper bounds are one above a class's size. Run with
+// GOTOOLCHAIN=go1.25.3; the output is committed as results/golden/sizeclasses.txt.
 package main
 
 import (
