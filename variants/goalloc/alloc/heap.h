@@ -62,10 +62,10 @@ static void heap_record_give(struct cache *c, struct span *s);
 
 /* The span in use that covers address, or NULL. Any address. */
 static inline struct span *heap_span_of(uintptr_t address) {
-    struct span *s = arena_span_of(&heap.arenas, address);
+    struct span *s = arena_span_of_huge(&heap.arenas, address);
     if (s == NULL || span_state_of(s) != SPAN_IN_USE)
         return NULL;
-    return s;
+    return (address - s->base) >> GOALLOC_PAGE_SHIFT < s->npages ? s : NULL;
 }
 
 #endif

@@ -24,16 +24,12 @@ static bool init_preset_tuned(void) {
     os_die("GOALLOC_PRESET is '%.64s': set it to tuned or faithful", preset);
 }
 
-/* Go's geometry covers 48 bits of addresses. Under an address-space limit that reservation may fail; then the page
- * heap covers what the limit could ever admit, from the first hint on. */
+/* Go's geometry covers 48 bits of addresses. Under an address-space limit it covers what the heap
+ * may use then, from the first hint on. */
 static bool init_pages(void) {
-    if (page_init(&heap.pages, 0, (size_t)1 << ARENA_ADDRESS_BITS))
+    if (os_address_limit_bytes() == SIZE_MAX && page_init(&heap.pages, 0, (size_t)1 << ARENA_ADDRESS_BITS))
         return true;
-    size_t limit_bytes = os_address_limit_bytes();
-    size_t range_bytes = (size_t)64 << 30;
-    while (range_bytes / 2 >= limit_bytes && range_bytes > ARENA_BYTES)
-        range_bytes /= 2;
-    return page_init(&heap.pages, ARENA_FIRST_HINT, range_bytes);
+    return page_init(&heap.pages, ARENA_FIRST_HINT, ARENA_LIMITED_BYTES);
 }
 
 static bool init_once(void) {

@@ -112,7 +112,8 @@ static void free_small(struct span *s, uintptr_t address) {
     if (slot < 0)
         object_die_invalid("free", address);
     if (__atomic_load_n(&s->owner, __ATOMIC_RELAXED) == cache_self) {
-        if (!place_give(s, (unsigned)slot))
+        uint64_t remote = __atomic_load_n(&span_remote_bits(s)[slot / 64], __ATOMIC_ACQUIRE);
+        if ((remote >> slot % 64 & 1) != 0 || !place_give(s, (unsigned)slot))
             object_die_double_free(s, (unsigned)slot);
         if (span_count_free(s))
             cache_settle(cache_self, s);
@@ -159,6 +160,11 @@ void goalloc_free(void *p) {
         return;
     }
     uint32_t slot = place_exact_slot(s, address);
+    /* What others have freed and the owner has not taken in yet must not be freed again: the slow path looks. */
+    if (GOALLOC_UNLIKELY(__atomic_load_n(&s->remote_queued, __ATOMIC_RELAXED) != 0)) {
+        free_slow(address);
+        return;
+    }
     if (GOALLOC_UNLIKELY(slot >= s->exact_slots) || GOALLOC_UNLIKELY(!place_give(s, slot))) {
         free_slow(address); /* decides again, with the diagnosis */
         return;

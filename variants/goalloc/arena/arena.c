@@ -4,10 +4,14 @@
 static struct fixalloc arena_records = {.size_bytes = (sizeof(struct arena) + 63) & ~(size_t)63};
 
 static bool arena_space_init(struct arena_space *a) {
-    a->map = os_map_lazy(ARENA_MAP_ENTRIES * sizeof *a->map);
+    bool limited = os_address_limit_bytes() != SIZE_MAX;
+    a->step_bytes = limited ? ARENA_MIN_STEP_BYTES : ARENA_BYTES;
+    a->map_first = limited ? ARENA_FIRST_HINT >> ARENA_SHIFT : 0;
+    size_t entries = limited ? ARENA_LIMITED_BYTES >> ARENA_SHIFT : ARENA_MAP_ENTRIES;
+    a->map = os_map_lazy(entries * sizeof *a->map);
     if (a->map == NULL)
         return false;
-    a->step_bytes = os_address_limit_bytes() == SIZE_MAX ? ARENA_BYTES : ARENA_MIN_STEP_BYTES;
+    __atomic_store_n(&a->map_entries, entries, __ATOMIC_RELEASE);
     for (unsigned i = 0; i < ARENA_HINTS; i++)
         a->hints[i].address = ARENA_FIRST_HINT + ((uintptr_t)i << 40);
     a->hint_count = ARENA_HINTS;
@@ -52,7 +56,7 @@ static bool arena_remember(struct arena_space *a, struct arena *arena) {
 }
 
 static bool arena_create(struct arena_space *a, uintptr_t base) {
-    if (a->map[base >> ARENA_SHIFT] != NULL)
+    if (a->map[(base >> ARENA_SHIFT) - a->map_first] != NULL)
         return true; /* an earlier, smaller step has made it */
     struct arena *arena = fixalloc_take(&arena_records);
     if (arena == NULL)
@@ -66,7 +70,7 @@ static bool arena_create(struct arena_space *a, uintptr_t base) {
         fixalloc_give(&arena_records, arena);
         return false;
     }
-    __atomic_store_n(&a->map[base >> ARENA_SHIFT], arena, __ATOMIC_RELEASE);
+    __atomic_store_n(&a->map[(base >> ARENA_SHIFT) - a->map_first], arena, __ATOMIC_RELEASE);
     return true;
 }
 
@@ -117,8 +121,8 @@ static uintptr_t arena_reserve_anywhere(struct arena_space *a, size_t size_bytes
 /* Under an address-space limit every address is refused alike, so the first hint is not to blame and stays. */
 static uintptr_t arena_reserve_limited(struct arena_space *a, size_t size_bytes) {
     uintptr_t at = a->hints[0].address;
-    if (os_reserve(at, size_bytes) == NULL)
-        return (uintptr_t)os_reserve_aligned(size_bytes, a->step_bytes);
+    if (at + size_bytes > ARENA_FIRST_HINT + ARENA_LIMITED_BYTES || os_reserve(at, size_bytes) == NULL)
+        return 0;
     a->hints[0].address = at + size_bytes;
     return at;
 }
@@ -144,21 +148,33 @@ static uintptr_t arena_reserve(struct arena_space *a, size_t size_bytes, size_t 
 }
 
 static void arena_set_spans(struct arena_space *a, uintptr_t base, size_t npages, struct span *s) {
+    bool huge = npages >= ARENA_HUGE_PAGES, first_arena = true;
     while (npages > 0) {
-        struct arena *arena = a->map[base >> ARENA_SHIFT];
+        struct arena *arena = arena_of(a, base);
         size_t first = (base >> GOALLOC_PAGE_SHIFT) % ARENA_PAGES;
         size_t n = ARENA_PAGES - first < npages ? ARENA_PAGES - first : npages;
-        for (size_t i = 0; i < n; i++)
-            __atomic_store_n(&arena->spans[first + i], s, __ATOMIC_RELEASE);
+        /* Clearing looks at every entry: a huge object may have grown page by page. */
+        for (size_t i = 0; i < n; i++) {
+            if (s != NULL ? (!huge || first_arena || i == 0) : arena->spans[first + i] != NULL)
+                __atomic_store_n(&arena->spans[first + i], s, __ATOMIC_RELEASE);
+            else if (s != NULL)
+                break;
+        }
+        first_arena = false;
         npages -= n;
         base += n << GOALLOC_PAGE_SHIFT;
     }
 }
 
+static struct span *arena_span_of_huge(const struct arena_space *a, uintptr_t address) {
+    struct span *s = arena_span_of(a, address);
+    return s != NULL ? s : arena_span_of(a, address & ~(uintptr_t)(ARENA_BYTES - 1));
+}
+
 static bool arena_needs_zero(struct arena_space *a, uintptr_t base, size_t npages) {
     bool needs_zero = false;
     while (npages > 0) {
-        struct arena *arena = a->map[base >> ARENA_SHIFT];
+        struct arena *arena = a->map[(base >> ARENA_SHIFT) - a->map_first];
         uintptr_t offset = base & (ARENA_BYTES - 1);
         size_t left = (ARENA_BYTES - offset) >> GOALLOC_PAGE_SHIFT;
         size_t n = left < npages ? left : npages;

@@ -19,6 +19,7 @@ enum { ARENA_SHIFT = 26, ARENA_PAGES = 1 << (ARENA_SHIFT - GOALLOC_PAGE_SHIFT), 
 #define ARENA_MAP_ENTRIES    ((size_t)1 << (ARENA_ADDRESS_BITS - ARENA_SHIFT))
 #define ARENA_FIRST_HINT     ((uintptr_t)0x00c0 << 32)
 #define ARENA_WINDOW_BYTES   ((size_t)256 << 30) /* heap covered by the flat window; its table is 1/1024 of that */
+#define ARENA_LIMITED_BYTES  ((size_t)64 << 30)  /* heap addresses that a process with a limit may use */
 #define ARENA_MIN_STEP_BYTES ((size_t)4 << 20)   /* reservation step when the address space is limited */
 
 /* heapArena. Page bitmaps have one bit per page; only the bit of a span's first page means something. */
@@ -37,8 +38,9 @@ struct arena_space {
     uintptr_t window_base;
     size_t window_pages;
     struct span **window;
-    struct arena **map; /* ARENA_MAP_ENTRIES, lazily touched */
-    size_t step_bytes;  /* ARENA_BYTES, or ARENA_MIN_STEP_BYTES under an address-space limit */
+    struct arena **map; /* lazily touched; covers every address, or what an address-space limit could admit */
+    size_t map_first, map_entries;
+    size_t step_bytes; /* ARENA_BYTES, or ARENA_MIN_STEP_BYTES under an address-space limit */
     size_t reserved_bytes;
     struct arena **all; /* every arena, in the order of creation */
     size_t count, capacity;
@@ -58,9 +60,10 @@ static uintptr_t arena_reserve(struct arena_space *a, size_t size_bytes, size_t 
 
 /* The arena of an address, NULL when there is none. Any address is allowed. */
 static inline struct arena *arena_of(const struct arena_space *a, uintptr_t address) {
-    if (a->map == NULL || address >> ARENA_ADDRESS_BITS != 0)
+    size_t i = (address >> ARENA_SHIFT) - a->map_first;
+    if (i >= a->map_entries)
         return NULL;
-    return __atomic_load_n(&a->map[address >> ARENA_SHIFT], __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&a->map[i], __ATOMIC_ACQUIRE);
 }
 
 /* The span that an address lies in by the page table, NULL when there is none. Any address is allowed; the span must
@@ -74,6 +77,12 @@ static inline struct span *arena_span_of(const struct arena_space *a, uintptr_t 
         return NULL;
     return __atomic_load_n(&arena->spans[(address >> GOALLOC_PAGE_SHIFT) % ARENA_PAGES], __ATOMIC_ACQUIRE);
 }
+
+/* Longer runs are entered at every page of their first arena and at the first page of each further one only: the table
+ * of a terabyte would itself take a gigabyte. */
+enum { ARENA_HUGE_PAGES = 16 * ARENA_PAGES };
+/* The lookup behind arena_span_of for interior addresses of such runs; same result for all others. */
+static struct span *arena_span_of_huge(const struct arena_space *a, uintptr_t address);
 
 /* Points the page-table entries of [base, base + npages) to s (NULL to clear). The run may cross arenas. */
 static void arena_set_spans(struct arena_space *a, uintptr_t base, size_t npages, struct span *s);

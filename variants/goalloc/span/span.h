@@ -78,13 +78,14 @@ struct span {
     uint32_t exact_slots; /* nelems; 0 where the fast path must refuse every address (large) */
     uint8_t exact_shift;  /* trailing zeros of the slot size */
     uint8_t span_class;
-    uint8_t state; /* atomic, stored last: publishes all other fields */
-    uint8_t list;  /* enum span_list */
+    uint8_t state;         /* atomic, stored last: publishes all other fields */
+    uint8_t remote_queued; /* atomic; 1 from enqueuing until the owner has taken it out. Here, because freeing by the
+                            * owner asks whether others have freed; it changes once per inbox, not once per free */
     uint64_t inline_free[SPAN_INLINE_WORDS];
     /* Line 1: freeing by others, and what is rarely needed. */
     uint64_t inline_remote[SPAN_INLINE_WORDS]; /* atomic */
     struct span *remote_next;                  /* link in an owner's inbox; guarded by remote_queued */
-    uint8_t remote_queued;                     /* atomic; 1 from enqueuing until the owner has taken it out */
+    uint8_t list;                              /* enum span_list */
     uint8_t needzero;
     union {
         uint16_t free_index_for_scan; /* traced builds */
