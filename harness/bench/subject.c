@@ -2,8 +2,10 @@
 #include "subject.h"
 
 #include "flavour.h"
+#include "objects.h"
 #include "registry.h"
 
+#include <dlfcn.h>
 #include <glob.h>
 #include <libgen.h>
 #include <stdio.h>
@@ -109,4 +111,27 @@ void subject_find(const char *name, struct subject *out) {
             return;
     *out = (struct subject){.preload = true, .present = true};
     snprintf(out->name, sizeof out->name, "%s", name);
+}
+
+void subject_serving(struct subject *out) {
+    struct object server;
+    if (bench_flavour.subject != NULL) {
+        subject_at(0, out);
+        return;
+    }
+    if (!object_of_address((uintptr_t)dlsym(RTLD_DEFAULT, "malloc"), &server)) {
+        subject_find("glibc", out);
+        return;
+    }
+    for (size_t i = 0; subject_at(i, out); i++)
+        if (out->library[0] != '\0' && same_file(out->library, server.path))
+            return;
+    const char *file = strrchr(server.path, '/') != NULL ? strrchr(server.path, '/') + 1 : server.path;
+    if (strncmp(file, "libc.so", 7) == 0 || strncmp(file, "libc-", 5) == 0) {
+        subject_find("glibc", out);
+        return;
+    }
+    *out = (struct subject){.preload = true, .present = true};
+    snprintf(out->name, sizeof out->name, "%.100s", file);
+    snprintf(out->library, sizeof out->library, "%s", server.path);
 }

@@ -23,4 +23,7 @@ bool subject_at(size_t i, struct subject *out);
 /* The subject of this name. A name that is not known is a user's library. */
 void subject_find(const char *name, struct subject *out);
 
+/* Whoever serves this process, when nobody was asked for: a known subject, or a user's library by its file's name. */
+void subject_serving(struct subject *out);
+
 #endif
