@@ -154,38 +154,25 @@ _Noreturn void bench_out_of_memory(struct bench *b, size_t request_bytes) {
 
 /* ---- one iteration */
 
-static void *iterate_setup(struct bench *b) {
-    if (b->workload->setup == NULL)
-        return NULL;
-    uint64_t begin_ns = meter_wall_ns();
-    void *state = b->workload->setup(b);
-    b->now.untimed_ns += meter_wall_ns() - begin_ns;
-    return state;
-}
-
-static void iterate_teardown(struct bench *b, void *state) {
-    if (b->workload->teardown == NULL)
-        return;
-    uint64_t begin_ns = meter_wall_ns();
-    b->workload->teardown(b, state);
-    b->now.untimed_ns += meter_wall_ns() - begin_ns;
-}
-
 void bench_iterate(struct bench *b) {
+    const struct workload *w = b->workload;
     b->now = (struct bench_iteration){0};
     b->iteration++;
     if (b->memory != NULL)
         memory_iteration_begin(b->memory);
-    void *state = iterate_setup(b);
+    uint64_t begin_ns = meter_wall_ns();
+    void *state = w->setup != NULL ? w->setup(b) : NULL;
     if (b->memory != NULL)
         memory_run_begin(b->memory);
-    b->workload->run(b, state);
+    w->run(b, state);
     if (b->memory != NULL)
         memory_run_end(b->memory);
-    iterate_teardown(b, state);
+    if (w->teardown != NULL)
+        w->teardown(b, state);
+    b->now.workload_ns = meter_wall_ns() - begin_ns;
     if (b->memory != NULL)
         memory_iteration_end(b->memory);
     scratch_release(b);
     if (b->now.ops == 0)
-        bench_fail(b, "workload %s counted no operation", b->workload->name);
+        bench_fail(b, "workload %s counted no operation", w->name);
 }

@@ -16,7 +16,7 @@ enum bench_status { BENCH_OK, BENCH_FAILED, BENCH_OOM };
 struct bench_iteration {
     uint64_t wall_ns;     /* timed part: CLOCK_MONOTONIC */
     uint64_t cpu_ns;      /* timed part: CPU time of the process */
-    uint64_t untimed_ns; /* the workload's own set-up and tear-down: wall time */
+    uint64_t workload_ns; /* wall time of set-up, run and tear-down, timed part included */
     uint64_t ops;
     uint64_t zero_bytes;
     uint64_t checksum;
