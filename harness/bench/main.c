@@ -241,7 +241,7 @@ static __attribute__((noinline)) int start(int argc, char **argv) {
     meter_open();
     if (!has_own_flag(argc, argv))
         return run_all_alone(argc, argv);
-    struct flags f = {.seed = 1, .warmup = -1, .iterations = -1};
+    static struct flags f = {.seed = 1, .warmup = -1, .iterations = -1}; /* static: popt's strings stay reachable */
     int code = parse(argc, (const char **)argv, &f);
     if (code != 0)
         return code;

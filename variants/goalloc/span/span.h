@@ -136,20 +136,21 @@ static inline bool span_count_free(struct span *s) {
     return left == 0;
 }
 
-/* Doubly linked lists of spans, last in, first out. */
+/* Doubly linked lists of spans, last in, first out. Heads are stored atomically: central_adopt looks at one without the
+ * lock, to see whether locking is worth it. */
 static inline void span_list_push(struct span **head, struct span *s) {
     s->prev = NULL;
     s->next = *head;
     if (*head != NULL)
         (*head)->prev = s;
-    *head = s;
+    __atomic_store_n(head, s, __ATOMIC_RELAXED);
 }
 
 static inline void span_list_remove(struct span **head, struct span *s) {
     if (s->prev != NULL)
         s->prev->next = s->next;
     else
-        *head = s->next;
+        __atomic_store_n(head, s->next, __ATOMIC_RELAXED);
     if (s->next != NULL)
         s->next->prev = s->prev;
     s->next = s->prev = NULL;
