@@ -10,6 +10,8 @@
 
 static struct lock init_lock;
 
+enum { INIT_META_SHARE = 32 }; /* records of the smallest spans take about this part of them */
+
 /* The cache of threads that have run their last destructor, and of those that cannot have one. Guarded by its lock. */
 static struct cache *cache_shared;
 static struct lock cache_shared_lock;
@@ -35,6 +37,11 @@ static bool init_pages(void) {
 static bool init_once(void) {
     heap.tuned = init_preset_tuned();
     heap_class_pages_init();
+    span_bits_init();
+    heap.largest_bytes = os_memory_bytes();
+    /* Under a limit the heap may take all address space there is; its records must still find room. */
+    if (os_address_limit_bytes() != SIZE_MAX && !meta_reserve(os_address_limit_bytes() / INIT_META_SHARE))
+        return false;
     heap.span_records.size_bytes = sizeof(struct span);
     if (heap.arenas.map == NULL && !arena_space_init(&heap.arenas))
         return false;

@@ -6,6 +6,8 @@ static struct {
     char *chunk;
     size_t left_bytes;
     size_t committed_bytes;
+    char *reserve;
+    size_t reserve_bytes;
 } meta;
 
 static void meta_account(size_t size_bytes) {
@@ -16,8 +18,21 @@ static size_t meta_committed_bytes(void) {
     return __atomic_load_n(&meta.committed_bytes, __ATOMIC_RELAXED);
 }
 
+static bool meta_reserve(size_t size_bytes) {
+    size_bytes &= ~(size_t)(OS_PAGE_BYTES - 1);
+    meta.reserve = os_map_lazy(size_bytes);
+    meta.reserve_bytes = meta.reserve != NULL ? size_bytes : 0;
+    return meta.reserve != NULL;
+}
+
+/* Whole OS pages. Metadata lock held. */
 static void *meta_from_os(size_t size_bytes) {
     void *p = os_map_lazy(size_bytes);
+    if (p == NULL && size_bytes <= meta.reserve_bytes) {
+        p = meta.reserve;
+        meta.reserve += size_bytes;
+        meta.reserve_bytes -= size_bytes;
+    }
     if (p != NULL)
         meta_account(size_bytes);
     return p;
@@ -25,9 +40,12 @@ static void *meta_from_os(size_t size_bytes) {
 
 static void *meta_alloc(size_t size_bytes, size_t align_bytes) {
     /* Large requests would waste the rest of a chunk. */
-    if (size_bytes >= META_DIRECT_BYTES)
-        return meta_from_os((size_bytes + OS_PAGE_BYTES - 1) & ~(size_t)(OS_PAGE_BYTES - 1));
     lock_acquire(&meta.lock);
+    if (size_bytes >= META_DIRECT_BYTES) {
+        void *direct = meta_from_os((size_bytes + OS_PAGE_BYTES - 1) & ~(size_t)(OS_PAGE_BYTES - 1));
+        lock_release(&meta.lock);
+        return direct;
+    }
     size_t skip_bytes = -(uintptr_t)meta.chunk & (align_bytes - 1);
     if (meta.chunk == NULL || meta.left_bytes < skip_bytes + size_bytes) {
         char *chunk = meta_from_os(META_CHUNK_BYTES);

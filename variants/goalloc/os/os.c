@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 static void *os_map(uintptr_t hint, size_t size_bytes, int flags) {
@@ -58,6 +59,13 @@ static size_t os_address_limit_bytes(void) {
     if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
         return SIZE_MAX;
     return limit.rlim_cur;
+}
+
+static size_t os_memory_bytes(void) {
+    struct sysinfo info;
+    if (sysinfo(&info) != 0)
+        return SIZE_MAX;
+    return ((size_t)info.totalram + info.totalswap) * info.mem_unit;
 }
 
 static bool os_commit(void *base, size_t size_bytes) {

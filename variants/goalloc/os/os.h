@@ -47,6 +47,10 @@ static void *os_map_lazy(size_t size_bytes);
 /* The address-space limit of this process in bytes (RLIMIT_AS), SIZE_MAX when there is none. */
 static size_t os_address_limit_bytes(void);
 
+/* Memory and swap of the machine in bytes: what the kernel's own heuristic lets one mapping ask for (overcommit_memory
+ * 0). Ours are not reserved, so it would never refuse us. SIZE_MAX when unknown. */
+static size_t os_memory_bytes(void);
+
 /* Makes reserved memory readable and writable, zero-filled. False when the OS refuses (limit or overcommit). */
 static bool os_commit(void *base, size_t size_bytes);
 

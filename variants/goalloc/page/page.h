@@ -76,7 +76,7 @@ static inline uintptr_t page_cache_alloc(struct page_cache *c, size_t npages, si
 static void page_cache_flush(struct page_heap *ph, struct page_cache *c);
 
 /* Gives want bytes of free memory back to the OS, highest addresses first, or all there is. Returns how much: it may be
- * more, since no run is cut below 64 KiB and no huge page is cut. */
+ * more, since less than 64 KiB is not asked for and no huge page is cut. */
 static size_t page_scavenge(struct page_heap *ph, size_t want_bytes);
 
 #endif

@@ -58,8 +58,7 @@ static size_t scavenge_chunk(struct page_heap *ph, size_t c, size_t want_pages) 
         struct page_piece run = scavenge_last_run(chunk, end);
         if (run.count == 0)
             break;
-        size_t left_pages = want_pages - done_pages;
-        run = scavenge_cut(run, left_pages < SCAVENGE_MIN_PAGES ? SCAVENGE_MIN_PAGES : left_pages);
+        run = scavenge_cut(run, want_pages - done_pages);
         os_release((void *)page_address(ph, c * PAGE_CHUNK_PAGES + run.first), (size_t)run.count << GOALLOC_PAGE_SHIFT);
         bits_set(chunk->released, run.first, run.count);
         ph->scavenged_free_pages += run.count;
@@ -80,6 +79,8 @@ static int scavenge_empty_log(const struct page_heap *ph, size_t chunk) {
 static size_t page_scavenge(struct page_heap *ph, size_t want_bytes) {
     size_t done_pages = 0, want_pages = want_bytes >> GOALLOC_PAGE_SHIFT;
     want_pages += (want_bytes & (GOALLOC_PAGE_BYTES - 1)) != 0;
+    if (want_pages != 0 && want_pages < SCAVENGE_MIN_PAGES)
+        want_pages = SCAVENGE_MIN_PAGES;
     for (size_t c = ph->end_chunk; c > ph->first_chunk && done_pages < want_pages;) {
         int log = scavenge_empty_log(ph, --c);
         if (log < 0)

@@ -30,16 +30,17 @@ static bool place_span_init(struct span *s) {
     s->exact_inverse = place_odd_inverse(s->elem_bytes >> s->exact_shift);
     s->exact_slots = s->nelems;
     unsigned words = span_words(s);
-    s->free_bits = s->inline_free;
+    uint64_t *bits = s->inline_free;
     if (words > SPAN_INLINE_WORDS) {
-        s->free_bits = span_bits_take(words);
-        if (s->free_bits == NULL)
+        bits = span_bits_take(words);
+        if (bits == NULL)
             return false;
     }
+    span_set_free_bits(s, bits);
     uint64_t *remote = span_remote_bits(s);
     for (unsigned i = 0; i < words; i++) {
         unsigned left = s->nelems - i * 64u;
-        place_store(&s->free_bits[i], left >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << left) - 1);
+        place_store(&span_free_bits(s)[i], left >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << left) - 1);
         __atomic_store_n(&remote[i], 0, __ATOMIC_RELAXED);
     }
     return true;
@@ -48,8 +49,8 @@ static bool place_span_init(struct span *s) {
 static void place_span_fini(struct span *s) {
     unsigned words = span_words(s);
     if (words > SPAN_INLINE_WORDS)
-        span_bits_give(s->free_bits, words);
-    s->free_bits = s->inline_free;
+        span_bits_give(span_free_bits(s), words);
+    span_set_free_bits(s, s->inline_free);
 }
 
 static inline int place_slot_covering(const struct span *s, uintptr_t address) {
@@ -65,7 +66,7 @@ static inline int place_slot_at(const struct span *s, uintptr_t address) {
 static unsigned place_free_slots(const struct span *s) {
     unsigned n = 0;
     for (unsigned i = 0; i < span_words(s); i++)
-        n += (unsigned)__builtin_popcountll(place_load(&s->free_bits[i]));
+        n += (unsigned)__builtin_popcountll(place_load(&span_free_bits(s)[i]));
     return n;
 }
 
@@ -91,7 +92,7 @@ static inline uintptr_t place_take(struct place_window *w) {
 }
 
 static void place_window_move(struct place_window *w, unsigned word) {
-    w->word = w->span->free_bits + word;
+    w->word = span_free_bits(w->span) + word;
     w->base = span_base(w->span) + (uintptr_t)word * 64 * w->elem_bytes;
 }
 
@@ -99,10 +100,10 @@ static bool place_window_advance(struct place_window *w) {
     struct span *s = w->span;
     if (s == NULL)
         return false;
-    unsigned words = span_words(s), now = (unsigned)(w->word - s->free_bits);
+    unsigned words = span_words(s), now = (unsigned)(w->word - span_free_bits(s));
     for (unsigned i = 1; i <= words; i++) {
         unsigned word = now + i < words ? now + i : now + i - words;
-        if (place_load(&s->free_bits[word]) == 0)
+        if (place_load(&span_free_bits(s)[word]) == 0)
             continue;
         place_window_move(w, word);
         return true;
@@ -138,7 +139,7 @@ static inline bool place_set_bit(uint64_t *bits, unsigned n) {
 }
 
 static inline bool place_give(struct span *s, unsigned slot) {
-    uint64_t *word = &s->free_bits[slot / 64];
+    uint64_t *word = &span_free_bits(s)[slot / 64];
     uint64_t bits = place_load(word);
     if (GOALLOC_UNLIKELY(!place_set_bit(&bits, slot)))
         return false;
@@ -154,7 +155,7 @@ static inline uint64_t place_word_mask(const struct span *s, unsigned word) {
 
 static bool place_all_free(struct span *s) {
     for (unsigned i = 0; i < span_words(s); i++)
-        if ((place_load(&s->free_bits[i]) | __atomic_load_n(&span_remote_bits(s)[i], __ATOMIC_ACQUIRE)) !=
+        if ((place_load(&span_free_bits(s)[i]) | __atomic_load_n(&span_remote_bits(s)[i], __ATOMIC_ACQUIRE)) !=
             place_word_mask(s, i))
             return false;
     return true;
@@ -163,11 +164,11 @@ static bool place_all_free(struct span *s) {
 static bool place_give_remote(struct span *s, unsigned slot, bool *word_free) {
     uint64_t bit = UINT64_C(1) << slot % 64;
     /* The owner cleared this bit before it handed the object out, so whoever holds the object sees it clear. */
-    if ((place_load(&s->free_bits[slot / 64]) & bit) != 0)
+    if ((place_load(&span_free_bits(s)[slot / 64]) & bit) != 0)
         return false;
     /* Release: what this thread did with the object comes before its reuse by the owner, who exchanges with acquire. */
     uint64_t before = __atomic_fetch_or(&span_remote_bits(s)[slot / 64], bit, __ATOMIC_SEQ_CST);
-    *word_free = (before | bit | place_load(&s->free_bits[slot / 64])) == place_word_mask(s, slot / 64);
+    *word_free = (before | bit | place_load(&span_free_bits(s)[slot / 64])) == place_word_mask(s, slot / 64);
     return (before & bit) == 0;
 }
 
@@ -180,10 +181,10 @@ static unsigned place_merge_remote(struct span *s) {
         if (place_load(&remote[i]) == 0)
             continue;
         uint64_t bits = __atomic_exchange_n(&remote[i], 0, __ATOMIC_ACQUIRE);
-        uint64_t have = place_load(&s->free_bits[i]);
+        uint64_t have = place_load(&span_free_bits(s)[i]);
         if (GOALLOC_UNLIKELY((bits & have) != 0))
             object_die_double_free(s, i * 64 + (unsigned)__builtin_ctzll(bits & have));
-        place_store(&s->free_bits[i], have | bits);
+        place_store(&span_free_bits(s)[i], have | bits);
         merged += (unsigned)__builtin_popcountll(bits);
     }
     return merged;

@@ -3,9 +3,12 @@
 
 static struct fixalloc span_bits[SPAN_MAX_WORDS + 1];
 
+static void span_bits_init(void) {
+    for (unsigned words = 1; words <= SPAN_MAX_WORDS; words++)
+        span_bits[words].size_bytes = words * 2 * sizeof(uint64_t);
+}
+
 static uint64_t *span_bits_take(unsigned words) {
-    /* Set by every caller to the same value; the allocator's own state starts as zeros. */
-    __atomic_store_n(&span_bits[words].size_bytes, (size_t)words * 2 * sizeof(uint64_t), __ATOMIC_RELAXED);
     return fixalloc_take(&span_bits[words]);
 }
 

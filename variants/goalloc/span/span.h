@@ -112,9 +112,19 @@ static inline unsigned span_words(const struct span *s) {
     return (s->nelems + 63u) / 64;
 }
 
+/* Atomic, because somebody who was among the last to free into a span may look at its record while it is set up again.
+ */
+static inline uint64_t *span_free_bits(const struct span *s) {
+    return __atomic_load_n(&s->free_bits, __ATOMIC_RELAXED);
+}
+
+static inline void span_set_free_bits(struct span *s, uint64_t *bits) {
+    __atomic_store_n(&s->free_bits, bits, __ATOMIC_RELAXED);
+}
+
 static inline uint64_t *span_remote_bits(struct span *s) {
     unsigned words = span_words(s);
-    return words <= SPAN_INLINE_WORDS ? s->inline_remote : s->free_bits + words;
+    return words <= SPAN_INLINE_WORDS ? s->inline_remote : span_free_bits(s) + words;
 }
 
 /* Bytes of one object: the slot, or all pages of a large object. */
@@ -157,6 +167,7 @@ static inline void span_list_remove(struct span **head, struct span *s) {
 }
 
 /* Bitmaps of spans with more than SPAN_INLINE_WORDS words: free bits, then remote bits. NULL when out of memory. */
+static void span_bits_init(void);
 static uint64_t *span_bits_take(unsigned words);
 static void span_bits_give(uint64_t *bits, unsigned words);
 
