@@ -71,7 +71,10 @@ static void exhaust(size_t size, size_t at_least) {
     printf("exhausted with %zu-byte objects three times\n", size);
 }
 
+static pthread_barrier_t all_started;
+
 static void *exhaust_in_thread(void *unused) {
+    pthread_barrier_wait(&all_started); /* neither may take the other's stack away */
     size_t taken_bytes;
     free_all(take_all(100000, &taken_bytes));
     return unused;
@@ -95,6 +98,7 @@ static void check_realloc(size_t limit_bytes) {
 /* First, while there is room for their stacks: who keeps freed memory for later may not be able to start them after. */
 static void exhaust_in_threads(void) {
     pthread_t threads[2];
+    pthread_barrier_init(&all_started, NULL, 2);
     for (size_t i = 0; i < 2; i++)
         if (pthread_create(&threads[i], NULL, exhaust_in_thread, NULL) != 0)
             complain("cannot start threads under the limit; started", i);

@@ -133,7 +133,7 @@ static bool heap_span_setup(struct cache *c, struct span *s, uintptr_t base, siz
     s->base = base;
     if (size_class == 0) {
         s->exact_slots = 0;
-        s->free_bits = s->inline_free;
+        span_set_free_bits(s, s->inline_free);
         place_store(&s->inline_free[0], 0);
         return true;
     }

@@ -6,7 +6,7 @@ static bool object_slot_is_free(struct span *s, unsigned slot) {
         return false;
     uint64_t bit = UINT64_C(1) << slot % 64;
     uint64_t remote = __atomic_load_n(&span_remote_bits(s)[slot / 64], __ATOMIC_ACQUIRE);
-    return ((place_load(&s->free_bits[slot / 64]) | remote) & bit) != 0;
+    return ((place_load(&span_free_bits(s)[slot / 64]) | remote) & bit) != 0;
 }
 
 static bool object_of(uintptr_t address, struct object *out) {

@@ -25,7 +25,7 @@ static uintptr_t tiny_alloc_pending(struct cache *c) {
     unsigned slot = (unsigned)((c->tiny - s->base) / TINY_GRANULE_BYTES);
     uintptr_t address = c->tiny;
     c->tiny = 0;
-    uint64_t *word = &s->free_bits[slot / 64];
+    uint64_t *word = &span_free_bits(s)[slot / 64];
     place_store(word, place_load(word) & ~(UINT64_C(1) << slot % 64));
     return address;
 }
