@@ -19,7 +19,7 @@ static bool names_variable(const char *assignment, const char *name) {
 /* Variables that change an allocator's behaviour are set by knobs only, so that every row says what it ran with. */
 static bool allocator_variable(const char *assignment) {
     static const char *const prefixes[] = {"LD_PRELOAD=",      "MALLOC_CONF=", "MALLOC_", "MIMALLOC_", "TCMALLOC_",
-                                           "GLIBC_TUNABLES=", "TBB_MALLOC_",  "GOALLOC_", "SPANLAB_PAD="};
+                                           "GLIBC_TUNABLES=", "BENCHMARK_",   "TBB_MALLOC_",  "GOALLOC_", "SPANLAB_PAD="};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (strncmp(assignment, prefixes[i], strlen(prefixes[i])) == 0)
             return true;
