@@ -18,8 +18,9 @@ static bool names_variable(const char *assignment, const char *name) {
 
 /* Variables that change an allocator's behaviour are set by knobs only, so that every row says what it ran with. */
 static bool allocator_variable(const char *assignment) {
-    static const char *const prefixes[] = {"LD_PRELOAD=",      "MALLOC_CONF=", "MALLOC_", "MIMALLOC_", "TCMALLOC_",
-                                           "GLIBC_TUNABLES=", "BENCHMARK_",   "TBB_MALLOC_",  "GOALLOC_", "SPANLAB_PAD="};
+    static const char *const prefixes[] = {"LD_PRELOAD=", "MALLOC_CONF=",    "MALLOC_",    "MIMALLOC_",
+                                           "TCMALLOC_",   "GLIBC_TUNABLES=", "BENCHMARK_", "TBB_MALLOC_",
+                                           "GOALLOC_",    "SPANLAB_PAD="};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (strncmp(assignment, prefixes[i], strlen(prefixes[i])) == 0)
             return true;
@@ -87,7 +88,8 @@ struct text_list launch_subject_variables(const struct catalog_subject *subject,
     return out;
 }
 
-static void add_arguments(struct launch *l, const struct catalog_subject *subject, const struct store_todo *t, uint64_t seed) {
+static void add_arguments(struct launch *l, const struct catalog_subject *subject, const struct store_todo *t,
+                          uint64_t seed) {
     struct text_list *a = &l->arguments;
     text_list_add(a, subject->program);
     text_list_add_taken(a, lab_printf("--spanlab-workload=%s", t->workload));
@@ -121,11 +123,13 @@ void launch_make(struct launch *out, const struct catalog_subject *subject, cons
     struct text_list variables = launch_subject_variables(subject, t->knobs);
     bool fixed = t->layout_seed == 0;
     unsigned pad_bytes = fixed ? 0 : (unsigned)(t->layout_seed % LAYOUT_MAX_ENVIRONMENT_BYTES);
-    unsigned stack_bytes = fixed ? 0 : (unsigned)(t->layout_seed / LAYOUT_MAX_ENVIRONMENT_BYTES % LAYOUT_MAX_STACK_BYTES) & ~15u;
+    unsigned stack_bytes =
+        fixed ? 0 : (unsigned)(t->layout_seed / LAYOUT_MAX_ENVIRONMENT_BYTES % LAYOUT_MAX_STACK_BYTES) & ~15u;
     text_list_add_taken(&variables, lab_printf("SPANLAB_STACK_OFFSET=%u", stack_bytes));
-    out->layout = lab_printf("{\"environment_bytes\": %u, \"stack_offset_bytes\": %u, \"aslr\": %s}", pad_bytes, stack_bytes,
-                             fixed ? "false" : "true");
-    /* The padding is left out of the line to paste: it moves the stack by some bytes and is hundreds of characters long. */
+    out->layout = lab_printf("{\"environment_bytes\": %u, \"stack_offset_bytes\": %u, \"aslr\": %s}", pad_bytes,
+                             stack_bytes, fixed ? "false" : "true");
+    /* The padding is left out of the line to paste: it moves the stack by some bytes and is hundreds of characters
+     * long. */
     char *line = join_quoted(lab_strdup(fixed ? "setarch -R env" : "env"), &variables);
     out->reproduce = join_quoted(line, &out->arguments);
     char *pad = lab_alloc(pad_bytes + 1);
