@@ -3,6 +3,7 @@
 #include "unity_manual.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 enum { KIB = 1024 };
 
@@ -233,6 +234,62 @@ static void orphans_are_adopted(void **state) {
         goalloc_free(p[i]);
 }
 
+/* Two threads that share nothing but relaxed words: whatever orders the owner's last use of an object before its reuse
+ * by whoever reclaims the span must come from the allocator. ThreadSanitizer judges that; everywhere, the span comes
+ * back. */
+static struct {
+    char *last;
+    size_t pages;
+    int done;
+} idle_owner;
+
+static void *use_a_span_and_idle(void *unused) {
+    (void)unused;
+    char *p[64];
+    /* 64 slots of 1 KiB fill one span; the next request parks it. */
+    for (int i = 0; i < 64; i++)
+        p[i] = goalloc_malloc(KIB);
+    char *next = goalloc_malloc(KIB);
+    for (int i = 0; i < 63; i++) {
+        *(volatile char *)p[i] = 1; /* just before: the last of these frees take no lock */
+        goalloc_free(p[i]);
+    }
+    __atomic_store_n(&idle_owner.pages, pages_in_use(), __ATOMIC_RELAXED);
+    __atomic_store_n(&idle_owner.last, p[63], __ATOMIC_RELAXED);
+    while (__atomic_load_n(&idle_owner.done, __ATOMIC_RELAXED) == 0)
+        usleep(100);
+    goalloc_free(next);
+    return NULL;
+}
+
+static void an_idle_owner_loses_what_others_have_emptied(void **state) {
+    (void)state;
+    pthread_t owner;
+    char *last;
+    assert_int_equal(pthread_create(&owner, NULL, use_a_span_and_idle, NULL), 0);
+    while ((last = __atomic_load_n(&idle_owner.last, __ATOMIC_RELAXED)) == NULL)
+        usleep(100);
+    char *span = last - 63 * KIB;
+    goalloc_free(last);
+    assert_int_equal(pages_in_use(), __atomic_load_n(&idle_owner.pages, __ATOMIC_RELAXED) - 8);
+    /* Large objects take the pages first fit; one of them reaches the former span's end. */
+    char *large[256];
+    bool covered = false;
+    int n = 0;
+    while (n < 256 && !covered) {
+        large[n] = goalloc_malloc(64 * KIB);
+        covered = large[n] < span + 64 * KIB && large[n] + 64 * KIB >= span + 64 * KIB;
+        for (int i = 0; i < 64; i++)
+            *(volatile char *)(large[n] + i * KIB) = 2;
+        n++;
+    }
+    assert_true(covered);
+    while (n > 0)
+        goalloc_free(large[--n]);
+    __atomic_store_n(&idle_owner.done, 1, __ATOMIC_RELAXED);
+    pthread_join(owner, NULL);
+}
+
 static void counters_add_up(void **state) {
     (void)state;
     uint64_t before[GOALLOC_COUNTERS], after[GOALLOC_COUNTERS];
@@ -267,6 +324,7 @@ int main(void) {
         cmocka_unit_test(remote_frees_come_back_to_the_owner),
         cmocka_unit_test(orphans_are_given_back),
         cmocka_unit_test(orphans_are_adopted),
+        cmocka_unit_test(an_idle_owner_loses_what_others_have_emptied),
         cmocka_unit_test(counters_add_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

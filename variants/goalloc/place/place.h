@@ -31,6 +31,12 @@ static inline void place_store(uint64_t *word, uint64_t value) {
     __atomic_store_n(word, value, __ATOMIC_RELAXED);
 }
 
+/* For freed slots: what the owner did with an object comes before its reuse by whoever finds all slots of the span free
+ * (place_all_free). */
+static inline void place_publish(uint64_t *word, uint64_t value) {
+    __atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
 /* Index of the slot that starts exactly at address; -1: no slot starts there. The address lies in the span. */
 static inline int place_slot_at(const struct span *s, uintptr_t address);
 /* Index of the slot that covers address; -1: the tail of the span. The address lies in the span. */

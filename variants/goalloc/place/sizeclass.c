@@ -143,7 +143,7 @@ static inline bool place_give(struct span *s, unsigned slot) {
     uint64_t bits = place_load(word);
     if (GOALLOC_UNLIKELY(!place_set_bit(&bits, slot)))
         return false;
-    place_store(word, bits);
+    place_publish(word, bits);
     return true;
 }
 
@@ -155,8 +155,9 @@ static inline uint64_t place_word_mask(const struct span *s, unsigned word) {
 
 static bool place_all_free(struct span *s) {
     for (unsigned i = 0; i < span_words(s); i++)
-        if ((place_load(&span_free_bits(s)[i]) | __atomic_load_n(&span_remote_bits(s)[i], __ATOMIC_ACQUIRE)) !=
-            place_word_mask(s, i))
+        /* Acquire: the caller may reuse what the owner and the others have freed. */
+        if ((__atomic_load_n(&span_free_bits(s)[i], __ATOMIC_ACQUIRE) |
+             __atomic_load_n(&span_remote_bits(s)[i], __ATOMIC_ACQUIRE)) != place_word_mask(s, i))
             return false;
     return true;
 }
@@ -184,7 +185,7 @@ static unsigned place_merge_remote(struct span *s) {
         uint64_t have = place_load(&span_free_bits(s)[i]);
         if (GOALLOC_UNLIKELY((bits & have) != 0))
             object_die_double_free(s, i * 64 + (unsigned)__builtin_ctzll(bits & have));
-        place_store(&span_free_bits(s)[i], have | bits);
+        place_publish(&span_free_bits(s)[i], have | bits);
         merged += (unsigned)__builtin_popcountll(bits);
     }
     return merged;
