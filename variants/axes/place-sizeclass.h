@@ -5,3 +5,5 @@
 #endif
 #define AXIS_PLACE_NAME "sizeclass"
 #define AXIS_PLACE      "place/sizeclass.c"
+/* What a thread keeps of it. */
+#define AXIS_CACHE      "alloc/slots.c"

@@ -18,7 +18,9 @@
 #include "alloc/tiny.c"
 /* The span class that serves a small request; defined by the front below, whose ABI decides. */
 static uint8_t alloc_class_for(size_t size_bytes);
-#include "alloc/cache.c"
+#include AXIS_CACHE
+#include "alloc/remote.c"
+#include "alloc/thread.c"
 #include "alloc/init.c"
 #include AXIS_GC_FRONT
 #include "observe/counters.c"

@@ -57,6 +57,33 @@ static struct cache cache_none = {
 
 static __thread struct cache *cache_self = &cache_none;
 
+/* ---- the placement's part: alloc/slots.c for spans of equal slots */
+
+/* A cache record that nobody uses becomes a thread's. */
+static void cache_open(struct cache *c);
+/* Gives every span of the cache to nobody (central_release). Lists locked. */
+static void cache_release_spans(struct cache *c);
+/* Takes a span off whatever list of the cache it is on. Lists locked. */
+static void cache_unlink(struct cache *c, struct span *s);
+/* The owner has learned of n more free units of s. Lists locked. */
+static void cache_account(struct cache *c, struct span *s, unsigned n);
+/* Does nothing live lie in s, without its owner knowing yet? Lists locked. */
+static bool cache_parked_and_freed_by_others(struct span *s);
+
+/* ---- the protocol's part: alloc/remote.c */
+
+static void cache_lock_lists(struct cache *c);
+static void cache_unlock_lists(struct cache *c);
+/* Takes over what others have freed in the cache's spans. Lists locked. */
+static void cache_drain_inbox(struct cache *c);
+/* The cache gives s up: to whoever needs one of its class, or to the page heap when nothing in it is live. Lists
+ * locked, s on no list. */
+static void central_release(struct cache *c, struct span *s);
+/* A span of the class that nobody owns and that has free slots, the cache's from now on; NULL when there is none. */
+static struct span *central_adopt(struct cache *c, uint8_t span_class);
+
+/* ---- */
+
 /* Makes sure the calling thread has a cache. NULL: out of memory, or the thread is past its last destructor. */
 static struct cache *cache_attach(void);
 static void cache_detach(void);

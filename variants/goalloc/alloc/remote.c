@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * remote: how spans change hands without their threads waiting for one another: frees from other threads, spans without
+ * an owner, and taking back what an idle owner will not look at. The same for every placement.
+ */
+#include "alloc/cache.h"
+
+#include <sched.h>
+
+/* ---- who may change a cache's lists: its owner in slow paths, or for a moment somebody who reclaims from it */
+
+static void cache_lock_lists(struct cache *c) {
+    while (GOALLOC_UNLIKELY(__atomic_exchange_n(&c->lists_locked, 1, __ATOMIC_ACQUIRE) != 0))
+        sched_yield(); /* the other side gives one span back and is done */
+    __atomic_store_n(&c->slow_paths, (uint16_t)(c->slow_paths + 1), __ATOMIC_RELAXED);
+}
+
+static void cache_unlock_lists(struct cache *c) {
+    __atomic_store_n(&c->lists_locked, 0, __ATOMIC_RELEASE);
+}
+
+static void cache_leave_record(struct span *s, enum span_left side);
+
+/* ---- spans without an owner */
+
+/* Files an unowned span by its free slots; true: it is wholly free and off the list, for the caller to give back once
+ * the lock is released. Central lock held. */
+static bool central_file(struct span *s) {
+    struct central *central = &heap.central[s->span_class];
+    unsigned free_slots = place_free_slots(s);
+    if (free_slots == s->nelems) {
+        if (s->list == SPAN_ON_PARTIAL)
+            span_list_remove(&central->partial, s);
+        s->list = SPAN_ON_NONE;
+        /* Out of use before the lock goes: a late notifier must find nothing to do. */
+        __atomic_store_n(&s->state, SPAN_DEAD, __ATOMIC_RELEASE);
+        return true;
+    }
+    if (free_slots > 0 && s->list == SPAN_ON_NONE) {
+        span_list_push(&central->partial, s);
+        s->list = SPAN_ON_PARTIAL;
+    }
+    return false;
+}
+
+static void central_release(struct cache *c, struct span *s) {
+    struct lock *lock = heap_central_lock(s->span_class);
+    lock_acquire(lock);
+    s->list = SPAN_ON_NONE;
+    s->frees_until_event = SPAN_NEVER;
+    __atomic_store_n(&s->owner, NULL, __ATOMIC_SEQ_CST);
+    /* After the store above every freer comes to this lock; before it, the bits are here to be merged. */
+    place_merge_remote(s);
+    bool dead = central_file(s);
+    lock_release(lock);
+    if (dead)
+        heap_span_free(c, s);
+}
+
+static struct span *central_adopt(struct cache *c, uint8_t span_class) {
+    struct central *central = &heap.central[span_class];
+    if (__atomic_load_n(&central->partial, __ATOMIC_RELAXED) == NULL)
+        return NULL;
+    lock_acquire(heap_central_lock(span_class));
+    struct span *s = central->partial;
+    if (s != NULL) {
+        span_list_remove(&central->partial, s);
+        s->list = SPAN_ON_NONE;
+        __atomic_store_n(&s->owner, c, __ATOMIC_SEQ_CST);
+    }
+    lock_release(heap_central_lock(span_class));
+    return s;
+}
+
+/* Merges the remote bits of a span that has no owner. False: it has one after all. */
+static bool central_merge(struct span *s) {
+    struct lock *lock = heap_central_lock(s->span_class);
+    lock_acquire(lock);
+    if (__atomic_load_n(&s->owner, __ATOMIC_SEQ_CST) != NULL) {
+        lock_release(lock);
+        return false;
+    }
+    __atomic_exchange_n(&s->remote_queued, 0, __ATOMIC_SEQ_CST);
+    bool dead = false;
+    /* A late notice may reach a record that is out of use, or that serves another class or a large object by now. */
+    if (span_state_of(s) == SPAN_IN_USE && s->elem_bytes != 0 && heap_central_lock(s->span_class) == lock) {
+        place_merge_remote(s);
+        dead = central_file(s);
+    }
+    lock_release(lock);
+    if (span_state_of(s) == SPAN_RECLAIMED)
+        cache_leave_record(s, SPAN_LEFT_INBOX); /* the notice came too late for an inbox */
+    if (dead)
+        heap_span_free(cache_self == &cache_none ? NULL : cache_self, s);
+    return true;
+}
+
+/* The record of a reclaimed span is still in its former owner's inbox, or on its way there, and must not serve another
+ * span before it has left it. Both sides say when they are done with it; who completes the two gives it back. */
+static void cache_leave_record(struct span *s, enum span_left side) {
+    struct lock *lock = heap_central_lock(s->span_class);
+    lock_acquire(lock);
+    bool last = false;
+    if (span_state_of(s) == SPAN_RECLAIMED) {
+        s->left = (uint8_t)(s->left | side);
+        last = s->left == (SPAN_LEFT_BY_RECLAIMER | SPAN_LEFT_INBOX);
+        if (last)
+            __atomic_store_n(&s->state, SPAN_DEAD, __ATOMIC_RELEASE);
+    }
+    lock_release(lock);
+    if (last)
+        heap_record_give(cache_self == &cache_none ? NULL : cache_self, s);
+}
+
+static void cache_reclaim_from_idle(struct span *s) {
+    struct cache *owner = __atomic_load_n(&s->owner, __ATOMIC_SEQ_CST);
+    if (owner == NULL || !heap.tuned ||
+        __atomic_load_n(&owner->slow_paths, __ATOMIC_RELAXED) != __atomic_load_n(&s->noticed_at, __ATOMIC_RELAXED))
+        return;
+    if (__atomic_exchange_n(&owner->lists_locked, 1, __ATOMIC_ACQUIRE) != 0)
+        return; /* the owner is here itself */
+    bool take = __atomic_load_n(&s->owner, __ATOMIC_SEQ_CST) == owner && span_state_of(s) == SPAN_IN_USE &&
+                cache_parked_and_freed_by_others(s);
+    if (take) {
+        cache_unlink(owner, s);
+        /* Before the lists are anybody's again: the owner must find a span that is not its own. */
+        __atomic_store_n(&s->owner, NULL, __ATOMIC_SEQ_CST);
+        s->left = 0;
+        __atomic_store_n(&s->state, SPAN_RECLAIMED, __ATOMIC_RELEASE);
+    }
+    cache_unlock_lists(owner);
+    if (!take)
+        return;
+    heap_span_release(s);
+    cache_leave_record(s, SPAN_LEFT_BY_RECLAIMER);
+}
+
+/* ---- freeing from other threads */
+
+static bool cache_inbox_push(struct cache *owner, struct span *s) {
+    struct span *head = __atomic_load_n(&owner->inbox, __ATOMIC_RELAXED);
+    do {
+        if (head == CACHE_CLOSED)
+            return false;
+        s->remote_next = head;
+    } while (!__atomic_compare_exchange_n(&owner->inbox, &head, s, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+    return true;
+}
+
+static void cache_notify_owner(struct span *s) {
+    if (__atomic_load_n(&s->remote_queued, __ATOMIC_SEQ_CST) != 0 ||
+        __atomic_exchange_n(&s->remote_queued, 1, __ATOMIC_SEQ_CST) != 0)
+        return; /* who queued it first will have it looked at, after our bit was set */
+    struct cache *first = __atomic_load_n(&s->owner, __ATOMIC_SEQ_CST);
+    if (first != NULL)
+        __atomic_store_n(&s->noticed_at, __atomic_load_n(&first->slow_paths, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+    for (;;) {
+        struct cache *owner = __atomic_load_n(&s->owner, __ATOMIC_SEQ_CST);
+        if (owner == NULL ? central_merge(s) : cache_inbox_push(owner, s))
+            return;
+    }
+}
+
+static void cache_take_in(struct cache *c, struct span *s) {
+    __atomic_exchange_n(&s->remote_queued, 0, __ATOMIC_SEQ_CST);
+    /* The span may have changed hands, or its record may serve another one by now. */
+    if (__atomic_load_n(&s->owner, __ATOMIC_SEQ_CST) != c) {
+        if (span_state_of(s) == SPAN_IN_USE)
+            cache_notify_owner(s);
+        else if (span_state_of(s) == SPAN_RECLAIMED)
+            cache_leave_record(s, SPAN_LEFT_INBOX);
+        return;
+    }
+    cache_account(c, s, place_merge_remote(s));
+}
+
+static void cache_take_in_all(struct cache *c, struct span *list) {
+    while (list != NULL) {
+        struct span *next = list->remote_next;
+        cache_take_in(c, list);
+        list = next;
+    }
+}
+
+static void cache_drain_inbox(struct cache *c) {
+    if (__atomic_load_n(&c->inbox, __ATOMIC_RELAXED) != NULL)
+        cache_take_in_all(c, __atomic_exchange_n(&c->inbox, NULL, __ATOMIC_ACQUIRE));
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * thread: a thread's cache comes with its first request and goes with the thread (design: a P is an attached thread's
+ * cache for its life). What a cache holds, and how it gives that back, is the placement's.
+ */
+#include "alloc/cache.h"
+
+static struct {
+    struct lock lock;
+    struct cache *free; /* caches of threads that have left */
+    pthread_key_t key;
+    uint32_t attached; /* atomic: caches in use now */
+} caches;
+
+/* Set once the thread's destructor has run: what it still allocates comes from cache_shared, under a lock. */
+static __thread bool cache_past_exit;
+
+static bool heap_init(void);
+
+static struct cache *cache_record_take(void) {
+    lock_acquire(&caches.lock);
+    struct cache *c = caches.free;
+    if (c != NULL)
+        caches.free = c->next_free;
+    lock_release(&caches.lock);
+    if (c == NULL)
+        c = meta_alloc(sizeof *c, 64);
+    if (c == NULL)
+        return NULL;
+    cache_open(c);
+    __atomic_store_n(&c->inbox, NULL, __ATOMIC_RELEASE);
+    return c;
+}
+
+static struct cache *cache_attach(void) {
+    if (cache_self != &cache_none)
+        return cache_self;
+    if (cache_past_exit || !heap_init())
+        return NULL;
+    struct cache *c = cache_record_take();
+    if (c == NULL)
+        return NULL;
+    __atomic_fetch_add(&caches.attached, 1, __ATOMIC_RELAXED);
+    cache_self = c;
+    /* Only for the destructor; without it the thread's spans stay behind when it leaves. */
+    pthread_setspecific(caches.key, c);
+    return c;
+}
+
+/* Gives back all that the cache owns; it stays usable. */
+static void cache_flush(struct cache *c) {
+    cache_lock_lists(c);
+    cache_drain_inbox(c);
+    cache_release_spans(c);
+    cache_unlock_lists(c);
+    lock_acquire(&heap.lock);
+    page_cache_flush(&heap.pages, &c->pages);
+    lock_release(&heap.lock);
+    while (c->records != NULL) {
+        struct span *s = c->records;
+        c->records = s->next;
+        fixalloc_give(&heap.span_records, s);
+    }
+    c->record_count = 0;
+}
+
+static void cache_detach(void) {
+    struct cache *c = cache_self;
+    if (c == &cache_none)
+        return;
+    cache_flush(c);
+    cache_self = &cache_none;
+    cache_take_in_all(c, __atomic_exchange_n(&c->inbox, CACHE_CLOSED, __ATOMIC_ACQ_REL));
+    lock_acquire(&caches.lock);
+    c->next_free = caches.free;
+    caches.free = c;
+    lock_release(&caches.lock);
+    __atomic_fetch_sub(&caches.attached, 1, __ATOMIC_RELAXED);
+}
+
+static void cache_on_thread_exit(void *cache) {
+    (void)cache;
+    cache_detach();
+    cache_past_exit = true;
+}
