@@ -46,7 +46,7 @@ static void print_maps(FILE *out) {
     fclose(maps);
 }
 
-/* Prints the heap's regions unless they are what was printed last; what is printed then begins with an M. */
+/* Prints the heap's regions unless they are what was printed last. */
 static void print_growth(FILE *out) {
     static char *last;
     char *text = NULL;
@@ -103,31 +103,29 @@ static void replay_object(FILE *out, const char *line) {
     fprintf(out, "%c %zu %zu %zu\n", kind, n, (uintptr_t)p - base, pages);
 }
 
-/* Regions are printed where they change and the golden looks: it looks at every M, and wherever it would have printed
- * one had they changed, which is after every operation of a growth script. */
+static void replay_line(FILE *out, const char *line) {
+    size_t a, b;
+    if (line[0] == 'F')
+        replay_fill(out);
+    else if (sscanf(line, "B %zu %zu", &a, &b) == 2)
+        replay_block(out, a, b);
+    else if (sscanf(line, "T %zu %zu", &a, &b) == 2)
+        replay_many(out, a, b);
+    else
+        replay_object(out, line);
+}
+
 static void replay(FILE *out, FILE *golden) {
-    size_t pages, a, b;
+    size_t pages;
     base = (uintptr_t)golden_alloc(GOALLOC_PAGE_BYTES, false, &pages);
     if (base % ARENA_BYTES != 0)
         golden_give_up(out, "the first page is not the first arena's");
     char line[GOLDEN_LINE_BYTES];
-    bool in_regions = false;
     while (golden_line(golden, line, sizeof line)) {
-        if (line[0] == 'M') {
-            if (!in_regions)
-                print_growth(out);
-            in_regions = true;
-            continue;
-        }
-        in_regions = false;
-        if (line[0] == 'F')
-            replay_fill(out);
-        else if (sscanf(line, "B %zu %zu", &a, &b) == 2)
-            replay_block(out, a, b);
-        else if (sscanf(line, "T %zu %zu", &a, &b) == 2)
-            replay_many(out, a, b);
-        else
-            replay_object(out, line);
+        if (line[0] == 'M')
+            continue; /* Go's mappings are a result, not something to do */
+        replay_line(out, line);
+        print_growth(out);
     }
 }
 

@@ -10,7 +10,8 @@
 //	P SIZE OFFSET PAGES      the same with pointers
 //	T SIZE COUNT OFFSET      COUNT allocations without pointers; OFFSET is the last one's
 //	B OFFSET BYTES           something else is mapped there from now on (PROT_READ)
-//	M OFFSET READY RESERVED  what is mapped: READY bytes read-write, then RESERVED bytes PROT_NONE; a line per range
+//	M OFFSET READY RESERVED  what is mapped: READY bytes read-write, then RESERVED bytes PROT_NONE; a line per range, all
+//	                         of them after every operation that has changed any
 package main
 
 import (
@@ -72,6 +73,9 @@ func (r *recorder) add(o op) {
 		panic("too many operations")
 	}
 	r.ops = append(r.ops, o)
+	if o.kind != 'M' {
+		r.mapped()
+	}
 }
 
 func (r *recorder) alloc(n int, pointers bool) uintptr {

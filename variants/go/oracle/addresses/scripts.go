@@ -35,74 +35,62 @@ func between(rng *measure.Rand, low, high int) int {
 	return min(base+rng.Below(base), high) &^ 7
 }
 
-func begin(r *recorder) {
-	r.fill()
-	r.mapped()
-}
-
 // first says where the heap begins, and no more: the first chunk holds the runtime's objects, too.
 func first(r *recorder, _ *measure.Rand) {
-	begin(r)
+	r.fill()
 }
 
 func growthEqual(r *recorder, _ *measure.Rand) {
-	begin(r)
+	r.fill()
 	for i := 0; i < 160; i++ {
 		r.alloc(mib, false)
-		r.mapped()
 	}
 }
 
 // growthEdges asks for whole chunks, a page less and a page more.
 func growthEdges(r *recorder, rng *measure.Rand) {
-	begin(r)
+	r.fill()
 	for i := 0; i < 80; i++ {
 		chunks := 1 + rng.Below(4)
 		r.alloc(chunks*chunkBytes+(rng.Below(3)-1)*measure.PageBytes, rng.Below(2) == 0)
-		r.mapped()
 	}
 }
 
 // growthHuge asks for whole arenas, a page less and a page more, and fills what is left between them.
 func growthHuge(r *recorder, rng *measure.Rand) {
-	begin(r)
+	r.fill()
 	for i := 0; i < 16; i++ {
 		arenas := 1 + rng.Below(3)
 		r.alloc(arenas*arenaBytes+(rng.Below(3)-1)*measure.PageBytes, false)
-		r.mapped()
 		for j := rng.Below(4); j > 0; j-- {
 			r.alloc(between(rng, 64*kib, 16*mib), false)
-			r.mapped()
 		}
 	}
 }
 
 // growthSmall grows by single pages, through the page cache.
 func growthSmall(r *recorder, _ *measure.Rand) {
-	begin(r)
+	r.fill()
 	for i := 0; i < 160; i++ {
 		r.many(measure.PageBytes, 100)
-		r.mapped()
 	}
 }
 
 func growthRandom(r *recorder, rng *measure.Rand) {
-	begin(r)
+	r.fill()
 	for i := 0; i < 400; i++ {
 		r.alloc(between(rng, 32*kib+8, 24*mib), rng.Below(4) == 0)
-		r.mapped()
 	}
 }
 
 // growthBlocked has others take what the next hints ask for: each time the heap goes on at the next terabyte, and what
 // was left of the reservation becomes free memory.
 func growthBlocked(r *recorder, rng *measure.Rand) {
-	begin(r)
+	r.fill()
 	r.block(arenaBytes+uintptr(rng.Below(1000))*4096, 4096)
 	r.block(2<<40, 4096) // all of this hint's first arena, so the one after the next
 	for i := 0; i < 200; i++ {
 		p := r.alloc(between(rng, 256*kib, 40*mib), false)
-		r.mapped()
 		if i == 40 {
 			r.block((p-heapBase)&^(1<<40-1)+arenaBytes*16, 4096) // the heap is below it, and will get there
 		}
@@ -110,22 +98,20 @@ func growthBlocked(r *recorder, rng *measure.Rand) {
 }
 
 func large(r *recorder, rng *measure.Rand, pointers bool) {
-	begin(r)
+	r.fill()
 	for i := 0; i < 600; i++ {
 		r.alloc(between(rng, 32*kib+8, 2*mib), pointers)
 	}
-	r.mapped()
 }
 
 // crossing lets spans lie over the borders of arenas, and fills the gaps before them.
 func crossing(r *recorder, rng *measure.Rand) {
-	begin(r)
+	r.fill()
 	for i := 0; i < 60; i++ {
 		r.alloc(20*mib+between(rng, 8*mib, 32*mib), rng.Below(2) == 0)
 		for j := rng.Below(6); j > 0; j-- {
 			r.alloc(between(rng, 32*kib+8, 8*mib), rng.Below(2) == 0)
 		}
-		r.mapped()
 	}
 }
 
@@ -133,7 +119,7 @@ func crossing(r *recorder, rng *measure.Rand) {
 var mixedSizes = []int{144, 208, 240, 352, 480, 576, 1152, 1408, 2688, 3456, 4864, 6784, 9472, 13568, 19072, 27264}
 
 func mixed(r *recorder, rng *measure.Rand, pointers bool) {
-	begin(r)
+	r.fill()
 	for _, size := range mixedSizes {
 		r.open(measure.Request(size, pointers), pointers)
 	}
@@ -144,11 +130,10 @@ func mixed(r *recorder, rng *measure.Rand, pointers bool) {
 			r.alloc(measure.Request(mixedSizes[rng.Below(len(mixedSizes))], pointers), pointers)
 		}
 	}
-	r.mapped()
 }
 
 func mixedBoth(r *recorder, rng *measure.Rand) {
-	begin(r)
+	r.fill()
 	for _, size := range mixedSizes {
 		r.open(measure.Request(size, false), false)
 		r.open(measure.Request(size, true), true)
@@ -159,9 +144,6 @@ func mixedBoth(r *recorder, rng *measure.Rand) {
 			r.alloc(between(rng, 32*kib+8, 8*mib), pointers)
 		} else {
 			r.alloc(measure.Request(mixedSizes[rng.Below(len(mixedSizes))], pointers), pointers)
-		}
-		if i%100 == 0 {
-			r.mapped()
 		}
 	}
 }
