@@ -5,7 +5,12 @@
 
 #include "golden_heap.h"
 
-static uintptr_t base; /* of the first arena: Go's 0xc000000000 */
+static uintptr_t base;   /* of the first arena: Go's 0xc000000000 */
+static uintptr_t beyond; /* where offsets of objects beyond the hints count from; 0: there are none yet */
+
+static uintptr_t hints_end(void) {
+    return base + ((uintptr_t)ARENA_HINTS << 40);
+}
 
 struct region {
     uintptr_t start, ready_end, end;
@@ -39,7 +44,7 @@ static void print_maps(FILE *out) {
     while (fgets(line, sizeof line, maps) != NULL) {
         if (sscanf(line, "%zx-%zx %c%c", &start, &end, &readable, &writable) != 4)
             golden_give_up(out, line);
-        if (start >= base && start < base + ((uintptr_t)ARENA_HINTS << 40) && (readable == 'r') == (writable == 'w'))
+        if (start >= base && start < hints_end() && (readable == 'r') == (writable == 'w'))
             region_add(out, &r, start, end, writable == 'w');
     }
     print_region(out, &r);
@@ -81,6 +86,26 @@ static void replay_block(FILE *out, size_t offset, size_t size) {
     fprintf(out, "B %zu %zu\n", offset, size);
 }
 
+/* Fills the gaps above the one where the heap has room, and the top of that one: what the kernel chooses next for two
+ * arenas ends head bytes above a multiple of one. */
+static void replay_steer(FILE *out, size_t head) {
+    const size_t request = 2 * ARENA_BYTES, room = (size_t)8 << 30;
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    char *p = mmap(NULL, room, PROT_READ, flags, -1, 0);
+    if (p == MAP_FAILED)
+        golden_give_up(out, "there is no room");
+    munmap(p, room);
+    char *end = p + room;
+    do
+        p = mmap(NULL, request, PROT_READ, flags, -1, 0);
+    while (p + request > end);
+    munmap(p, request);
+    char *to = (char *)((((uintptr_t)end - head) & ~(uintptr_t)(ARENA_BYTES - 1)) + head);
+    if (to < end && mmap(to, (size_t)(end - to), PROT_READ, flags | MAP_FIXED_NOREPLACE, -1, 0) != to)
+        golden_give_up(out, "the obstacle cannot be mapped");
+    fprintf(out, "K %zu\n", head);
+}
+
 static void replay_many(FILE *out, size_t n, size_t count) {
     size_t pages;
     char *p = NULL;
@@ -99,8 +124,14 @@ static void replay_object(FILE *out, const char *line) {
     }
     if (sscanf(line, "%c %zu", &kind, &n) != 2 || (kind != 'S' && kind != 'P'))
         golden_give_up(out, line);
-    char *p = golden_alloc(n, kind == 'P', &pages);
-    fprintf(out, "%c %zu %zu %zu\n", kind, n, (uintptr_t)p - base, pages);
+    uintptr_t address = (uintptr_t)golden_alloc(n, kind == 'P', &pages);
+    if (!PLAIN_BUILD || address < hints_end()) {
+        fprintf(out, "%c %zu %zu %zu\n", kind, n, address - base, pages);
+        return;
+    }
+    if (beyond == 0)
+        beyond = address & ~(uintptr_t)(ARENA_BYTES - 1);
+    fprintf(out, "%c %zu ~%td %zu\n", kind, n, (intptr_t)(address - beyond), pages);
 }
 
 static void replay_line(FILE *out, const char *line) {
@@ -109,6 +140,8 @@ static void replay_line(FILE *out, const char *line) {
         replay_fill(out);
     else if (sscanf(line, "B %zu %zu", &a, &b) == 2)
         replay_block(out, a, b);
+    else if (sscanf(line, "K %zu", &a) == 1)
+        replay_steer(out, a);
     else if (sscanf(line, "T %zu %zu", &a, &b) == 2)
         replay_many(out, a, b);
     else
@@ -167,6 +200,12 @@ static void growth_blocked(void **state) {
         skip();
     golden_compare("addresses-growth-blocked", replay);
 }
+static void hints_gone(void **state) {
+    (void)state;
+    if (!PLAIN_BUILD)
+        skip();
+    golden_compare("addresses-hints-gone", replay);
+}
 static void large_noscan(void **state) {
     (void)state;
     golden_compare("addresses-large-noscan", replay);
@@ -196,9 +235,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first),          cmocka_unit_test(growth_1m),    cmocka_unit_test(growth_edges),
         cmocka_unit_test(growth_huge),    cmocka_unit_test(growth_small), cmocka_unit_test(growth_random),
-        cmocka_unit_test(growth_blocked), cmocka_unit_test(large_noscan), cmocka_unit_test(large_scan),
-        cmocka_unit_test(crossing),       cmocka_unit_test(mixed_noscan), cmocka_unit_test(mixed_scan),
-        cmocka_unit_test(mixed_both),
+        cmocka_unit_test(growth_blocked), cmocka_unit_test(hints_gone),   cmocka_unit_test(large_noscan),
+        cmocka_unit_test(large_scan),     cmocka_unit_test(crossing),     cmocka_unit_test(mixed_noscan),
+        cmocka_unit_test(mixed_scan),     cmocka_unit_test(mixed_both),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

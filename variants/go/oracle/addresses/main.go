@@ -3,6 +3,7 @@
 // Prints where in the address space Go puts objects, and how the heap's mapping grows. A script's lines are operations
 // with their results, so that they can be replayed from the golden alone; offsets count from 0xc000000000. What the
 // runtime has allocated before main is made irrelevant: O and F bring the heap into a state that does not depend on it.
+// Objects beyond the last hint have offsets that begin with ~ and count from the 64 MiB that the first of them lies in.
 //
 //	F OFFSET                 allocate one-page objects until one begins a 4 MiB chunk: nothing is free below it
 //	O KIND SIZE OFFSET PAGES allocate until an object is the first of a fresh span; KIND is S (no pointers) or P
@@ -10,6 +11,7 @@
 //	P SIZE OFFSET PAGES      the same with pointers
 //	T SIZE COUNT OFFSET      COUNT allocations without pointers; OFFSET is the last one's
 //	B OFFSET BYTES           something else is mapped there from now on (PROT_READ)
+//	K HEAD                   what the kernel chooses next for 128 MiB ends HEAD bytes above a multiple of 64 MiB
 //	M OFFSET READY RESERVED  what is mapped: READY bytes read-write, then RESERVED bytes PROT_NONE; a line per range, all
 //	                         of them after every operation that has changed any
 package main
@@ -32,7 +34,9 @@ const (
 	chunkBytes = 4 << 20
 	arenaBytes = 64 << 20
 	maxOps     = 16 << 10
-	maxRegions = 8 << 10
+
+	mapFixedNoReplace = 0x100000
+	maxRegions        = 8 << 10
 )
 
 type region struct{ offset, ready, reserved uintptr }
@@ -52,7 +56,8 @@ type recorder struct {
 	regions []region
 	maps    int
 	text    []byte
-	last    [2]int // regions of the M before
+	last    [2]int  // regions of the M before
+	beyond  uintptr // where offsets of objects beyond the hints count from
 }
 
 func newRecorder() *recorder {
@@ -117,12 +122,52 @@ func (r *recorder) fill() {
 }
 
 func (r *recorder) block(offset, size uintptr) {
-	at, _, errno := syscall.RawSyscall6(syscall.SYS_MMAP, heapBase+offset, size, syscall.PROT_READ,
-		syscall.MAP_PRIVATE|syscall.MAP_ANON|0x100000 /* MAP_FIXED_NOREPLACE */, ^uintptr(0), 0)
-	if errno != 0 || at != heapBase+offset {
+	if mmap(heapBase+offset, size, mapFixedNoReplace) != heapBase+offset {
 		panic("cannot map the obstacle")
 	}
 	r.add(op{kind: 'B', size: int(size), offset: offset})
+}
+
+func mmap(at, size uintptr, flags uintptr) uintptr {
+	p, _, errno := syscall.RawSyscall6(syscall.SYS_MMAP, at, size, syscall.PROT_READ,
+		syscall.MAP_PRIVATE|syscall.MAP_ANON|syscall.MAP_NORESERVE|flags, ^uintptr(0), 0)
+	if errno != 0 {
+		panic("mmap failed")
+	}
+	return p
+}
+
+func munmap(at, size uintptr) {
+	syscall.RawSyscall(syscall.SYS_MUNMAP, at, size, 0)
+}
+
+// steer fills the gaps above the one where the heap has room, and the top of that one.
+func (r *recorder) steer(head uintptr) {
+	const request, room = 2 * arenaBytes, 8 << 30
+	end := mmap(0, room, 0) + room
+	munmap(end-room, room)
+	for p := mmap(0, request, 0); ; p = mmap(0, request, 0) {
+		if p+request <= end {
+			munmap(p, request)
+			break
+		}
+	}
+	if to := (end-head)&^(arenaBytes-1) + head; to < end {
+		mmap(to, end-to, mapFixedNoReplace)
+	}
+	r.add(op{kind: 'K', size: int(head)})
+}
+
+// place is an address as it is printed.
+func (r *recorder) place(offset uintptr) string {
+	address := offset + heapBase
+	if address < heapEnd {
+		return fmt.Sprint(offset)
+	}
+	if r.beyond == 0 {
+		r.beyond = address &^ (arenaBytes - 1)
+	}
+	return fmt.Sprintf("~%d", int(address-r.beyond))
 }
 
 // readMaps fills text with /proc/self/maps and returns its length.
@@ -221,9 +266,11 @@ func (r *recorder) print() {
 		case 'F':
 			fmt.Fprintln(out, "F", o.offset)
 		case 'S', 'P':
-			fmt.Fprintf(out, "%c %d %d %d\n", o.kind, o.size, o.offset, o.pages)
+			fmt.Fprintf(out, "%c %d %s %d\n", o.kind, o.size, r.place(o.offset), o.pages)
 		case 'T':
 			fmt.Fprintln(out, "T", o.size, o.count, o.offset)
+		case 'K':
+			fmt.Fprintln(out, "K", o.size)
 		case 'B':
 			fmt.Fprintln(out, "B", o.offset, o.size)
 		case 'M':

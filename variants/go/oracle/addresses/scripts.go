@@ -17,6 +17,7 @@ var scripts = map[string]func(*recorder, *measure.Rand){
 	"growth-small":   growthSmall,
 	"growth-random":  growthRandom,
 	"growth-blocked": growthBlocked,
+	"hints-gone":     hintsGone,
 	"large-noscan":   func(r *recorder, rng *measure.Rand) { large(r, rng, false) },
 	"large-scan":     func(r *recorder, rng *measure.Rand) { large(r, rng, true) },
 	"crossing":       crossing,
@@ -94,6 +95,20 @@ func growthBlocked(r *recorder, rng *measure.Rand) {
 		if i == 40 {
 			r.block((p-heapBase)&^(1<<40-1)+arenaBytes*16, 4096) // the heap is below it, and will get there
 		}
+	}
+}
+
+// hintsGone has others take whatever any hint asks for: the kernel chooses where the heap goes on, and from there it
+// grows downwards, because there is no room above.
+func hintsGone(r *recorder, rng *measure.Rand) {
+	r.fill()
+	r.block(arenaBytes, 4096)
+	for hint := uintptr(1); hint < 64; hint++ {
+		r.block(hint<<40, 4096)
+	}
+	r.steer(16 * mib)
+	for i := 0; i < 150; i++ {
+		r.alloc(between(rng, 256*kib, 40*mib), rng.Below(2) == 0)
 	}
 }
 
