@@ -90,6 +90,8 @@ func growthBlocked(r *recorder, rng *measure.Rand) {
 	r.fill()
 	r.block(arenaBytes+uintptr(rng.Below(1000))*4096, 4096)
 	r.block(2<<40, 4096) // all of this hint's first arena, so the one after the next
+	r.alloc(24*mib+rng.Below(12*mib), false)
+	r.alloc(48*mib, false) // more than is left
 	for i := 0; i < 200; i++ {
 		p := r.alloc(between(rng, 256*kib, 40*mib), false)
 		if i == 40 {

@@ -33,7 +33,7 @@ func steps(base uintptr, sequence []uintptr) {
 	fmt.Fprintln(out)
 }
 
-// fill allocates count objects, or until a span has been taken from the heap that they do not use up.
+// fill returns all objects of a fresh span, in the order of allocation.
 func fill(request int, pointers bool) []uintptr {
 	sequence := make([]uintptr, 0, measure.PageBytes/8)
 	p, pages := measure.ToFreshSpan(request, pointers)
@@ -85,7 +85,7 @@ func untilGrowth(request int, pointers bool) []uintptr {
 // keep holds objects across a collection.
 var keep []unsafe.Pointer
 
-// spanOf is where each kept object's span begins in keep.
+// keepSpans fills fresh spans and keeps their objects; starts is where each span's begin in keep, and the end.
 func keepSpans(request, spans int, pointers bool) (starts []int) {
 	keep = keep[:0]
 	starts = make([]int, 0, spans+1)
