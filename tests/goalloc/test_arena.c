@@ -67,6 +67,9 @@ static bool all_hints_taken(void) {
     uintptr_t first = arena_reserve(a, 1, &got);
     if (first == 0 || first % ARENA_BYTES != 0 || a->hint_count != 2)
         return false;
+    /* Go malloc.go:699: upwards is tried first. */
+    if (a->hints[0].down || a->hints[0].address != first + got || !a->hints[1].down || a->hints[1].address != first)
+        return false;
     return arena_reserve(a, 1, &got) != 0 && arena_of(a, first) != NULL;
 }
 

@@ -108,10 +108,7 @@ static void heap_page_in_use(uintptr_t base, bool in_use) {
 static unsigned heap_slots(const struct span *s, size_t span_bytes) {
     if (s->elem_bytes == 0)
         return 1;
-    /* Go mbitmap.go:570: small scan spans keep one bit per word at their end. */
-    if (AXIS_TRACED && !span_class_noscan(s->span_class) && s->elem_bytes <= HEAP_BITS_MAX_OBJECT_BYTES)
-        span_bytes -= HEAP_BITS_BYTES;
-    return (unsigned)(span_bytes / s->elem_bytes);
+    return span_objects(span_bytes, s->elem_bytes, AXIS_TRACED && !span_class_noscan(s->span_class), false);
 }
 
 static bool heap_span_setup(struct cache *c, struct span *s, uintptr_t base, size_t npages, uint8_t span_class) {

@@ -105,15 +105,16 @@ static uintptr_t arena_reserve_by_hint(struct arena_space *a, size_t size_bytes)
     return 0;
 }
 
-/* Go malloc.go:690: when every hint has failed, any aligned range will do; it leaves a hint on either side. */
+/* Go malloc.go:690: when every hint has failed, any aligned range will do; it leaves a hint on either side, of which
+ * the one above is tried first. */
 static uintptr_t arena_reserve_anywhere(struct arena_space *a, size_t size_bytes) {
     uintptr_t base = (uintptr_t)os_reserve_aligned(size_bytes, a->step_bytes);
     if (base == 0)
         return 0;
-    a->hints[0].address = base;
-    a->hints[0].down = true;
-    a->hints[1].address = base + size_bytes;
-    a->hints[1].down = false;
+    a->hints[0].address = base + size_bytes;
+    a->hints[0].down = false;
+    a->hints[1].address = base;
+    a->hints[1].down = true;
     a->hint_count = 2;
     return base;
 }

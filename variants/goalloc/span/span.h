@@ -58,6 +58,20 @@ static inline bool span_class_noscan(uint8_t span_class) {
 /* Go mbitmap.go:570: a small scan span of objects up to 512 B ends with one pointer bit per word of its page. */
 enum { HEAP_BITS_BYTES = GOALLOC_PAGE_BYTES / 8 / 8, HEAP_BITS_MAX_OBJECT_BYTES = 512 };
 
+/* Go mgcmark_greenteagc.go:66,258: marks at the page's end, pointer bits then before them. Smaller objects than 16 B
+ * would be more than the marks can count. */
+enum { INLINE_MARKS_BYTES = 128, INLINE_MARKS_MIN_OBJECT_BYTES = 16, INLINE_MARKS_MAX_OBJECT_BYTES = 512 };
+
+/* Slots of a small span, by what its end holds beside objects (Go mheap.go:1453). pointer_bits: the objects hold
+ * pointers, and a collector wants to know which words. inline_marks: the collector is Green Tea. */
+static inline unsigned span_objects(size_t span_bytes, size_t elem_bytes, bool pointer_bits, bool inline_marks) {
+    if (pointer_bits && elem_bytes <= HEAP_BITS_MAX_OBJECT_BYTES)
+        span_bytes -= HEAP_BITS_BYTES;
+    if (inline_marks && elem_bytes >= INLINE_MARKS_MIN_OBJECT_BYTES && elem_bytes <= INLINE_MARKS_MAX_OBJECT_BYTES)
+        span_bytes -= INLINE_MARKS_BYTES;
+    return (unsigned)(span_bytes / elem_bytes);
+}
+
 /* Where an owned span stands in its owner's lists, or an unowned one in the central's. */
 enum span_list { SPAN_ON_NONE = 0, SPAN_ON_CURRENT, SPAN_ON_PARTIAL, SPAN_ON_FULL, SPAN_ON_EMPTY };
 
