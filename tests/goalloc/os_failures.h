@@ -392,6 +392,8 @@ static void lock_everything(void) {
         _exit(77);
     run_whole_script("with all memory locked");
     require(script.refusals == 0, "%u requests are refused", script.refusals);
+    free_large_again(take_large(1 << 20));
+    goalloc_purge();
     require(free_backed_bytes() > 0, "locked memory counts as released");
 }
 
