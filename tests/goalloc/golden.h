@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Reading what real Go has printed. Goldens lie in results/golden; SPANLAB_GOLDEN_DIR names another folder, which is
- * how `make oracle` has goalloc compared with a fresh seed. Lines that begin with '#' say where a file comes from.
+ * Reading what real Go has printed. Goldens lie in results/golden; SPANLAB_GOLDEN_DIR names another folder, which is how
+ * `make oracle` has goalloc compared with a fresh seed. Lines that begin with '#' say where a file comes from.
  */
 #ifndef TESTS_GOLDEN_H
 #define TESTS_GOLDEN_H
