@@ -284,7 +284,7 @@ static void refuse_each_call(const struct mode *mode) {
         result = wait_for(child);
     }
     assert_int_equal(result, CHILD_HAD_NO_FAILURE);
-    assert_true(k > 5) /* the script does call the OS */;
+    assert_true(k > 5); /* the script does call the OS */
     print_message("%u calls refused in turn\n", k - 1);
 }
 
