@@ -9,13 +9,17 @@
 enum { FILL_ALL_BYTES = 4096, BURST = 256 };
 /* Below these a request must be granted; the address space is not what the machine has. */
 static const size_t must_grant_bytes = (size_t)1 << 30, must_grant_live_bytes = (size_t)8 << 30;
-static const size_t may_ask_live_bytes = (size_t)48 << 30;
+/* The heap never shrinks in address space, and purging and counting look at all of it: more would make every later
+ * input slow. Beyond what any machine has, requests are refused at once. */
+static const size_t may_ask_live_bytes = (size_t)256 << 20, may_ask_once_bytes = (size_t)1 << 30;
+static const size_t absurd_bytes = (size_t)1 << 45;
 
 struct object model_live[MODEL_OBJECTS];
 unsigned model_count;
 void *model_freed[MODEL_FREED];
 unsigned model_freed_count;
 static size_t live_bytes; /* usable ones */
+static unsigned asked_much;
 
 /* ---- the objects by address */
 
@@ -134,7 +138,11 @@ static void give_back(struct object *o, unsigned how) {
 /* ---- the operations */
 
 static bool may_ask(size_t size) {
-    return model_count < MODEL_OBJECTS && (size > PTRDIFF_MAX || live_bytes + size <= may_ask_live_bytes);
+    if (model_count == MODEL_OBJECTS)
+        return false;
+    if (size >= absurd_bytes || live_bytes + size <= may_ask_live_bytes)
+        return true;
+    return live_bytes + size <= may_ask_once_bytes && asked_much++ == 0;
 }
 
 static struct object *choose_object(struct input *in) {
@@ -230,7 +238,7 @@ static bool is_power_of_two(size_t n) {
 
 /* Alignments far beyond a page take address space that is counted as if it were asked for. */
 static bool may_ask_aligned(size_t align, size_t size) {
-    return may_ask(align > ((size_t)1 << 46) ? SIZE_MAX : size + align < size ? SIZE_MAX : size + align);
+    return may_ask(align >= absurd_bytes ? SIZE_MAX : size + align < size ? SIZE_MAX : size + align);
 }
 
 static void do_aligned_alloc(struct input *in, void *(*call)(size_t, size_t)) {
@@ -415,7 +423,7 @@ static void step(void *argument) {
 }
 
 void model_run(struct input *in) {
-    counted = 0;
+    counted = asked_much = 0;
     while (!input_ended(in)) {
         unsigned operation = (unsigned)input_bytes(in, 1), worker = operation / 32 % 4;
         if (operation == 255)
