@@ -406,6 +406,19 @@ static void a_process_may_lock_all_its_memory(void **state) {
     in_child(lock_everything);
 }
 
+/* More than there are addresses is no limit. */
+static void set_a_vast_limit(void) {
+    struct rlimit limit = {(rlim_t)1 << 62, (rlim_t)1 << 62};
+    require(setrlimit(RLIMIT_AS, &limit) == 0, "cannot set the limit");
+    require(take_large(100) != NULL, "nothing is granted");
+    require(heap.pages.range_base == 0, "a part of the addresses is used");
+}
+
+static void a_vast_limit_is_none(void **state) {
+    (void)state;
+    in_child(set_a_vast_limit);
+}
+
 static int run_os_failure_tests(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_call_is_refused),
@@ -413,6 +426,7 @@ static int run_os_failure_tests(void) {
         cmocka_unit_test(refusals_under_an_address_limit),
         cmocka_unit_test(refusals_with_small_tables),
         cmocka_unit_test(a_reservation_that_cannot_be_used_is_given_back),
+        cmocka_unit_test(a_vast_limit_is_none),
         cmocka_unit_test(locked_memory_stays),
         cmocka_unit_test(a_process_may_lock_all_its_memory),
     };

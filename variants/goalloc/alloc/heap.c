@@ -141,8 +141,8 @@ static bool heap_span_setup(struct cache *c, struct span *s, uintptr_t base, siz
 }
 
 static struct span *heap_span_alloc(struct cache *c, size_t npages, uint8_t span_class, size_t align_bytes) {
-    if (npages > UINT32_MAX)
-        return NULL; /* beyond any address space */
+    if (npages > heap.largest_pages)
+        return NULL;
     struct span *s = heap_record_take(c);
     if (s == NULL)
         return NULL;

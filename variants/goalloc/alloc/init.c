@@ -50,7 +50,8 @@ static bool init_once(void) {
     heap.tuned = init_preset_tuned();
     heap_class_pages_init();
     span_bits_init();
-    heap.largest_bytes = os_memory_bytes();
+    size_t memory_pages = os_memory_bytes() >> GOALLOC_PAGE_SHIFT;
+    heap.largest_pages = memory_pages < UINT32_MAX ? memory_pages : UINT32_MAX;
     /* Under a limit the heap may take all address space there is; its records must still find room. */
     if (os_address_limit_bytes() != SIZE_MAX && !meta_reserve(os_address_limit_bytes() / INIT_META_SHARE))
         return false;

@@ -56,7 +56,8 @@ static void *os_map_lazy(size_t size_bytes) {
 
 static size_t os_address_limit_bytes(void) {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+    /* A limit above what there are addresses for is none. */
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur >> OS_ADDRESS_BITS != 0)
         return SIZE_MAX;
     return limit.rlim_cur;
 }
