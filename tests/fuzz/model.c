@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-enum { FILL_ALL_BYTES = 4096, BURST = 256 };
+enum { FILL_ALL_BYTES = 1024, BURST = 256 };
 /* Below these a request must be granted; the address space is not what the machine has. */
 static const size_t must_grant_bytes = (size_t)1 << 30, must_grant_live_bytes = (size_t)8 << 30;
 /* The heap never shrinks in address space, and purging and counting look at all of it: more would make every later
@@ -46,22 +46,23 @@ struct object *model_object_of(const void *address) {
 
 /* ---- contents: small objects to the last byte, of large ones some */
 
-static size_t fill_step(size_t size) {
+FUZZ_UNWATCHED static size_t fill_step(size_t size) {
     return size <= FILL_ALL_BYTES ? 1 : size / 61;
 }
 
-static unsigned char byte_at(const struct object *o, size_t offset) {
+FUZZ_UNWATCHED static unsigned char byte_at(const struct object *o, size_t offset) {
     return (unsigned char)(o->tag + offset * 7 + (offset >> 8));
 }
 
-static void fill(const struct object *o) {
+FUZZ_UNWATCHED static void fill(const struct object *o) {
     for (size_t i = 0; i < o->usable; i += fill_step(o->usable))
         o->p[i] = byte_at(o, i);
     o->p[o->usable - 1] = byte_at(o, o->usable - 1);
 }
 
 /* The bytes below limit, at another address maybe. */
-static void check_contents(const struct object *o, const unsigned char *p, size_t limit, const char *when) {
+FUZZ_UNWATCHED static void check_contents(const struct object *o, const unsigned char *p, size_t limit,
+                                          const char *when) {
     for (size_t i = 0; i < o->usable && i < limit; i += fill_step(o->usable))
         if (p[i] != byte_at(o, i))
             FUZZ_FAIL("%s: byte %zu of %zu has changed at %p", when, i, o->usable, (const void *)p);
@@ -69,7 +70,7 @@ static void check_contents(const struct object *o, const unsigned char *p, size_
         FUZZ_FAIL("%s: the last byte of %zu has changed at %p", when, o->usable, (const void *)p);
 }
 
-static void check_zero(const unsigned char *p, size_t size) {
+FUZZ_UNWATCHED static void check_zero(const unsigned char *p, size_t size) {
     for (size_t i = 0; i < size; i += fill_step(size))
         if (p[i] != 0)
             FUZZ_FAIL("calloc did not clear byte %zu of %zu at %p", i, size, (const void *)p);
