@@ -12,9 +12,9 @@
 
 #include <errno.h>
 
-enum { OBJECTS = 512, COPY_BYTES = 2048, ROOTS = 8, LARGEST_BYTES = 4 << 20 };
+enum { OBJECTS = 512, COPY_BYTES = 2048, ROOTS = 8, LARGEST_BYTES = 256 << 10 };
 /* Of one input: a build that never collects keeps all of it. */
-static const size_t may_take_bytes = 8u << 20;
+static const size_t may_take_bytes = 512u << 10;
 
 static const uint64_t mask_of_1024[] = {0x8000000000000001u, 0xf0f0f0f0f0f0f0f0u};
 static const uint64_t mask_of_520[] = {0x1, 0x1};

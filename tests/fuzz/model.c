@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-enum { FILL_ALL_BYTES = 1024, BURST = 256 };
+enum { FILL_ALL_BYTES = 1024, BURST = 128 };
 /* Below these a request must be granted; the address space is not what the machine has. */
 static const size_t must_grant_bytes = (size_t)1 << 30, must_grant_live_bytes = (size_t)8 << 30;
 /* The heap never shrinks in address space, and purging and counting look at all of it: more would make every later

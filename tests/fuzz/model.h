@@ -13,7 +13,7 @@
 
 #include "input.h"
 
-enum { MODEL_OBJECTS = 2048, MODEL_FREED = 64 };
+enum { MODEL_OBJECTS = 1024, MODEL_FREED = 64 };
 
 struct object {
     unsigned char *p;

@@ -3,7 +3,8 @@
 #
 # run.sh FOLDER [SECONDS]: runs every fuzz target that the build in FOLDER holds, one after the other, for SECONDS each
 # (default 600). Starts from the committed corpus; what is learnt beyond it stays in FOLDER/fuzz/corpus for the next
-# run. A finding lies in FOLDER/fuzz/findings as the input that shows it: give it to the target as its only argument.
+# run. A finding lies in FOLDER/fuzz/findings as the input that shows it, the preset in its name: give it to the
+# target as its only argument.
 # Ends with "N targets, N findings"; exit 1 if any.
 set -euo pipefail
 build=$(cd "$1" && pwd) seconds=${2:-600}
@@ -13,15 +14,19 @@ findings=$build/fuzz/findings targets=0 failed=0
 mkdir -p "$findings"
 export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_leaks=0
 
-# run_target PROGRAM NAME CORPUS: in several processes, since what a build never frees stays until the process ends.
+# run_target PROGRAM NAME CORPUS: in processes of a minute each, with either preset in turn; what a build never frees
+# stays until its process ends.
 run_target() {
     local program=$1 name=$2 corpus=$3 learnt=$build/fuzz/corpus/$2 log=$build/fuzz/$2.log end=$((SECONDS + seconds))
+    local left preset=tuned
     mkdir -p "$learnt"
     : >"$log"
-    while ((SECONDS < end)); do
-        "$program" -max_total_time=$((end - SECONDS)) -runs=8000 -max_len=1024 -len_control=0 -timeout=60 \
-            -rss_limit_mb=6000 -print_final_stats=1 -artifact_prefix="$findings/$name." "$learnt" "$corpus" \
-            >>"$log" 2>&1 </dev/null || return 1
+    while ((left = end - SECONDS, left > 0)); do
+        echo "GOALLOC_PRESET=$preset" >>"$log"
+        GOALLOC_PRESET=$preset "$program" -max_total_time=$((left < 60 ? left : 60)) -max_len=512 -len_control=0 \
+            -timeout=60 -rss_limit_mb=6000 -print_final_stats=1 -artifact_prefix="$findings/$name.$preset." "$learnt" \
+            "$corpus" >>"$log" 2>&1 </dev/null || return 1
+        [[ $preset == tuned ]] && preset=faithful || preset=tuned
     done
 }
 
