@@ -390,6 +390,8 @@ static void locked_memory_stays(void **state) {
 }
 
 static void lock_everything(void) {
+    /* The tables first: who may lock little is refused now rather than by each mmap to come. */
+    require(take_large(100) != NULL, "nothing is granted");
     if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0)
         _exit(77);
     run_whole_script("with all memory locked");
