@@ -11,6 +11,7 @@
 #?   make plan     what bench would run      make report   redraw the last report
 #?   make build    set up and build only     make doctor   is this machine fit?
 #?   make asan     address and UB tests    make tsan     thread sanitizer tests
+#?   make fuzz     each fuzz target for FUZZ_SECONDS=600
 #?   make format   clang-format our C, C++   make help     this
 #?
 #?   MATRIX=quick    smoke, quick, full or a YAML file   BUDGET=30m   time limit
@@ -28,16 +29,17 @@ RUNNER    ?= local
 STRICT    ?=
 BUILD     ?= build
 JOBS      ?= $(shell nproc)
+FUZZ_SECONDS ?= 600
 
 # Values reach the shell through the environment and are quoted there, never pasted into a recipe.
-export MATRIX SUBJECTS WORKLOADS BUDGET RUNNER STRICT BUILD JOBS
+export MATRIX SUBJECTS WORKLOADS BUDGET RUNNER STRICT BUILD JOBS FUZZ_SECONDS
 
 groups  = build
 spanlab = "$$BUILD/bin/spanlab"
 options = -m "$$MATRIX" $${SUBJECTS:+-s "$$SUBJECTS"} $${WORKLOADS:+-w "$$WORKLOADS"} $${BUDGET:+-b "$$BUDGET"} \
           --runner "$$RUNNER" $(if $(filter-out 0,$(STRICT)),--strict)
 
-.PHONY: help bench quick full test asan tsan build doctor plan report format
+.PHONY: help bench quick full test asan tsan fuzz build doctor plan report format
 .NOTPARALLEL:
 
 help:
@@ -73,6 +75,12 @@ test:
 asan tsan:
 	@scripts/setup.sh build test
 	@scripts/test.sh $@
+
+fuzz:
+	@scripts/setup.sh build test
+	@cmake --preset fuzz -B "$$BUILD-fuzz" >/dev/null
+	@cmake --build "$$BUILD-fuzz" -j "$$JOBS" --target fuzz-targets >&2
+	@tests/fuzz/run.sh "$$BUILD-fuzz" "$$FUZZ_SECONDS"
 
 format:
 	@scripts/setup.sh format

@@ -15,7 +15,7 @@ enum { PLAIN_BUILD = 1 };
 static struct arena_space *fresh_space(void) {
     struct arena_space *a = meta_alloc(sizeof *a, 64);
     assert_non_null(a);
-    assert_true(arena_space_init(a));
+    assert_true(arena_space_init(a, os_address_limit_bytes() != SIZE_MAX));
     return a;
 }
 
@@ -84,7 +84,7 @@ static bool limited_space_steps_small(void) {
         return false;
     struct arena_space a = {0};
     size_t got;
-    if (!arena_space_init(&a))
+    if (!arena_space_init(&a, os_address_limit_bytes() != SIZE_MAX))
         return false;
     uintptr_t first = arena_reserve(&a, 1, &got);
     return first != 0 && got == ARENA_MIN_STEP_BYTES && arena_reserve(&a, 1, &got) == first + got &&

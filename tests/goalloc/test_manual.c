@@ -86,6 +86,7 @@ static void tiny_objects_share_blocks(void **state) {
     struct goalloc_object o = {0};
     assert_true(goalloc_object_of(p[3] + 7, &o));
     assert_ptr_equal(o.base, p[3]);
+    assert_true(o.noscan); /* like every object of a build that scans nothing */
     goalloc_free(p[3]);
     assert_false(goalloc_object_of(p[3], &o));
     /* Its neighbour in the block lives on. */

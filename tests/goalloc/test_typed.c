@@ -132,6 +132,10 @@ static void overflow_is_refused(void **state) {
     assert_null(goalloc_new(&pair_type, SIZE_MAX / 8));
     assert_int_equal(errno, ENOMEM);
     assert_null(goalloc_bytes(SIZE_MAX - 5, true));
+    /* Nor does what no machine has cost tables for its addresses. */
+    size_t metadata_bytes = meta_committed_bytes();
+    assert_null(goalloc_bytes((size_t)1 << 43, false));
+    assert_true(meta_committed_bytes() - metadata_bytes < 1 << 20);
 }
 
 /* Bit i of the page's bitmap says whether word i is a pointer; neighbours stay as they were. */

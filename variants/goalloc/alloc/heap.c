@@ -51,14 +51,14 @@ static bool heap_grow(size_t npages) {
         uintptr_t base = arena_reserve(&heap.arenas, ask_bytes, &got_bytes);
         if (base == 0)
             return false;
-        if (base == heap.grow_end) {
-            heap.grow_end = base + got_bytes;
-        } else {
-            if (!heap_make_ready(heap.grow_base, heap.grow_end - heap.grow_base))
+        if (base != heap.grow_end) {
+            if (!heap_make_ready(heap.grow_base, heap.grow_end - heap.grow_base)) {
+                arena_unreserve(&heap.arenas, base, got_bytes);
                 return false;
+            }
             heap.grow_base = base;
-            heap.grow_end = base + got_bytes;
         }
+        heap.grow_end = base + got_bytes;
     }
     if (!heap_make_ready(heap.grow_base, ask_bytes))
         return false;
@@ -138,8 +138,8 @@ static bool heap_span_setup(struct cache *c, struct span *s, uintptr_t base, siz
 }
 
 static struct span *heap_span_alloc(struct cache *c, size_t npages, uint8_t span_class, size_t align_bytes) {
-    if (npages > UINT32_MAX)
-        return NULL; /* beyond any address space */
+    if (npages > heap.largest_pages)
+        return NULL;
     struct span *s = heap_record_take(c);
     if (s == NULL)
         return NULL;
@@ -150,6 +150,8 @@ static struct span *heap_span_alloc(struct cache *c, size_t npages, uint8_t span
         return NULL;
     }
     if (!heap_span_setup(c, s, base, npages, span_class)) {
+        /* A late notice to the record's former owner must not take it for one of c's spans. */
+        __atomic_store_n(&s->owner, NULL, __ATOMIC_RELAXED);
         lock_acquire(&heap.lock);
         page_free(&heap.pages, base, npages);
         lock_release(&heap.lock);

@@ -35,7 +35,7 @@ struct heap {
     uintptr_t grow_base, grow_end; /* Go mheap.curArena: reserved and not yet handed to the page allocator */
     struct fixalloc span_records;
     size_t pages_in_use;                       /* atomic */
-    size_t largest_bytes;                      /* a single request above this could never be used */
+    size_t largest_pages;                      /* a single request above this could never be used */
     uint8_t class_pages[GOALLOC_SIZE_CLASSES]; /* pages of a span of each size class */
     struct central central[SPAN_CLASSES];
     struct {

@@ -26,26 +26,39 @@ static bool init_preset_tuned(void) {
     os_die("GOALLOC_PRESET is '%.64s': set it to tuned or faithful", preset);
 }
 
-/* Go's geometry covers 48 bits of addresses. Under an address-space limit it covers what the heap
- * may use then, from the first hint on. */
+/* Is the range that limited tables cover to be had? Some sanitizers keep it for themselves. */
+static bool init_first_hint_is_free(void) {
+    void *p = os_reserve(ARENA_FIRST_HINT, ARENA_MIN_STEP_BYTES);
+    if (p != NULL)
+        os_unmap(p, ARENA_MIN_STEP_BYTES);
+    return p != NULL;
+}
+
+/* Go's geometry covers 48 bits of addresses. Under an address-space limit, or where tables for all of them are refused,
+ * it covers what the heap may use then, from the first hint on. False: try again at the next request; each part may be
+ * there by then. */
 static bool init_pages(void) {
-    if (os_address_limit_bytes() == SIZE_MAX && page_init(&heap.pages, 0, (size_t)1 << ARENA_ADDRESS_BITS))
+    if (heap.pages.chunks != NULL)
         return true;
-    return page_init(&heap.pages, ARENA_FIRST_HINT, ARENA_LIMITED_BYTES);
+    bool limited = os_address_limit_bytes() != SIZE_MAX;
+    if (!limited && page_init(&heap.pages, 0, (size_t)1 << ARENA_ADDRESS_BITS))
+        return true;
+    return (limited || init_first_hint_is_free()) && page_init(&heap.pages, ARENA_FIRST_HINT, ARENA_LIMITED_BYTES);
 }
 
 static bool init_once(void) {
     heap.tuned = init_preset_tuned();
     heap_class_pages_init();
     span_bits_init();
-    heap.largest_bytes = os_memory_bytes();
+    size_t memory_pages = os_memory_bytes() >> GOALLOC_PAGE_SHIFT;
+    heap.largest_pages = memory_pages < UINT32_MAX ? memory_pages : UINT32_MAX;
     /* Under a limit the heap may take all address space there is; its records must still find room. */
     if (os_address_limit_bytes() != SIZE_MAX && !meta_reserve(os_address_limit_bytes() / INIT_META_SHARE))
         return false;
     heap.span_records.size_bytes = sizeof(struct span);
-    if (heap.arenas.map == NULL && !arena_space_init(&heap.arenas))
-        return false;
     if (!init_pages())
+        return false;
+    if (heap.arenas.map == NULL && !arena_space_init(&heap.arenas, heap.pages.range_base != 0))
         return false;
     if (pthread_key_create(&caches.key, cache_on_thread_exit) != 0)
         os_die("no thread key is left (pthread_key_create): this process already uses PTHREAD_KEYS_MAX of them");

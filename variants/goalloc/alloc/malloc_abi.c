@@ -31,7 +31,7 @@ static void *alloc_failed(void) {
 }
 
 static struct span *alloc_large(struct cache *c, size_t size_bytes, size_t align_bytes) {
-    if (size_bytes > PTRDIFF_MAX - GOALLOC_PAGE_BYTES || !heap_init() || size_bytes > heap.largest_bytes)
+    if (size_bytes > PTRDIFF_MAX - GOALLOC_PAGE_BYTES || !heap_init())
         return NULL;
     size_t npages = (size_bytes + GOALLOC_PAGE_BYTES - 1) >> GOALLOC_PAGE_SHIFT;
     return heap_span_alloc(c == &cache_none ? NULL : c, npages == 0 ? 1 : npages, span_class_make(0, true),

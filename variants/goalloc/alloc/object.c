@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "alloc/object.h"
+#include "alloc/tiny.h"
 
 static bool object_slot_is_free(struct span *s, unsigned slot) {
     if (s->elem_bytes == 0)
@@ -22,7 +23,7 @@ static bool object_of(uintptr_t address, struct object *out) {
     out->slot = (unsigned)slot;
     out->size_bytes = span_object_bytes(s);
     out->base = span_base(s) + (size_t)slot * out->size_bytes;
-    out->noscan = span_class_noscan(s->span_class);
+    out->noscan = span_class_noscan(s->span_class) || tiny_class(s->span_class);
     return true;
 }
 

@@ -3,8 +3,7 @@
 
 static struct fixalloc arena_records = {.size_bytes = (sizeof(struct arena) + 63) & ~(size_t)63};
 
-static bool arena_space_init(struct arena_space *a) {
-    bool limited = os_address_limit_bytes() != SIZE_MAX;
+static bool arena_space_init(struct arena_space *a, bool limited) {
     a->step_bytes = limited ? ARENA_MIN_STEP_BYTES : ARENA_BYTES;
     a->map_first = limited ? ARENA_FIRST_HINT >> ARENA_SHIFT : 0;
     size_t entries = limited ? ARENA_LIMITED_BYTES >> ARENA_SHIFT : ARENA_MAP_ENTRIES;
@@ -38,27 +37,27 @@ static void arena_open_window(struct arena_space *a, uintptr_t first) {
     __atomic_store_n(&a->window_pages, pages, __ATOMIC_RELEASE);
 }
 
-/* Old tables stay behind as metadata: readers may hold them. Each is twice the last, so all of them are as large as
- * one. */
-static bool arena_remember(struct arena_space *a, struct arena *arena) {
-    if (a->count == a->capacity) {
-        size_t capacity = a->capacity == 0 ? 64 : a->capacity * 2;
-        struct arena **all = meta_alloc(capacity * sizeof *all, 64);
-        if (all == NULL)
-            return false;
-        for (size_t i = 0; i < a->count; i++)
-            all[i] = a->all[i];
-        a->all = all;
-        a->capacity = capacity;
-    }
-    a->all[a->count++] = arena;
+/* Room for one more arena in the list. Old tables stay behind as metadata: readers may hold them. Each is twice the
+ * last, so all of them are as large as one. */
+static bool arena_list_room(struct arena_space *a) {
+    if (a->count < a->capacity)
+        return true;
+    size_t capacity = a->capacity == 0 ? 64 : a->capacity * 2;
+    struct arena **all = meta_alloc(capacity * sizeof *all, 64);
+    if (all == NULL)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        all[i] = a->all[i];
+    a->all = all;
+    a->capacity = capacity;
     return true;
 }
 
 static bool arena_create(struct arena_space *a, uintptr_t base) {
     if (a->map[(base >> ARENA_SHIFT) - a->map_first] != NULL)
         return true; /* an earlier, smaller step has made it */
-    struct arena *arena = fixalloc_take(&arena_records);
+    /* The table comes last: it could not be given back. */
+    struct arena *arena = arena_list_room(a) ? fixalloc_take(&arena_records) : NULL;
     if (arena == NULL)
         return false;
     size_t page = (base - a->window_base) >> GOALLOC_PAGE_SHIFT;
@@ -66,16 +65,18 @@ static bool arena_create(struct arena_space *a, uintptr_t base) {
         arena->spans = a->window + page;
     else
         arena->spans = meta_alloc(ARENA_PAGES * sizeof *arena->spans, 64);
-    if (arena->spans == NULL || !arena_remember(a, arena)) {
+    if (arena->spans == NULL) {
         fixalloc_give(&arena_records, arena);
         return false;
     }
+    a->all[a->count++] = arena;
     __atomic_store_n(&a->map[(base >> ARENA_SHIFT) - a->map_first], arena, __ATOMIC_RELEASE);
     return true;
 }
 
 static bool arena_create_range(struct arena_space *a, uintptr_t base, size_t size_bytes) {
-    if (a->window == NULL)
+    /* Later would be too late: what has a table of its own must not be looked up in the window. */
+    if (a->window == NULL && a->count == 0)
         arena_open_window(a, base & ~(uintptr_t)(ARENA_BYTES - 1));
     uintptr_t first = base & ~(uintptr_t)(ARENA_BYTES - 1);
     for (uintptr_t at = first; at < base + size_bytes; at += ARENA_BYTES)
@@ -128,6 +129,13 @@ static uintptr_t arena_reserve_limited(struct arena_space *a, size_t size_bytes)
     return at;
 }
 
+static void arena_unreserve(struct arena_space *a, uintptr_t base, size_t size_bytes) {
+    os_unmap((void *)base, size_bytes);
+    a->reserved_bytes -= size_bytes;
+    if (a->hints[0].address == (a->hints[0].down ? base : base + size_bytes))
+        a->hints[0].address = a->hints[0].down ? base + size_bytes : base;
+}
+
 static uintptr_t arena_reserve(struct arena_space *a, size_t size_bytes, size_t *got_bytes) {
     if (size_bytes > ((size_t)1 << (ARENA_ADDRESS_BITS - 1)))
         return 0;
@@ -139,11 +147,11 @@ static uintptr_t arena_reserve(struct arena_space *a, size_t size_bytes, size_t 
         base = arena_reserve_anywhere(a, size_bytes);
     if (base == 0)
         return 0;
+    a->reserved_bytes += size_bytes;
     if (!arena_create_range(a, base, size_bytes)) {
-        os_unmap((void *)base, size_bytes);
+        arena_unreserve(a, base, size_bytes);
         return 0;
     }
-    a->reserved_bytes += size_bytes;
     *got_bytes = size_bytes;
     return base;
 }

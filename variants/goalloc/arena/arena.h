@@ -51,12 +51,17 @@ struct arena_space {
     unsigned hint_count;
 };
 
-/* Prepares hints and the map; false when even the map cannot be had. Once, under the heap lock. */
-static bool arena_space_init(struct arena_space *a);
+/* Prepares hints and the map; limited: for the range from the first hint on that a process with an address-space limit
+ * may use. False when even the map cannot be had. Once, under the heap lock. */
+static bool arena_space_init(struct arena_space *a, bool limited);
 
 /* Reserves at least size bytes (rounded up to whole steps, stored in *got) and creates the arenas' metadata.
  * 0 on failure. Heap lock held. */
 static uintptr_t arena_reserve(struct arena_space *a, size_t size_bytes, size_t *got_bytes);
+
+/* Takes the latest arena_reserve back, of whose memory nothing has been used. Its arenas' records stay and serve when
+ * the range is reserved again. Heap lock held. */
+static void arena_unreserve(struct arena_space *a, uintptr_t base, size_t size_bytes);
 
 /* The arena of an address, NULL when there is none. Any address is allowed. */
 static inline struct arena *arena_of(const struct arena_space *a, uintptr_t address) {

@@ -19,6 +19,8 @@ static size_t meta_committed_bytes(void) {
 }
 
 static bool meta_reserve(size_t size_bytes) {
+    if (meta.reserve != NULL)
+        return true;
     size_bytes &= ~(size_t)(OS_PAGE_BYTES - 1);
     meta.reserve = os_map_lazy(size_bytes);
     meta.reserve_bytes = meta.reserve != NULL ? size_bytes : 0;

@@ -15,7 +15,8 @@ enum { META_CHUNK_BYTES = 256 << 10, META_DIRECT_BYTES = 64 << 10, FIXALLOC_CHUN
 /* Zero-filled memory that is never freed; align is a power of two up to a page. NULL when the OS refuses. */
 static void *meta_alloc(size_t size_bytes, size_t align_bytes);
 
-/* Sets address space aside for when the OS refuses more. False when it refuses this. Once. */
+/* Sets address space aside for when the OS refuses more. False when it refuses this; once it has not, no more is set
+ * aside. */
 static bool meta_reserve(size_t size_bytes);
 
 /* Bytes taken from the OS for metadata so far, tables of other layers included. */

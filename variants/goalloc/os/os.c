@@ -56,7 +56,8 @@ static void *os_map_lazy(size_t size_bytes) {
 
 static size_t os_address_limit_bytes(void) {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+    /* A limit above what there are addresses for is none. */
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur >> OS_ADDRESS_BITS != 0)
         return SIZE_MAX;
     return limit.rlim_cur;
 }
@@ -75,13 +76,11 @@ static bool os_commit(void *base, size_t size_bytes) {
     return ok;
 }
 
-static void os_release(void *base, size_t size_bytes) {
+static bool os_release(void *base, size_t size_bytes) {
     int saved_errno = errno;
-    /* Fails only for ranges that are not mapped, which would be our own bug: the contents must read as zero afterwards.
-     */
-    if (madvise(base, size_bytes, MADV_DONTNEED) != 0)
-        os_die("madvise(%p, %zu, MADV_DONTNEED) failed: errno %d", base, size_bytes, errno);
+    bool ok = madvise(base, size_bytes, MADV_DONTNEED) == 0;
     errno = saved_errno;
+    return ok;
 }
 
 static void os_unmap(void *base, size_t size_bytes) {

@@ -32,7 +32,7 @@ static inline void os_publication_fence(void) {
 #endif
 }
 
-enum { OS_PAGE_BYTES = 4096 };
+enum { OS_PAGE_BYTES = 4096, OS_ADDRESS_BITS = 47 };
 
 /* Reserves exactly [hint, hint + size); NULL when that range is not wholly free. hint 0: anywhere. */
 static void *os_reserve(uintptr_t hint, size_t size_bytes);
@@ -44,7 +44,7 @@ static void *os_reserve_aligned(size_t size_bytes, size_t align_bytes);
  */
 static void *os_map_lazy(size_t size_bytes);
 
-/* The address-space limit of this process in bytes (RLIMIT_AS), SIZE_MAX when there is none. */
+/* The address-space limit of this process in bytes (RLIMIT_AS), SIZE_MAX when there is none that matters. */
 static size_t os_address_limit_bytes(void);
 
 /* Memory and swap of the machine in bytes: what the kernel's own heuristic lets one mapping ask for (overcommit_memory
@@ -54,8 +54,9 @@ static size_t os_memory_bytes(void);
 /* Makes reserved memory readable and writable, zero-filled. False when the OS refuses (limit or overcommit). */
 static bool os_commit(void *base, size_t size_bytes);
 
-/* Gives the contents back (MADV_DONTNEED); the range stays usable and reads as zero. */
-static void os_release(void *base, size_t size_bytes);
+/* Gives the contents back (MADV_DONTNEED); the range stays usable and reads as zero. False when the OS refuses, as it
+ * does for locked memory (mlock, mlockall): the contents are then undefined. */
+static bool os_release(void *base, size_t size_bytes);
 
 /* Drops the mapping altogether. */
 static void os_unmap(void *base, size_t size_bytes);

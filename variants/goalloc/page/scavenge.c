@@ -59,11 +59,14 @@ static size_t scavenge_chunk(struct page_heap *ph, size_t c, size_t want_pages) 
         if (run.count == 0)
             break;
         run = scavenge_cut(run, want_pages - done_pages);
-        os_release((void *)page_address(ph, c * PAGE_CHUNK_PAGES + run.first), (size_t)run.count << GOALLOC_PAGE_SHIFT);
+        end = run.first;
+        /* What the program has locked stays backed; what lies below it may not be. */
+        if (!os_release((void *)page_address(ph, c * PAGE_CHUNK_PAGES + run.first),
+                        (size_t)run.count << GOALLOC_PAGE_SHIFT))
+            continue;
         bits_set(chunk->released, run.first, run.count);
         ph->scavenged_free_pages += run.count;
         done_pages += run.count;
-        end = run.first;
     }
     return done_pages;
 }

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# run.sh FOLDER [SECONDS]: runs every fuzz target that the build in FOLDER holds, one after the other, for SECONDS each
+# (default 600). Starts from the committed corpus; what is learnt beyond it stays in FOLDER/fuzz/corpus for the next
+# run. A finding lies in FOLDER/fuzz/findings as the input that shows it, the preset in its name: give it to the
+# target as its only argument.
+# Ends with "N targets, N findings"; exit 1 if any.
+set -euo pipefail
+build=$(cd "$1" && pwd) seconds=${2:-600}
+[[ $seconds =~ ^[1-9][0-9]*$ ]] || { printf "fuzz: FUZZ_SECONDS is '%s': set it to a number of seconds\n" "$seconds" >&2; exit 2; }
+committed=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/corpus
+findings=$build/fuzz/findings targets=0 failed=0
+mkdir -p "$findings"
+export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_leaks=0
+
+# run_target PROGRAM NAME CORPUS: in processes of a minute each, with either preset in turn; what a build never frees
+# stays until its process ends.
+run_target() {
+    local program=$1 name=$2 corpus=$3 learnt=$build/fuzz/corpus/$2 log=$build/fuzz/$2.log end=$((SECONDS + seconds))
+    local left preset=tuned
+    mkdir -p "$learnt"
+    : >"$log"
+    while ((left = end - SECONDS, left > 0)); do
+        echo "GOALLOC_PRESET=$preset" >>"$log"
+        GOALLOC_PRESET=$preset "$program" -max_total_time=$((left < 60 ? left : 60)) -max_len=512 -len_control=0 \
+            -timeout=60 -rss_limit_mb=6000 -print_final_stats=1 -artifact_prefix="$findings/$name.$preset." "$learnt" \
+            "$corpus" >>"$log" 2>&1 </dev/null || return 1
+        [[ $preset == tuned ]] && preset=faithful || preset=tuned
+    done
+}
+
+for program in "$build"/bin/fuzz_*; do
+    [[ -x $program ]] || continue
+    name=${program##*/fuzz_}
+    corpus=$committed/malloc
+    [[ $name == typed-* ]] && corpus=$committed/typed
+    targets=$((targets + 1))
+    if run_target "$program" "$name" "$corpus"; then
+        runs=$(awk '/number_of_executed_units/ { n += $2 } END { print n + 0 }' "$build/fuzz/$name.log")
+        printf 'fuzz: %s: %s inputs, nothing found\n' "$name" "$runs"
+    else
+        failed=$((failed + 1))
+        printf 'fuzz: %s: FOUND: %s\n' "$name" "$(grep -a -m1 'FAILED:\|goalloc: \|runtime error:\|ERROR:' "$build/fuzz/$name.log" || echo "see $build/fuzz/$name.log")"
+    fi
+done
+printf '%d targets, %d findings\n' "$targets" "$failed"
+((targets > 0 && failed == 0))
