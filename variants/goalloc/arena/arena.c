@@ -51,7 +51,10 @@ static bool arena_remember(struct arena_space *a, struct arena *arena) {
         a->all = all;
         a->capacity = capacity;
     }
-    a->all[a->count++] = arena;
+    size_t at = a->count++;
+    for (; at > 0 && a->all[at - 1]->base > arena->base; at--)
+        a->all[at] = a->all[at - 1];
+    a->all[at] = arena;
     return true;
 }
 
@@ -61,6 +64,7 @@ static bool arena_create(struct arena_space *a, uintptr_t base) {
     struct arena *arena = fixalloc_take(&arena_records);
     if (arena == NULL)
         return false;
+    arena->base = base;
     size_t page = (base - a->window_base) >> GOALLOC_PAGE_SHIFT;
     if (a->window != NULL && page < a->window_pages && a->window_pages - page >= ARENA_PAGES)
         arena->spans = a->window + page;
