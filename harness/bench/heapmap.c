@@ -23,7 +23,8 @@ bool heapmap_open(struct heapmap *h, const char *path, const char *at, char *err
         double share = strtod(s, &end);
         double before = h->count > 0 ? h->moments[h->count - 1].share : 0;
         if (end == s || (*end == ',' ? end[1] == '\0' : *end != '\0') || !(share >= before && share <= 1)) {
-            snprintf(error, error_size, "heap maps at '%s': give ascending shares of the operations from 0 to 1, as 0.25,0.5,1", at);
+            snprintf(error, error_size,
+                     "heap maps at '%s': give ascending shares of the operations from 0 to 1, as 0.25,0.5,1", at);
             return false;
         }
         if (h->count == HEAPMAP_MAX_MOMENTS) {
@@ -76,7 +77,8 @@ bool heapmap_rehearse(struct heapmap *h, struct bench *b, char *error, size_t er
     if (pid > 0)
         waitpid(pid, &status, 0);
     if (!heard || status != 0) {
-        snprintf(error, error_size, "the rehearsal that counts the operations of %s did not come to its end", b->workload->name);
+        snprintf(error, error_size, "the rehearsal that counts the operations of %s did not come to its end",
+                 b->workload->name);
         return false;
     }
     h->all_ops = told.ops;
@@ -90,9 +92,10 @@ static void keep_run(void *context, const struct peer_run *run) {
     struct heapmap *h = context;
     if (h->run_count == h->run_capacity) {
         size_t capacity = h->run_capacity == 0 ? 1 << 14 : h->run_capacity * 2;
-        void *runs = h->runs == NULL ? mmap(NULL, capacity * sizeof *h->runs, PROT_READ | PROT_WRITE,
-                                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-                                     : mremap(h->runs, h->run_capacity * sizeof *h->runs, capacity * sizeof *h->runs, MREMAP_MAYMOVE);
+        void *runs =
+            h->runs == NULL
+                ? mmap(NULL, capacity * sizeof *h->runs, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                : mremap(h->runs, h->run_capacity * sizeof *h->runs, capacity * sizeof *h->runs, MREMAP_MAYMOVE);
         if (runs == MAP_FAILED) {
             h->full = true;
             return;
@@ -170,8 +173,8 @@ __attribute__((format(printf, 2, 3))) static void put(struct writer *w, const ch
 
 static void put_run(struct writer *w, const struct peer_run *r, bool first) {
     static const char *const kinds[] = {"span", "large", "free", "released", "cached"};
-    put(w, "%s\n[\"%s\",%" PRIuPTR ",%zu,%u,%d,%d,%zu,%zu,%zu,%zu]", first ? "" : ",", kinds[r->kind], r->base, r->pages,
-        r->span_class, r->noscan, r->released, r->slot_bytes, r->slots, r->used_slots, r->used_bytes);
+    put(w, "%s\n[\"%s\",%" PRIuPTR ",%zu,%u,%d,%d,%zu,%zu,%zu,%zu]", first ? "" : ",", kinds[r->kind], r->base,
+        r->pages, r->span_class, r->noscan, r->released, r->slot_bytes, r->slots, r->used_slots, r->used_bytes);
 }
 
 static void put_moment(struct writer *w, const struct heapmap *h, const struct heapmap_moment *at) {
@@ -192,12 +195,15 @@ bool heapmap_write(const struct heapmap *h, const struct bench *b, const char *s
     w.fd = open(h->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     size_t page_bytes = h->run_count > 0 ? h->runs[0].size_bytes / h->runs[0].pages : 0;
     if (w.fd >= 0) {
-        put(&w, "{\"schema\":1,\"subject\":\"%s\",\"version\":\"%s\",\"workload\":\"%s\",\"seed\":%" PRIu64 ",\"params\":{", subject,
-            version, b->workload->name, b->seed);
+        put(&w,
+            "{\"schema\":1,\"subject\":\"%s\",\"version\":\"%s\",\"workload\":\"%s\",\"seed\":%" PRIu64 ",\"params\":{",
+            subject, version, b->workload->name, b->seed);
         for (int i = 0; b->workload->params != NULL && b->workload->params[i].name != NULL; i++)
             put(&w, "%s\"%s\":%" PRIu64, i == 0 ? "" : ",", b->workload->params[i].name, b->params[i]);
-        put(&w, "},\"ops\":%" PRIu64 ",\"page_bytes\":%zu,\n\"columns\":[\"kind\",\"base\",\"pages\",\"span_class\",\"noscan\","
-                "\"released\",\"slot_bytes\",\"slots\",\"used_slots\",\"used_bytes\"],\n\"moments\":[",
+        put(&w,
+            "},\"ops\":%" PRIu64
+            ",\"page_bytes\":%zu,\n\"columns\":[\"kind\",\"base\",\"pages\",\"span_class\",\"noscan\","
+            "\"released\",\"slot_bytes\",\"slots\",\"used_slots\",\"used_bytes\"],\n\"moments\":[",
             b->now.ops, page_bytes);
         for (unsigned i = 0; i < h->taken; i++)
             put_moment(&w, h, &h->moments[i]);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * heapmap.h: the runs of pages of the subject's heap at chosen moments of one iteration in memory mode, written as one JSON
- * document (docs/record.md). A moment is a share of the workload's operations; how many those are, a rehearsal in a forked
- * process counts first, so that the measured heap has seen nothing before. Nothing here allocates on that heap.
+ * heapmap.h: the runs of pages of the subject's heap at chosen moments of one iteration in memory mode, written as one
+ * JSON document (docs/record.md). A moment is a share of the workload's operations; how many those are, a rehearsal in
+ * a forked process counts first, so that the measured heap has seen nothing before. Nothing here allocates on that
+ * heap.
  */
 #ifndef SPANLAB_HEAPMAP_H
 #define SPANLAB_HEAPMAP_H
@@ -13,7 +14,7 @@ enum { HEAPMAP_MAX_MOMENTS = 16 };
 #define HEAPMAP_DEFAULT_AT "0.5,1"
 
 struct heapmap_moment {
-    double share; /* of the operations; negative: drained */
+    double share;                             /* of the operations; negative: drained */
     uint64_t ops, live_bytes, metadata_bytes; /* metadata: PEER_NA when not known */
     size_t first_run, run_count;
 };
