@@ -39,7 +39,7 @@ bool heapmap_open(struct heapmap *h, const char *path, const char *at, char *err
 }
 
 struct rehearsal {
-    uint64_t ops, last_point_ops;
+    uint64_t ops, points;
 };
 
 static void rehearsal_end(struct bench *b, enum bench_status status, const char *message) {
@@ -56,7 +56,7 @@ static _Noreturn void rehearse_here(struct bench *b, int out_fd) {
         rehearsal_end(b, BENCH_FAILED, error);
     flavour_attach();
     bench_iterate(b);
-    struct rehearsal told = {b->now.ops, meter.end_ops};
+    struct rehearsal told = {b->now.ops, meter.points};
     _exit(write(out_fd, &told, sizeof told) == sizeof told ? 0 : 1);
 }
 
@@ -82,7 +82,7 @@ bool heapmap_rehearse(struct heapmap *h, struct bench *b, char *error, size_t er
         return false;
     }
     h->all_ops = told.ops;
-    h->last_point_ops = told.last_point_ops;
+    h->all_points = told.points;
     return true;
 }
 
@@ -119,14 +119,15 @@ static void take(struct heapmap *h, struct memory_meter *m, uint64_t ops, uint64
     memory_exclude(m, at->run_count * sizeof *h->runs);
 }
 
-/* The moment asked for, in operations. The last point comes before the last operation in some workloads. */
-static uint64_t due_ops(const struct heapmap *h) {
-    uint64_t ops = (uint64_t)(h->moments[h->taken].share * (double)h->all_ops);
-    return ops < h->last_point_ops ? ops : h->last_point_ops;
+/* All of the operations means the last point, which can come before the last operation, or well after it: a workload
+ * may go on freeing. Until then the first point that reaches the share is due. */
+static bool is_due(const struct heapmap *h, const struct memory_meter *m) {
+    double share = h->moments[h->taken].share;
+    return m->points == h->all_points || (share < 1 && (double)m->end_ops >= share * (double)h->all_ops);
 }
 
 void heapmap_point(struct heapmap *h, struct memory_meter *m) {
-    while (h->taken < h->count - 1 && m->end_ops >= due_ops(h))
+    while (h->taken < h->count - 1 && is_due(h, m))
         take(h, m, m->end_ops, m->end_live_bytes, &m->end_counters);
 }
 

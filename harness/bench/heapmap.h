@@ -24,8 +24,8 @@ struct heapmap {
     int (*walk)(void (*visit)(void *context, const struct peer_run *run), void *context);
     struct heapmap_moment moments[HEAPMAP_MAX_MOMENTS + 1]; /* the last one is drained */
     unsigned count, taken;
-    uint64_t all_ops, last_point_ops; /* of the rehearsal */
-    struct peer_run *runs;            /* mapped; grows */
+    uint64_t all_ops, all_points; /* of the rehearsal */
+    struct peer_run *runs;        /* mapped; grows */
     size_t run_count, run_capacity;
     bool full; /* no memory for all runs */
 };

@@ -107,6 +107,7 @@ void memory_run_begin(struct memory_meter *m) {
     m->stride = 1;
     m->peak_live_bytes = m->end_live_bytes = 0;
     m->excluded_bytes = 0;
+    m->points = 0;
     m->end_counters.known = false;
     m->before_counters = counters_moment(m);
     m->before = m->peak = rollup_now(m);
@@ -172,6 +173,7 @@ void memory_point(struct memory_meter *m) {
     rollup_near_peak(m, resident_bytes);
     m->end_live_bytes = row.live_bytes;
     m->end_ops = row.ops;
+    m->points++;
     m->end_counters = counters_moment(m);
     if (m->heapmap != NULL)
         heapmap_point(m->heapmap, m);

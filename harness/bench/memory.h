@@ -51,7 +51,7 @@ struct memory_meter {
     int64_t minor_faults, major_faults;
     struct memory_counters before_counters, end_counters, drained_counters;
     uint64_t end_live_bytes;  /* at end_counters */
-    uint64_t end_ops;         /* at the last point inside run */
+    uint64_t end_ops, points; /* at the last point inside run; how many there were */
     uint64_t harness_bytes;   /* allocated on the subject's heap by others than the workload */
     bool harness_known;
 

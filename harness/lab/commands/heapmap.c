@@ -4,7 +4,7 @@
  */
 #include "command.h"
 #include "error.h"
-#include "heapmap.h"
+#include "map.h"
 #include "launch.h"
 #include "plan.h"
 #include "spawn.h"
@@ -33,7 +33,7 @@ static bool go_on(void *context) {
 
 struct heapmap_options {
     struct plan_request request;
-    char *at, *output;
+    char *at, *output, *raw;
 };
 
 static int parse(int argc, const char **argv, struct heapmap_options *o) {
@@ -46,6 +46,7 @@ static int parse(int argc, const char **argv, struct heapmap_options *o) {
         {"at", '\0', POPT_ARG_STRING, &o->at, 0, "shares of the operations (default 0.5,1)", "0.25,0.5,1"},
         {"output", 'o', POPT_ARG_STRING, &o->output, 0, "the drawing (default heapmap-WORKLOAD-SUBJECT.svg)",
          "FILE.svg"},
+        {"raw", '\0', POPT_ARG_STRING, &o->raw, 0, "keep record and map as JSON, too", "FILE.json"},
         {"matrix", 'm', POPT_ARG_STRING, &matrix, 0, "whose sizes (default quick)", "MATRIX"},
         {"seed", '\0', POPT_ARG_LONGLONG, &seed, 0, "of the operation stream (default 1)", "N"},
         POPT_AUTOHELP POPT_TABLEEND};
@@ -208,6 +209,26 @@ static int write_drawing(const struct map *m, const char *path) {
     return failed ? lab_error(LAB_DISK, "cannot finish %s: %s", path, strerror(errno)) : LAB_OK;
 }
 
+/* "preset = tuned"; the caller's to free. */
+static char *knobs_of(json_t *subject) {
+    char *out = lab_strdup("");
+    const char *name;
+    json_t *value;
+    json_object_foreach(json_object_get(subject, "knobs"), name, value) {
+        char *more = lab_printf("%s; %s = %s", out, name, json_string_value(value));
+        free(out);
+        out = more;
+    }
+    return out;
+}
+
+static int write_raw(const struct map *m, json_t *record, const char *path) {
+    json_t *raw = json_pack("{s:O s:O}", "record", record, "map", m->document);
+    int failed = json_dump_file(raw, path, JSON_COMPACT);
+    json_decref(raw);
+    return failed != 0 ? lab_error(LAB_DISK, "cannot write %s: %s", path, strerror(errno)) : LAB_OK;
+}
+
 static int draw(const struct heapmap_options *o, const struct paths *p, json_t *record) {
     json_error_t error;
     struct map m;
@@ -216,14 +237,16 @@ static int draw(const struct heapmap_options *o, const struct paths *p, json_t *
         return code;
     json_t *subject = json_object_get(record, "subject");
     const char *sha256 = json_string_value(json_object_get(subject, "sha256"));
-    char *knobs = json_dumps(json_object_get(subject, "knobs"), JSON_COMPACT);
-    char *footer = lab_printf("goalloc %s; library sha256 %.16s…; knobs %s; spanlab %s", m.version,
-                              sha256 != NULL ? sha256 : "?", knobs != NULL ? knobs : "{}", SPANLAB_VERSION);
+    char *knobs = knobs_of(subject);
+    char *footer = lab_printf("goalloc %s; library sha256 %.16s…%s; spanlab %s", m.version,
+                              sha256 != NULL ? sha256 : "?", knobs, SPANLAB_VERSION);
     char *path = o->output != NULL ? lab_strdup(o->output) : lab_printf("heapmap-%s-%s.svg", m.workload, m.subject);
     m.footer = footer;
     code = check_drained(&m, record);
     if (code == LAB_OK)
         code = write_drawing(&m, path);
+    if (code == LAB_OK && o->raw != NULL)
+        code = write_raw(&m, record, o->raw);
     if (code == LAB_OK)
         printf("%s: %zu moments of %s on %s\n", path, m.moment_count, m.workload, m.subject);
     map_free(&m);

@@ -5,7 +5,7 @@
  * order for colour-blind readers and in grey; free memory has no colour, large objects have one of their own and a line
  * through them.
  */
-#include "heapmap.h"
+#include "map.h"
 #include "error.h"
 #include "heapmap_rows.h"
 #include "html.h"
@@ -64,6 +64,7 @@ enum look {
     LOOK_USED,
     LOOK_CELL_REST, /* the same in a cell of several pages, which has no outline */
     LOOK_CELL_USED,
+    LOOK_CELL_RELEASED,
     LOOK_LARGE,
     LOOK_LINE,
     LOOK_SCAN,
@@ -134,8 +135,11 @@ static void emit_brush(FILE *out, const struct brush *b) {
     case LOOK_CELL_USED:
         fprintf(out, "<path fill=\"%s\"", hex(colour, c));
         break;
+    case LOOK_CELL_RELEASED:
+        fputs("<path fill=\"#ffffff\"", out);
+        break;
     case LOOK_CELL:
-        fputs("<path fill=\"none\" stroke=\"#8c8c8c\" stroke-width=\"0.4\"", out);
+        fputs("<path fill=\"none\" stroke=\"#9c9c9c\" stroke-width=\"0.4\"", out);
         break;
     case LOOK_LARGE:
         fputs("<path fill=\"" LARGE_COLOUR "\"", out);
@@ -238,13 +242,15 @@ static void draw_cell(struct drawing *d, uint64_t base, double x, double y) {
     }
     const double parts[] = {c.used, c.large, c.rest, c.free, c.cached, c.released};
     static const enum look looks[] = {LOOK_CELL_USED, LOOK_LARGE,  LOOK_CELL_REST,
-                                      LOOK_FREE,      LOOK_CACHED, LOOK_RELEASED};
+                                      LOOK_FREE,      LOOK_CACHED, LOOK_CELL_RELEASED};
     double bottom = y + CELL_HEIGHT, scale = CELL_HEIGHT / (double)(end - base);
     for (size_t i = 0; i < sizeof looks / sizeof *looks; i++) {
         double height = parts[i] * scale;
         bool of_class = looks[i] == LOOK_CELL_USED || looks[i] == LOOK_CELL_REST;
         rectangle(&d->brushes, looks[i], of_class ? c.slot_bytes : 0, x + 0.4, bottom - height, CELL_WIDTH - 0.8,
                   height);
+        if (looks[i] == LOOK_LARGE && height > CELL_HEIGHT / 2)
+            rectangle(&d->brushes, LOOK_LINE, 0, x + 0.4, bottom - height / 2 - 0.5, CELL_WIDTH - 0.8, 1);
         bottom -= height;
     }
     rectangle(&d->brushes, LOOK_CELL, 0, x + 0.4, bottom, CELL_WIDTH - 0.8, y + CELL_HEIGHT - bottom);
@@ -272,8 +278,8 @@ static void draw_fold(struct drawing *d, const struct map_row *row, double x, do
     double height = FOLD_HEIGHT - (ROW_HEIGHT - CELL_HEIGHT);
     bool large = r->kind == MAP_LARGE;
     rectangle(&d->brushes, large ? LOOK_LARGE : free_look(r), 0, x, y, PANEL_WIDTH, height);
-    fprintf(texts, "<text x=\"%g\" y=\"%g\" class=\"fold\"%s>… %s %s (%s) …</text>\n", x + PANEL_WIDTH / 2.0,
-            y + height - 4, large ? " fill=\"#ffffff\"" : "", map_number(pages, size_bytes / d->map->page_bytes),
+    fprintf(texts, "<text x=\"%g\" y=\"%g\" class=\"fold%s\">… %s %s (%s) …</text>\n", x + PANEL_WIDTH / 2.0,
+            y + height - 4, large ? " onlarge" : "", map_number(pages, size_bytes / d->map->page_bytes),
             large                     ? "pages of one large object"
             : r->kind == MAP_RELEASED ? "released pages"
                                       : "free pages, backed",
@@ -358,12 +364,15 @@ static void draw_table(const struct map_moment *at, double x, double y, FILE *ou
             PANEL_WIDTH);
     y += LINE;
     swatch(out, x, y, "fill=\"url(#sizes)\"");
+    fprintf(out, "<rect x=\"%g\" y=\"%g\" width=\"5\" height=\"%g\" fill=\"" LARGE_COLOUR "\"/>\n", x + 9,
+            y - CELL_HEIGHT, CELL_HEIGHT);
     table_line(out, x, y, "occupied by live objects", "occupied", t->occupied, t->held);
     y += LINE;
     table_line(out, x, y, at->share < 0 ? "  requested by the workload" : "  of that, requested by the workload",
                "requested", at->live_bytes, t->held);
     y += LINE;
     swatch(out, x, y, "fill=\"#eef1f4\" stroke=\"#33638d\" stroke-width=\"0.8\"");
+    fprintf(out, "<rect x=\"%g\" y=\"%g\" width=\"14\" height=\"3.6\" fill=\"#33638d\"/>\n", x, y - 3.6);
     table_line(out, x, y, "free in spans that hold objects", "free_in_span", t->free_in_span, t->held);
     y += LINE;
     snprintf(label, sizeof label, "in spans without any object (%s)", map_number(runs, t->empty_span_count));
@@ -389,18 +398,22 @@ static void draw_table(const struct map_moment *at, double x, double y, FILE *ou
 }
 
 static void draw_title(const struct map *m, const struct map_moment *at, double x, double y, FILE *out) {
-    char ops[MAP_NUMBER_CHARS], all[MAP_NUMBER_CHARS];
+    char ops[MAP_NUMBER_CHARS], all[MAP_NUMBER_CHARS], title[64] = "Drained", asked[64] = "";
+    double percent = m->ops == 0 ? 0 : (double)at->ops * 100 / (double)m->ops;
+    map_number(all, m->ops);
+    if (at->share >= 0)
+        snprintf(title, sizeof title, "At %.3g %% of the operations", percent);
+    /* Workloads can be looked at between their steps only. */
+    if (fabs(percent - at->share * 100) >= 0.05)
+        snprintf(asked, sizeof asked, "; the %s %g %%",
+                 percent > at->share * 100 ? "next point after" : "last point before", at->share * 100);
+    fprintf(out, "<text x=\"%g\" y=\"%g\" class=\"moment\">%s</text>\n<text x=\"%g\" y=\"%g\" class=\"faint\">", x,
+            y + 12, title, x, y + 28);
     if (at->share < 0)
-        fprintf(out,
-                "<text x=\"%g\" y=\"%g\" class=\"moment\">Drained</text>\n<text x=\"%g\" y=\"%g\" "
-                "class=\"faint\">after all %s "
-                "operations: objects freed, free memory given back</text>\n",
-                x, y + 12, x, y + 28, map_number(all, m->ops));
+        fprintf(out, "after all %s operations: objects dropped, free memory given back", all);
     else
-        fprintf(out,
-                "<text x=\"%g\" y=\"%g\" class=\"moment\">At %g %% of the operations</text>\n<text x=\"%g\" y=\"%g\" "
-                "class=\"faint\">after %s of %s operations</text>\n",
-                x, y + 12, at->share * 100, x, y + 28, map_number(ops, at->ops), map_number(all, m->ops));
+        fprintf(out, "after %s of %s operations%s", map_number(ops, at->ops), all, asked);
+    fputs("</text>\n", out);
 }
 
 /* Addresses of arenas, and offsets in them, at the left of a band; a thin line across it where an arena begins. */
@@ -484,8 +497,7 @@ static void draw_kinds(double x, double y, bool scan_marks, FILE *out) {
                 "fill=\"url(#cached-released)\" stroke=\"" BORDER_COLOUR "\" stroke-width=\"0.6\"",
                 "set aside for a thread, not backed");
     if (scan_marks)
-        legend_item(out, right, y + 2 * LINE, "fill=\"#000000\" height=\"1.1\"",
-                    "black base line: objects with pointers");
+        legend_item(out, right, y + 2 * LINE, "fill=\"url(#scan)\"", "black base line: objects with pointers");
     else
         fprintf(out, "<text x=\"%g\" y=\"%g\" class=\"faint\">no cell: not in the heap yet</text>\n", right + 20,
                 y + 2 * LINE);
@@ -520,7 +532,7 @@ static void draw_header(const struct map *m, const struct map_rows *rows, bool s
     fputs("</text>\n", out);
     draw_ramp(16, 86, out);
     draw_fills(rows, 320, 86, out);
-    draw_kinds(648, 88, scan_marks, out);
+    draw_kinds(620, 88, scan_marks, out);
 }
 
 static void draw_styles(FILE *out) {
@@ -528,7 +540,8 @@ static void draw_styles(FILE *out) {
         "<style>text{font:11px 'DejaVu Sans',Verdana,Arial,sans-serif;fill:" TEXT_COLOUR "}"
         ".title{font-size:17px;font-weight:bold}.moment{font-size:13px;font-weight:bold}.head{font-weight:bold}"
         ".faint{fill:" FAINT_COLOUR "}.tick{font-size:9.5px;fill:" FAINT_COLOUR "}.right{text-anchor:end}"
-        ".fold{font-size:10.5px;text-anchor:middle}.address{font:10px 'DejaVu Sans Mono',monospace;text-anchor:end}"
+        ".onlarge{fill:#ffffff}.fold{font-size:10.5px;text-anchor:middle}.address{font:10px 'DejaVu Sans "
+        "Mono',monospace;text-anchor:end}"
         ".table text{font-variant-numeric:tabular-nums;white-space:pre}g[font-weight] text{font-weight:bold}</style>\n"
         "<defs>\n<pattern id=\"cached\" width=\"4\" height=\"4\" patternUnits=\"userSpaceOnUse\" "
         "patternTransform=\"rotate(45)\">"
@@ -537,6 +550,8 @@ static void draw_styles(FILE *out) {
         "<pattern id=\"cached-released\" width=\"4\" height=\"4\" patternUnits=\"userSpaceOnUse\" "
         "patternTransform=\"rotate(45)\">"
         "<rect width=\"4\" height=\"4\" fill=\"#ffffff\"/><rect width=\"1\" height=\"4\" fill=\"#b0b0b0\"/></pattern>\n"
+        "<linearGradient id=\"scan\" x1=\"0\" y1=\"0\" x2=\"0\" y2=\"1\"><stop offset=\"0.86\" stop-color=\"#21908d\"/>"
+        "<stop offset=\"0.86\" stop-color=\"#000000\"/></linearGradient>\n"
         "<linearGradient id=\"sizes\">",
         out);
     for (int i = 0; i <= 24; i++) {
@@ -572,7 +587,7 @@ static void draw_footer(const struct map *m, double y, FILE *out) {
 void map_draw(const struct map *m, FILE *out) {
     struct map_rows rows;
     map_rows_make(m, &rows);
-    bool scan_marks = wants_scan_marks(m);
+    bool scan_marks = rows.cell_pages == 1 && wants_scan_marks(m);
     size_t columns = m->moment_count < COLUMNS_MOST ? m->moment_count : COLUMNS_MOST;
     size_t bands = (m->moment_count + columns - 1) / columns;
     double least = LEFT + 2.0 * PANEL_WIDTH + GUTTER + RIGHT;

@@ -6,7 +6,7 @@
 #ifndef SPANLAB_HEAPMAP_ROWS_H
 #define SPANLAB_HEAPMAP_ROWS_H
 
-#include "heapmap.h"
+#include "map.h"
 
 enum { ROW_CELLS = 64, ROWS_MOST = 96, FOLD_LEAST_ROWS = 4 };
 /* goalloc reserves address space in arenas of this size. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * heapmap.h: maps of one run's heap, as a bench program writes them (docs/record.md), and their drawing.
+ * map.h: maps of one run's heap, as a bench program writes them (docs/record.md), and their drawing.
  */
-#ifndef SPANLAB_HEAPMAP_H
-#define SPANLAB_HEAPMAP_H
+#ifndef SPANLAB_MAP_H
+#define SPANLAB_MAP_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * heapmap.c: reads the document and adds up its runs.
+ * map.c: reads the document and adds up its runs.
  */
-#include "heapmap.h"
+#include "map.h"
 #include "command.h"
 #include "error.h"
 
