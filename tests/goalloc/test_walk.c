@@ -2,6 +2,8 @@
  * The walk over a heap made by hand: its runs, their order, and that they add up to what the counters say. */
 #include "unity_manual.h"
 
+#include <pthread.h>
+
 enum { KIB = 1024, MAX_RUNS = 1 << 16 };
 
 static struct goalloc_run runs[MAX_RUNS];
@@ -194,11 +196,44 @@ static void many_sizes_add_up(void **state) {
     check_counters();
 }
 
+static void *churn(void *stop) {
+    enum { N = 500 };
+    void *p[N] = {0};
+    for (size_t i = 0; !__atomic_load_n((bool *)stop, __ATOMIC_RELAXED); i++) {
+        goalloc_free(p[i % N]);
+        p[i % N] = goalloc_malloc(i * 7919 % 40000);
+    }
+    for (size_t i = 0; i < N; i++)
+        goalloc_free(p[i]);
+    return NULL;
+}
+
+/* Beside threads that allocate, figures may be old, but runs stay in order and within themselves. */
+static void a_walk_beside_other_threads_stays_sound(void **state) {
+    (void)state;
+    bool stop = false;
+    pthread_t threads[2];
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, churn, &stop), 0);
+    for (int i = 0; i < 300; i++) {
+        walk();
+        check_runs();
+    }
+    __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    check_counters();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(spans_know_their_class_and_slots), cmocka_unit_test(free_pages_are_backed_until_given_back),
-        cmocka_unit_test(cached_pages_are_the_thread_s),    cmocka_unit_test(runs_cross_arenas),
-        cmocka_unit_test(arenas_are_kept_by_address),       cmocka_unit_test(many_sizes_add_up),
+        cmocka_unit_test(spans_know_their_class_and_slots),
+        cmocka_unit_test(free_pages_are_backed_until_given_back),
+        cmocka_unit_test(cached_pages_are_the_thread_s),
+        cmocka_unit_test(runs_cross_arenas),
+        cmocka_unit_test(arenas_are_kept_by_address),
+        cmocka_unit_test(many_sizes_add_up),
+        cmocka_unit_test(a_walk_beside_other_threads_stays_sound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

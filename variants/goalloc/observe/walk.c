@@ -78,7 +78,8 @@ static struct goalloc_run walk_free_run(const struct arena *arena, size_t page) 
     }
 }
 
-static struct goalloc_run walk_span_run(struct span *s) {
+/* npages is 0 when the record changed hands while it was read: other threads free and allocate meanwhile. */
+static struct goalloc_run walk_span_run(struct span *s, uintptr_t address) {
     struct goalloc_run run = {.kind = GOALLOC_RUN_SPAN,
                               .noscan = span_class_noscan(s->span_class),
                               .span_class = s->span_class,
@@ -89,15 +90,16 @@ static struct goalloc_run walk_span_run(struct span *s) {
     if (s->elem_bytes == 0) {
         run.kind = GOALLOC_RUN_LARGE;
         run.span_class = 0;
-        run.used_slots = 1;
-        run.used_bytes = run.slot_bytes;
-        return run;
+        run.used_slots = run.slots;
+    } else {
+        size_t free_slots = place_free_slots(s);
+        for (unsigned i = 0; i < span_words(s); i++)
+            free_slots += (unsigned)__builtin_popcountll(place_load(&span_remote_bits(s)[i]));
+        run.used_slots = free_slots < run.slots ? run.slots - free_slots : 0;
     }
-    unsigned free_slots = place_free_slots(s);
-    for (unsigned i = 0; i < span_words(s); i++)
-        free_slots += (unsigned)__builtin_popcountll(place_load(&span_remote_bits(s)[i]));
-    run.used_slots = s->nelems - free_slots;
     run.used_bytes = run.used_slots * run.slot_bytes;
+    if (run.base != address || run.slots * run.slot_bytes > run.npages << GOALLOC_PAGE_SHIFT)
+        run.npages = 0;
     return run;
 }
 
@@ -124,7 +126,8 @@ static uintptr_t walk_arena(const struct arena *arena, uintptr_t address,
     size_t page = address <= arena->base ? 0 : (address - arena->base) >> GOALLOC_PAGE_SHIFT;
     while (page < ARENA_PAGES) {
         struct span *s = walk_span_at(arena, page);
-        struct goalloc_run run = s != NULL ? walk_span_run(s) : walk_free_run(arena, page);
+        struct goalloc_run run =
+            s != NULL ? walk_span_run(s, arena->base + (page << GOALLOC_PAGE_SHIFT)) : walk_free_run(arena, page);
         if (run.npages == 0) {
             page += walk_gap(arena, page);
             continue;
