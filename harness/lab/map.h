@@ -40,6 +40,7 @@ struct map {
     char *params;                             /* "teeth=14, keep=25", without threads */
     const char *footer;                       /* the caller's: what else there is to say, "" for nothing */
     uint64_t seed, ops, page_bytes, threads;
+    uint64_t harness_bytes; /* the caller's: what the harness holds on this heap; 0: none, or not known */
     struct map_moment *moments;
     size_t moment_count;
     json_t *document;

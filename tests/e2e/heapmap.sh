@@ -86,6 +86,7 @@ for pair in "1 end" "2 drained"; do
 done
 same "requested at the end" "$(caption saw.svg 1 requested)" "$(field saw.json '$.record.fragmentation.requested_bytes')"
 ((10#$(caption saw.svg 1 occupied) > 10#$(caption saw.svg 2 occupied))) || fail "draining freed nothing"
+grep -q "Occupied includes .* that the harness itself holds" saw.svg || fail "the harness's own objects are not told apart"
 grep -q "released pages" saw.svg || fail "the free end of the heap is not folded"
 grep -q 'class="address">0x' saw.svg || fail "the arena has no address"
 

@@ -242,6 +242,7 @@ static int draw(const struct heapmap_options *o, const struct paths *p, json_t *
                               sha256 != NULL ? sha256 : "?", knobs, SPANLAB_VERSION);
     char *path = o->output != NULL ? lab_strdup(o->output) : lab_printf("heapmap-%s-%s.svg", m.workload, m.subject);
     m.footer = footer;
+    m.harness_bytes = counter(json_object_get(record, "counters"), "harness_bytes");
     code = check_drained(&m, record);
     if (code == LAB_OK)
         code = write_drawing(&m, path);

@@ -573,13 +573,14 @@ static bool wants_scan_marks(const struct map *m) {
 }
 
 static void draw_footer(const struct map *m, double y, FILE *out) {
-    fprintf(
-        out,
-        "<text x=\"16\" y=\"%g\" class=\"faint\">Percent are of what is held from the OS.%s</text>\n<text x=\"16\" "
-        "y=\"%g\" "
-        "class=\"faint\">",
-        y, m->threads > 1 ? " Other threads go on while a map is taken: its figures may be some operations apart." : "",
-        y + LINE);
+    char bytes[MAP_NUMBER_CHARS];
+    fprintf(out, "<text x=\"16\" y=\"%g\" class=\"faint\">Percent are of what is held from the OS.", y);
+    if (m->harness_bytes > 0)
+        fprintf(out, " Occupied includes %s that the harness itself holds on this heap.",
+                map_bytes(bytes, m->harness_bytes));
+    if (m->threads > 1)
+        fputs(" Other threads go on while a map is taken: its figures may be some operations apart.", out);
+    fprintf(out, "</text>\n<text x=\"16\" y=\"%g\" class=\"faint\">", y + LINE);
     html_text(out, m->footer);
     fputs("</text>\n", out);
 }
