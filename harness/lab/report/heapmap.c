@@ -17,12 +17,13 @@
 enum { CELL_WIDTH = 7, ROW_HEIGHT = 10, FOLD_HEIGHT = 17, ARENA_GAP = 6, LEFT = 112, RIGHT = 24, GUTTER = 32 };
 enum { PANEL_WIDTH = ROW_CELLS * CELL_WIDTH, COLUMNS_MOST = 3, HEADER_HEIGHT = 134, TITLE_HEIGHT = 58, LINE = 16 };
 enum { TABLE_LINES = 9, TABLE_HEIGHT = 26 + TABLE_LINES * LINE, BAND_GAP = 34, FOOTER_HEIGHT = 46, LABEL_LEAST = 12 };
-#define CELL_HEIGHT   8.8
-#define LARGE_COLOUR  "#c8501e"
-#define FREE_COLOUR   "#c2c2c2"
-#define BORDER_COLOUR "#b4b4b4"
-#define TEXT_COLOUR   "#222222"
-#define FAINT_COLOUR  "#666666"
+#define CELL_HEIGHT    8.8
+#define LARGE_COLOUR   "#c8501e"
+#define FREE_COLOUR    "#c2c2c2"
+#define UNSIZED_COLOUR "#5e6876"
+#define BORDER_COLOUR  "#b4b4b4"
+#define TEXT_COLOUR    "#222222"
+#define FAINT_COLOUR   "#666666"
 
 /* ---- colours of size classes: viridis by the logarithm of the size, 8 B to 32 KiB, short of its palest end */
 
@@ -35,6 +36,8 @@ static struct colour size_colour(double slot_bytes) {
                                             {44, 113, 142}, {33, 144, 141}, {39, 173, 129},
                                             {92, 200, 99},  {170, 220, 50}, {253, 231, 37}};
     enum { STEPS = sizeof viridis / sizeof *viridis - 1 };
+    if (slot_bytes == 0)
+        return (struct colour){94, 104, 118}; /* no equal slots: slate, UNSIZED_COLOUR */
     double at = (log2(slot_bytes < 8 ? 8 : slot_bytes) - 3) / 12 * STEPS * 0.92;
     int step = at >= STEPS ? STEPS - 1 : (int)at;
     double share = at - step;
@@ -484,7 +487,9 @@ static void draw_fills(const struct map_rows *rows, double x, double y, FILE *ou
     brushes_emit(out, &b);
 }
 
-static void draw_kinds(double x, double y, bool scan_marks, FILE *out) {
+static void draw_kinds(double x, double y, bool scan_marks, bool unsized, FILE *out) {
+    if (unsized)
+        legend_item(out, x, y + 3 * LINE, "fill=\"" UNSIZED_COLOUR "\"", "span without equal slots");
     legend_item(out, x, y, "fill=\"" LARGE_COLOUR "\"", "large object: whole pages");
     fprintf(out, "<path d=\"M%g %gh12\" stroke=\"#ffffff\" stroke-width=\"1.2\"/>\n", x + 1, y - CELL_HEIGHT / 2);
     legend_item(out, x, y + LINE, "fill=\"" FREE_COLOUR "\"", "free page, backed");
@@ -501,6 +506,14 @@ static void draw_kinds(double x, double y, bool scan_marks, FILE *out) {
     else
         fprintf(out, "<text x=\"%g\" y=\"%g\" class=\"faint\">no cell: not in the heap yet</text>\n", right + 20,
                 y + 2 * LINE);
+}
+
+static bool has_unsized(const struct map *m) {
+    bool has = false;
+    for (size_t i = 0; i < m->moment_count; i++)
+        for (size_t k = 0; k < m->moments[i].run_count; k++)
+            has |= m->moments[i].runs[k].kind == MAP_SPAN && m->moments[i].runs[k].slot_bytes == 0;
+    return has;
 }
 
 static void draw_header(const struct map *m, const struct map_rows *rows, bool scan_marks, FILE *out) {
@@ -532,7 +545,7 @@ static void draw_header(const struct map *m, const struct map_rows *rows, bool s
     fputs("</text>\n", out);
     draw_ramp(16, 86, out);
     draw_fills(rows, 320, 86, out);
-    draw_kinds(620, 88, scan_marks, out);
+    draw_kinds(620, 88, scan_marks, has_unsized(m), out);
 }
 
 static void draw_styles(FILE *out) {
