@@ -50,3 +50,8 @@ int flavour_counters(struct peer_counters *out) {
     (void)out;
     return -1;
 }
+
+int flavour_walk(void (*visit)(void *, const struct peer_run *), void *context) {
+    (void)visit, (void)context;
+    return -1;
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "flavour.h"
 
+#include "goalloc_walk.h"
 #include "peer.h"
 #include "workload.h"
 
@@ -38,4 +39,8 @@ _Static_assert(sizeof(struct peer_counters) == GOALLOC_COUNTERS * sizeof(uint64_
 
 int flavour_counters(struct peer_counters *out) {
     return goalloc_counters((uint64_t *)out);
+}
+
+int flavour_walk(void (*visit)(void *, const struct peer_run *), void *context) {
+    return peer_goalloc_walk(goalloc_walk, visit, context);
 }

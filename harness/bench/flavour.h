@@ -37,4 +37,8 @@ struct peer_counters;
 /* A traced program's own counters (PEER_NA where it keeps none): 0, or -1 in bench-manual, whose peers tell. */
 int flavour_counters(struct peer_counters *out);
 
+/* A traced program's own walk over its heap, like peer.walk: 0, or -1 in bench-manual. */
+struct peer_run;
+int flavour_walk(void (*visit)(void *context, const struct peer_run *run), void *context);
+
 #endif

@@ -7,6 +7,7 @@
 #include "crash.h"
 #include "flavour.h"
 #include "gbench.h"
+#include "heapmap.h"
 #include "memory.h"
 #include "meter.h"
 #include "registry.h"
@@ -23,7 +24,7 @@
 enum { EXIT_RECORD_OK = 0, EXIT_RECORD_BAD = 1, EXIT_USAGE = 2 };
 
 struct flags {
-    char *workload, *params, *mode, *expect, *library, *knobs, *result;
+    char *workload, *params, *mode, *expect, *library, *knobs, *result, *heapmap, *heapmap_at;
     long long seed;
     int catalog, smoke, warmup, iterations;
 };
@@ -32,6 +33,7 @@ struct flags {
 static struct {
     struct bench bench;
     struct memory_meter memory;
+    struct heapmap heapmap;
     struct subject subject;
     struct proof proof;
     unsigned warmup;
@@ -86,6 +88,20 @@ static int (*subject_counters(void))(struct peer_counters *) {
     return cell.subject.peer != NULL ? cell.subject.peer->counters : NULL;
 }
 
+/* Maps take one iteration on a heap that has seen nothing: a warm-up would show in them. */
+static int prepare_heapmap(const struct flags *f) {
+    const struct peer *peer = cell.subject.peer;
+    if (strcmp(f->mode, "memory") != 0 || f->warmup != 0 || f->iterations != 1)
+        return usage("%s", "--spanlab-heapmap needs --spanlab-mode=memory with no warm-up and one iteration");
+    char error[512];
+    if (!heapmap_open(&cell.heapmap, f->heapmap, f->heapmap_at != NULL ? f->heapmap_at : HEAPMAP_DEFAULT_AT, error, sizeof error))
+        return usage("%s", error);
+    cell.heapmap.walk = bench_flavour.subject != NULL ? flavour_walk : peer != NULL ? peer->walk : NULL;
+    if (cell.heapmap.walk == NULL)
+        return usage("heap maps need a goalloc subject: %s does not tell where its pages are", cell.subject.name);
+    return 0;
+}
+
 static int prepare_cell(const struct flags *f) {
     const struct workload *w = registry_find_workload(f->workload);
     if (w == NULL)
@@ -107,7 +123,7 @@ static int prepare_cell(const struct flags *f) {
         subject_find(f->expect, &cell.subject);
     else
         subject_serving(&cell.subject);
-    return 0;
+    return f->heapmap != NULL ? prepare_heapmap(f) : 0;
 }
 
 static int run_one_cell(const struct flags *f) {
@@ -125,6 +141,10 @@ static int run_one_cell(const struct flags *f) {
         return EXIT_RECORD_BAD;
     }
     char error[512];
+    if (f->heapmap != NULL && !heapmap_rehearse(&cell.heapmap, &cell.bench, error, sizeof error)) {
+        result_write(result, "failed", error);
+        return EXIT_RECORD_BAD;
+    }
     if (strcmp(f->mode, "memory") == 0) {
         if (!memory_open(&cell.memory, &cell.bench, subject_counters(), cell.subject.peer != NULL ? cell.subject.peer->purge : NULL,
                          error, sizeof error)) {
@@ -132,6 +152,7 @@ static int run_one_cell(const struct flags *f) {
             return EXIT_RECORD_BAD;
         }
         result->memory = &cell.memory;
+        cell.memory.heapmap = f->heapmap != NULL ? &cell.heapmap : NULL;
     }
     cell.warmup = (unsigned)f->warmup;
     flavour_attach();
@@ -141,6 +162,8 @@ static int run_one_cell(const struct flags *f) {
     gbench_run_quiet();
     result->harness_ns_per_op = harness_cost();
     bool written = result_write(result, "ok", "");
+    if (f->heapmap != NULL)
+        written &= heapmap_write(&cell.heapmap, &cell.bench, cell.subject.name, cell.proof.version);
     flavour_detach();
     return written ? EXIT_RECORD_OK : EXIT_RECORD_BAD;
 }
@@ -209,6 +232,8 @@ static int parse(int argc, const char **argv, struct flags *f) {
         {"spanlab-library", '\0', POPT_ARG_STRING, &f->library, 0, "which library that is", "PATH"},
         {"spanlab-knobs", '\0', POPT_ARG_STRING, &f->knobs, 0, "what must be read back", "A=1,B=2"},
         {"spanlab-result", '\0', POPT_ARG_STRING, &f->result, 0, "where the record goes", "PATH|FD"},
+        {"spanlab-heapmap", '\0', POPT_ARG_STRING, &f->heapmap, 0, "where the heap's maps go", "PATH"},
+        {"spanlab-heapmap-at", '\0', POPT_ARG_STRING, &f->heapmap_at, 0, "shares of the operations", HEAPMAP_DEFAULT_AT},
         POPT_AUTOHELP POPT_TABLEEND};
     poptContext context = poptGetContext("bench", argc, argv, options, 0);
     int code = poptGetNextOpt(context);

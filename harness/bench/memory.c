@@ -2,6 +2,7 @@
 #include "memory.h"
 
 #include "flavour.h"
+#include "heapmap.h"
 #include "meter.h"
 
 #include <errno.h>
@@ -106,6 +107,7 @@ void memory_run_begin(struct memory_meter *m) {
     m->stride = 1;
     m->peak_live_bytes = m->end_live_bytes = 0;
     m->excluded_bytes = 0;
+    m->points = 0;
     m->end_counters.known = false;
     m->before_counters = counters_moment(m);
     m->before = m->peak = rollup_now(m);
@@ -170,7 +172,11 @@ void memory_point(struct memory_meter *m) {
         m->peak_live_bytes = row.live_bytes;
     rollup_near_peak(m, resident_bytes);
     m->end_live_bytes = row.live_bytes;
+    m->end_ops = row.ops;
+    m->points++;
     m->end_counters = counters_moment(m);
+    if (m->heapmap != NULL)
+        heapmap_point(m->heapmap, m);
     if (m->skipped++ % m->stride != 0)
         return;
     m->rows[m->row_count++] = row;
@@ -196,6 +202,8 @@ void memory_run_end(struct memory_meter *m) {
         m->peak_rss_bytes = 0;
     if (!m->end_counters.known)
         m->end_counters = counters_moment(m);
+    if (m->heapmap != NULL)
+        heapmap_run_end(m->heapmap, m);
     __atomic_store_n(&m->running, false, __ATOMIC_RELEASE);
 }
 
@@ -204,5 +212,7 @@ void memory_iteration_end(struct memory_meter *m) {
     if (m->purge != NULL)
         m->purge();
     m->drained_counters = counters_moment(m);
+    if (m->heapmap != NULL)
+        heapmap_drained(m->heapmap, m);
     m->drained = rollup_now(m);
 }

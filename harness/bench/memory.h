@@ -34,8 +34,11 @@ struct memory_counters {
     struct peer_counters at;
 };
 
+struct heapmap; /* heapmap.h */
+
 struct memory_meter {
     struct bench *bench;
+    struct heapmap *heapmap; /* takes maps at some of the points; NULL: none is asked for */
     int (*counters)(struct peer_counters *out); /* NULL: the subject offers none */
     void (*purge)(void);                        /* may be NULL */
 
@@ -48,6 +51,7 @@ struct memory_meter {
     int64_t minor_faults, major_faults;
     struct memory_counters before_counters, end_counters, drained_counters;
     uint64_t end_live_bytes;  /* at end_counters */
+    uint64_t end_ops, points; /* at the last point inside run; how many there were */
     uint64_t harness_bytes;   /* allocated on the subject's heap by others than the workload */
     bool harness_known;
 

@@ -23,6 +23,7 @@ static uint8_t alloc_class_for(size_t size_bytes);
 #include "alloc/thread.c"
 #include "alloc/init.c"
 #include AXIS_GC_FRONT
+#include "observe/walk.c"
 #include "observe/counters.c"
 #ifdef GOALLOC_EXPORT_MALLOC
 #include "alloc/malloc_export.c"

@@ -33,6 +33,30 @@ int goalloc_counters(uint64_t out[GOALLOC_COUNTERS]);
 /* Returns free memory to the OS: the calling thread's cache and all free pages. */
 void goalloc_purge(void);
 
+/* What a run of pages is. */
+enum goalloc_run_kind {
+    GOALLOC_RUN_SPAN,     /* objects of one span class, live or not */
+    GOALLOC_RUN_LARGE,    /* one live object */
+    GOALLOC_RUN_FREE,     /* free and backed by memory */
+    GOALLOC_RUN_RELEASED, /* free and not backed: given back to the OS, or never touched */
+    GOALLOC_RUN_CACHED,   /* free, set aside for one thread */
+};
+struct goalloc_run {
+    enum goalloc_run_kind kind;
+    bool noscan;         /* spans and large objects: holds no pointers */
+    bool released;       /* cached: not backed, like GOALLOC_RUN_RELEASED */
+    unsigned span_class; /* spans; size class * 2 + noscan; 0 for all others */
+    uintptr_t base;
+    size_t npages, size_bytes;
+    size_t slot_bytes;        /* 0: not made of equal slots */
+    size_t slots, used_slots; /* 0 without equal slots; a large object is one slot */
+    size_t used_bytes;        /* in live objects, rounding included */
+};
+/* Visits every run of the heap in address order; what lies between them is address space that the heap has yet to grow
+ * into. visit runs under the heap lock: it must not allocate or free. Exact when other threads are at rest. 0, or -1
+ * when there is no heap for want of memory. */
+int goalloc_walk(void (*visit)(void *context, const struct goalloc_run *run), void *context);
+
 /* What an address belongs to. */
 struct goalloc_object {
     void *base;        /* first byte of the object's slot */

@@ -2,6 +2,7 @@
  *
  * goalloc's manual builds: one subject for each library in lib/.
  */
+#include "goalloc_walk.h"
 #include "peer.h"
 #include "peer_symbol.h"
 
@@ -34,6 +35,12 @@ static void purge(void) {
         give_back();
 }
 
+static int walk(void (*visit)(void *, const struct peer_run *), void *context) {
+    int (*own)(void (*)(void *, const struct goalloc_run *), void *) =
+        PEER_CALL(int, "goalloc_walk", (void (*)(void *, const struct goalloc_run *), void *));
+    return own != NULL ? peer_goalloc_walk(own, visit, context) : -1;
+}
+
 static const struct peer_knob knobs[] = {
     {"preset", "GOALLOC_PRESET", "%s", NULL, "tuned (default), or faithful to every decision of Go's"},
     {0},
@@ -48,4 +55,5 @@ PEER(goalloc) = {
     .read_knob = read_knob,
     .counters = counters,
     .purge = purge,
+    .walk = walk,
 };

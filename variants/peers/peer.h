@@ -7,6 +7,7 @@
 #ifndef SPANLAB_PEER_H
 #define SPANLAB_PEER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,26 @@ struct peer_counters {
     uint64_t committed_bytes;    /* everything the subject holds from the OS and has not released */
     uint64_t mallocs;            /* objects handed out since start */
     uint64_t frees;              /* objects taken back since start */
+};
+
+/* A run of pages of a subject's heap, as a heap map draws it. */
+enum peer_run_kind {
+    PEER_RUN_SPAN,     /* objects of one span class, live or not */
+    PEER_RUN_LARGE,    /* one live object */
+    PEER_RUN_FREE,     /* free and backed by memory */
+    PEER_RUN_RELEASED, /* free and not backed */
+    PEER_RUN_CACHED,   /* free, set aside for one thread */
+};
+struct peer_run {
+    enum peer_run_kind kind;
+    bool noscan;   /* spans and large objects: holds no pointers */
+    bool released; /* not backed: always when RELEASED, possible when CACHED */
+    unsigned span_class;
+    uintptr_t base;
+    size_t pages, size_bytes;
+    size_t slot_bytes;        /* 0: not made of equal slots */
+    size_t slots, used_slots; /* 0 without equal slots */
+    size_t used_bytes;        /* in live objects, rounding included */
 };
 
 /* A run-time setting that can be asked for as `subject|name=value`. It is set by an environment variable before the
@@ -53,6 +74,8 @@ struct peer {
     int (*read_knob)(const char *name, char *out, size_t size);
     /* Fills out; fields not offered stay PEER_NA. 0, or -1 when nothing is offered. May be NULL. */
     int (*counters)(struct peer_counters *out);
+    /* Visits every run of the heap by address; visit must not allocate. 0, or -1 when it cannot. NULL: no heap maps. */
+    int (*walk)(void (*visit)(void *context, const struct peer_run *run), void *context);
     /* Asks the subject to return what it can to the OS. May be NULL. */
     void (*purge)(void);
 };

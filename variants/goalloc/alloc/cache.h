@@ -40,6 +40,7 @@ struct cache {
     struct span *records; /* unused span records, linked by next */
     uint32_t record_count;
     struct cache *next_free;
+    struct cache *next_all; /* set once */
     /* Held in slow paths, where lists are changed; others only try it, to take wholly free spans from an idle owner. */
     uint32_t lists_locked;           /* atomic */
     uint16_t slow_paths;             /* atomic: how often the owner came by; who stays the same is idle */

@@ -8,6 +8,7 @@
 static struct {
     struct lock lock;
     struct cache *free; /* caches of threads that have left */
+    struct cache *all;  /* atomic: every cache there has ever been; records stay */
     pthread_key_t key;
     uint32_t attached; /* atomic: caches in use now */
 } caches;
@@ -17,6 +18,17 @@ static __thread bool cache_past_exit;
 
 static bool heap_init(void);
 
+static struct cache *cache_record_make(void) {
+    struct cache *c = meta_alloc(sizeof *c, 64);
+    if (c == NULL)
+        return NULL;
+    lock_acquire(&caches.lock);
+    c->next_all = caches.all;
+    __atomic_store_n(&caches.all, c, __ATOMIC_RELEASE);
+    lock_release(&caches.lock);
+    return c;
+}
+
 static struct cache *cache_record_take(void) {
     lock_acquire(&caches.lock);
     struct cache *c = caches.free;
@@ -24,7 +36,7 @@ static struct cache *cache_record_take(void) {
         caches.free = c->next_free;
     lock_release(&caches.lock);
     if (c == NULL)
-        c = meta_alloc(sizeof *c, 64);
+        c = cache_record_make();
     if (c == NULL)
         return NULL;
     cache_open(c);

@@ -53,6 +53,14 @@ static bool arena_list_room(struct arena_space *a) {
     return true;
 }
 
+/* By address, for whoever walks the heap. */
+static void arena_list_insert(struct arena_space *a, struct arena *arena) {
+    size_t at = a->count++;
+    for (; at > 0 && a->all[at - 1]->base > arena->base; at--)
+        a->all[at] = a->all[at - 1];
+    a->all[at] = arena;
+}
+
 static bool arena_create(struct arena_space *a, uintptr_t base) {
     if (a->map[(base >> ARENA_SHIFT) - a->map_first] != NULL)
         return true; /* an earlier, smaller step has made it */
@@ -60,6 +68,7 @@ static bool arena_create(struct arena_space *a, uintptr_t base) {
     struct arena *arena = arena_list_room(a) ? fixalloc_take(&arena_records) : NULL;
     if (arena == NULL)
         return false;
+    arena->base = base;
     size_t page = (base - a->window_base) >> GOALLOC_PAGE_SHIFT;
     if (a->window != NULL && page < a->window_pages && a->window_pages - page >= ARENA_PAGES)
         arena->spans = a->window + page;
@@ -69,7 +78,7 @@ static bool arena_create(struct arena_space *a, uintptr_t base) {
         fixalloc_give(&arena_records, arena);
         return false;
     }
-    a->all[a->count++] = arena;
+    arena_list_insert(a, arena);
     __atomic_store_n(&a->map[(base >> ARENA_SHIFT) - a->map_first], arena, __ATOMIC_RELEASE);
     return true;
 }

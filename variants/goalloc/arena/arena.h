@@ -24,6 +24,7 @@ enum { ARENA_SHIFT = 26, ARENA_PAGES = 1 << (ARENA_SHIFT - GOALLOC_PAGE_SHIFT), 
 
 /* heapArena. Page bitmaps have one bit per page; only the bit of a span's first page means something. */
 struct arena {
+    uintptr_t base;
     struct span **spans; /* ARENA_PAGES entries: the arena's slice of the window, or a table of its own */
     uint8_t page_in_use[ARENA_PAGES / 8];
     uint8_t page_marks[ARENA_PAGES / 8];
@@ -42,7 +43,7 @@ struct arena_space {
     size_t map_first, map_entries;
     size_t step_bytes; /* ARENA_BYTES, or ARENA_MIN_STEP_BYTES under an address-space limit */
     size_t reserved_bytes;
-    struct arena **all; /* every arena, in the order of creation */
+    struct arena **all; /* every arena, by address */
     size_t count, capacity;
     struct {
         uintptr_t address;
