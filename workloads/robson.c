@@ -283,7 +283,8 @@ WORKLOAD(robson) = {
         "bound).",
     .source =
         "J. M. Robson, Bounds for some functions concerning dynamic storage allocation, JACM 21 (1974), by way of "
-        "Knuth's TAOCP 2.5, exercises 36 to 43 (N(16,2) = 23); the stage rule and its proof are this file's own. 16 B "
+        "Knuth's TAOCP 2.5, exercises 36 to 43 (N(16,2) = 23); the paper was not at hand: the stage rule is the usual "
+        "one, its proof this file's own. 16 B "
         "to 128 KiB is the span of sizes in the Mesh paper's example. Raw memory; every page of a block is written, "
         "its "
         "first and last 8 bytes are read back. Sizes and order of the blocks depend on addresses, so that only their "
@@ -291,9 +292,11 @@ WORKLOAD(robson) = {
         "all. "
         "In traced flavour a collection follows the frees of each stage.",
     .bad_for =
-        "Everybody. The bound is on addresses; footprint may fall below it once the largest block exceeds a page, by "
-        "leaving pages between blocks untouched. Size classes without reuse across classes, which keep what earlier "
-        "stages freed, and headers, which widen every one-word block.",
+        "Everybody, and much alike: what it asks for in all is hardly more than the bound, so that an allocator which "
+        "reuses nothing comes out at it, too. The ratio shows what is lost beside that: headers, which widen every "
+        "block, "
+        "and rounding. The bound is on addresses: once the largest block exceeds a page (largest * granule above it), "
+        "pages between blocks may be left untouched or given back, and footprint and held_words fall below it.",
     .params = params,
     .flavours = WORKLOAD_MANUAL | WORKLOAD_TRACED,
     .setup = robson_setup,

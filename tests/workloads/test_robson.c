@@ -284,6 +284,15 @@ static void every_model_needs_the_bound(void **state) {
             }
 }
 
+/* All that is asked for, laid side by side: who reuses nothing needs no more than who must. */
+static void reusing_nothing_costs_the_bound(void **state) {
+    (void)state;
+    for (uint64_t largest = 2; largest <= 64; largest *= 2) {
+        const struct game game = play(never_again, 4 * largest, largest);
+        assert_int_equal(game.range_words, game.bound_words + (double)largest - 1);
+    }
+}
+
 /* TAOCP 2.5, exercise 43: first fit never needs more than M H_n / ln 2. */
 static void first_fit_stays_below_its_bound(void **state) {
     (void)state;
@@ -333,6 +342,7 @@ int main(void) {
         cmocka_unit_test(first_fit_by_hand),
         cmocka_unit_test(the_bound_is_the_published_one),
         cmocka_unit_test(every_model_needs_the_bound),
+        cmocka_unit_test(reusing_nothing_costs_the_bound),
         cmocka_unit_test(first_fit_stays_below_its_bound),
         cmocka_unit_test(blocks_within_a_page_hold_the_bound_in_pages),
         cmocka_unit_test(all_models_return_one_checksum),
