@@ -126,6 +126,14 @@ static void scratch_release(struct bench *b) {
     b->scratch_count = 0;
 }
 
+/* ---- counters */
+
+void bench_counter(struct bench *b, const char *name, double value) {
+    if (b->counter_count == BENCH_MAX_COUNTERS)
+        bench_fail(b, "more than %d counters", BENCH_MAX_COUNTERS);
+    b->counters[b->counter_count++] = (struct bench_counter){name, value};
+}
+
 /* ---- failure */
 
 /* Whoever comes first ends the process; a second failing thread waits for that. */
@@ -157,6 +165,7 @@ _Noreturn void bench_out_of_memory(struct bench *b, size_t request_bytes) {
 void bench_iterate(struct bench *b) {
     const struct workload *w = b->workload;
     b->now = (struct bench_iteration){0};
+    b->counter_count = 0;
     b->iteration++;
     if (b->memory != NULL)
         memory_iteration_begin(b->memory);

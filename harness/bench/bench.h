@@ -8,7 +8,7 @@
 
 #include "workload.h"
 
-enum { BENCH_MAX_PARAMS = 24, BENCH_MAX_THREADS = 1024, BENCH_MAX_SCRATCH = 1024 };
+enum { BENCH_MAX_PARAMS = 24, BENCH_MAX_THREADS = 1024, BENCH_MAX_SCRATCH = 1024, BENCH_MAX_COUNTERS = 16 };
 
 enum bench_status { BENCH_OK, BENCH_FAILED, BENCH_OOM };
 
@@ -30,12 +30,19 @@ struct bench_scratch_block {
     size_t size_bytes;
 };
 
+struct bench_counter {
+    const char *name;
+    double value;
+};
+
 struct bench {
     const struct workload *workload;
     uint64_t params[BENCH_MAX_PARAMS]; /* in the order the workload declares them */
     uint64_t seed;
     unsigned iteration; /* counts from 1; 0: none has begun */
     struct bench_iteration now;
+    struct bench_counter counters[BENCH_MAX_COUNTERS]; /* of the last iteration */
+    unsigned counter_count;
 
     struct crew *crew;
     struct memory_meter *memory; /* NULL outside memory mode */

@@ -165,6 +165,13 @@ static json_t *counters_part(const struct memory_meter *m) {
                      m->harness_known ? json_integer((json_int_t)m->harness_bytes) : json_null());
 }
 
+static json_t *workload_counters_part(const struct bench *b) {
+    json_t *part = json_object();
+    for (unsigned i = 0; i < b->counter_count; i++)
+        json_object_set_new(part, b->counters[i].name, json_real(b->counters[i].value));
+    return part;
+}
+
 static json_t *memory_part(const struct memory_meter *m) {
     int64_t drained = m->drained.rss_bytes == METER_NA || m->before.rss_bytes == METER_NA
                           ? METER_NA
@@ -265,6 +272,7 @@ static json_t *record(const struct result *r, const char *status, const char *me
     json_object_set_new(root, "checksum", json_string(r->sample_count > 0 ? checksum : ""));
     json_object_set_new(root, "samples", samples_part(r));
     json_object_set_new(root, "harness_ns_per_op", r->harness_ns_per_op < 0 ? json_null() : json_real(r->harness_ns_per_op));
+    json_object_set_new(root, "workload_counters", workload_counters_part(r->bench));
     bool memory = r->memory != NULL && r->sample_count > 0;
     json_object_set_new(root, "memory", memory ? memory_part(r->memory) : json_null());
     json_object_set_new(root, "timeline", memory ? timeline_part(r->memory) : json_null());

@@ -96,6 +96,11 @@ static inline void bench_point(struct bench_thread *t) {
  */
 void *bench_scratch(struct bench *b, size_t size_bytes);
 
+/* Adds a figure of this iteration to the record (`workload_counters`; of a process's last iteration): what its operations
+ * led to where that may differ between subjects, as the checksum may not. Called from run, outside bench_parallel; the
+ * name is a literal, 16 of them at most. harness/lab/metrics reads them by name. */
+void bench_counter(struct bench *b, const char *name, double value);
+
 /* Ends the invocation: the row becomes `failed` with this text, or `oom`. Callable from any thread; do not return from
  * it. */
 _Noreturn void bench_fail(struct bench *b, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -17,9 +17,10 @@ struct metric {
     const char *name;       /* "peak_rss" */
     const char *title;      /* "peak RSS" */
     const char *unit;       /* "bytes"; "ns/op"; "ratio" */
-    const char *better;     /* "lower" or "higher" */
+    const char *better;     /* "lower" or "higher"; "neither" where it is no result */
     const char *definition; /* one sentence */
     bool memory;            /* read off memory invocations; else off throughput ones */
+    bool own;               /* some workload's own figure: shown for the rows that have it, left out for all others */
     int order;              /* place in exports */
     /* Of one record (docs/record.md); NAN is n/a. */
     double (*extract)(json_t *record);

@@ -296,6 +296,15 @@ double run_median(const struct run_cell *c, const char *metric) {
     return stats_median(s.values, s.count);
 }
 
+bool run_row_shows(const struct run *r, size_t row, const char *metric) {
+    if (!metric_at(metric_index(metric))->own)
+        return true;
+    for (size_t i = 0; i < r->cell_count; i++)
+        if (r->cells[i].row == row && run_values(&r->cells[i], metric).count > 0)
+            return true;
+    return false;
+}
+
 struct run_contrast run_ratio(const struct run_cell *a, const struct run_cell *b, const char *metric) {
     struct run_contrast out = {.ratio = NAN, .p = NAN};
     if (a == NULL || b == NULL || a->invalid || b->invalid)

@@ -77,6 +77,9 @@ struct run_cell *run_find(const struct run *r, size_t row, const char *label);
 struct stats_series run_values(const struct run_cell *c, const char *metric);
 double run_median(const struct run_cell *c, const char *metric);
 
+/* Is a row to be shown in a table of this metric? Not if it is another workload's own. */
+bool run_row_shows(const struct run *r, size_t row, const char *metric);
+
 /* median(a)/median(b) with its bootstrap interval (known only when both sides have 6 values). */
 struct run_contrast run_ratio(const struct run_cell *a, const struct run_cell *b, const char *metric);
 

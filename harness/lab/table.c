@@ -51,8 +51,10 @@ static void percent(char *out, size_t size, double middle, struct stats_interval
         snprintf(out, size, "%s%.0f%%", s->plus_minus, 100 * (i.high - i.low) / 2 / middle);
 }
 
-static char *quantity(double value, bool bytes) {
-    if (bytes)
+static char *quantity(double value, const char *unit) {
+    if (strcmp(unit, "ratio") == 0)
+        return lab_printf("%.3f", value);
+    if (strcmp(unit, "bytes") == 0)
         return value >= 1 << 20 ? lab_printf("%.1fM", value / (1 << 20)) : lab_printf("%.0fK", value / 1024);
     if (value >= 1e6)
         return lab_printf("%.2fms", value / 1e6);
@@ -74,10 +76,12 @@ static char *cell_text(const struct run *r, struct run_cell *c, size_t row, cons
         return lab_strdup(c->failed > 0 ? "FAILED" : "n/a");
     char spread[16];
     struct run_cell *baseline = r->rows[row].baseline;
-    if (c == baseline || baseline == NULL || (bytes && isnan(run_ratio(c, baseline, metric).ratio))) {
+    const char *unit = metric_at(metric_index(metric))->unit;
+    bool ratio_already = strcmp(unit, "ratio") == 0; /* a ratio of ratios would say nothing */
+    if (c == baseline || baseline == NULL || ratio_already || (bytes && isnan(run_ratio(c, baseline, metric).ratio))) {
         struct stats_series v = run_values(c, metric);
         percent(spread, sizeof spread, median, stats_median_interval(v.values, v.count), s);
-        char *number = quantity(median, bytes), *text = lab_printf("%s %s", number, spread);
+        char *number = quantity(median, unit), *text = lab_printf("%s %s", number, spread);
         free(number);
         return text;
     }
@@ -99,6 +103,8 @@ static char *column_name(const char *label) {
 }
 
 static bool row_has(const struct run *r, size_t row, size_t first, size_t last, const char *metric) {
+    if (!run_row_shows(r, row, metric))
+        return false;
     for (size_t i = first; i < last; i++) {
         struct run_cell *c = run_find(r, row, r->subjects[i]);
         if (c != NULL && (!isnan(run_median(c, metric)) || c->failed > 0 || c->invalid))
@@ -109,6 +115,11 @@ static bool row_has(const struct run *r, size_t row, size_t first, size_t last, 
 
 static void print_block(const struct run *r, const char *title, const char *metric, size_t first, size_t last, FILE *out,
                         const struct style *s) {
+    size_t rows = 0;
+    for (size_t row = 0; row < r->row_count; row++)
+        rows += row_has(r, row, first, last, metric);
+    if (rows == 0)
+        return;
     pad_right(out, title, LABEL_COLUMNS);
     for (size_t i = first; i < last; i++) {
         char *name = column_name(r->subjects[i]);
@@ -207,6 +218,7 @@ int table_print(const char *run_dir, FILE *out) {
             r->failed);
     print_blocks(r, "TIME, lower is better", "time", out, &s);
     print_blocks(r, "PEAK RSS, lower better", "peak_rss", out, &s);
+    print_blocks(r, "FOOTPRINT OVER BOUND", "robson_ratio", out, &s);
     print_geomeans(r, out);
     fprintf(out, "First column (or first value of a row): median and half its 95 %% interval; the others: ratio to it. %s? is "
                  "fewer\nthan %d processes. %s faster, %s slower, %s no difference shown (verdict rows: 10 processes, interval, "

@@ -23,7 +23,7 @@
 enum { ARGUMENTS_MAX = 16, WARMUPS = 1, ITERATIONS = 2 };
 
 /* Workloads without a random choice: another seed gives the same operations. All others must differ. */
-static const char *const seedless[] = {"null", "pair", "batch", "threadtest", "xmalloc", "binary-trees", NULL};
+static const char *const seedless[] = {"null", "pair", "batch", "threadtest", "xmalloc", "binary-trees", "robson", NULL};
 
 /* Blocks that an iteration allocates beside one per operation, at smoke size and one thread. */
 static const struct beside {

@@ -42,7 +42,7 @@ static void write(const struct run *r, FILE *out) {
                 snprintf(value, sizeof value, "%.17g", c->series[k].values[v]);
                 row(r, c, m, v + 1, value, c->invalid ? "invalid" : "ok", out);
             }
-            if (c->series[k].count == 0)
+            if (c->series[k].count == 0 && run_row_shows(r, c->row, m->name))
                 row(r, c, m, 0, "", strcmp(status, "ok") == 0 ? "n/a" : status, out);
         }
 }

@@ -62,6 +62,11 @@ static void cell(const struct run *r, struct run_cell *c, const struct metric *m
 
 static void one_table(const struct run *r, const char *metric, FILE *out) {
     const struct metric *m = metric_at(metric_index(metric));
+    size_t rows = 0;
+    for (size_t row = 0; row < r->row_count; row++)
+        rows += run_row_shows(r, row, metric);
+    if (rows == 0)
+        return;
     fprintf(out, "<h3>%s (%s is better)</h3>\n<p>%s.</p>\n<div class=\"wide\"><table><tr><th>workload</th>", m->title, m->better, m->definition);
     for (size_t i = 0; i < r->subject_count; i++) {
         char *name = html_short(r->subjects[i]);
@@ -72,6 +77,8 @@ static void one_table(const struct run *r, const char *metric, FILE *out) {
     }
     fprintf(out, "%s</tr>\n", strcmp(metric, "time") == 0 ? "<th>noise floor</th>" : "");
     for (size_t row = 0; row < r->row_count; row++) {
+        if (!run_row_shows(r, row, metric))
+            continue;
         fputs("<tr><th>", out);
         html_text(out, r->rows[row].label);
         fputs("</th>", out);
@@ -125,6 +132,8 @@ void report_matrix(const struct run *r, FILE *out) {
           out);
     one_table(r, "time", out);
     one_table(r, "peak_rss", out);
+    one_table(r, "robson_ratio", out);
+    one_table(r, "held_words", out);
     geomeans(r, out);
     fprintf(out, "<p class=\"how\">From: <code>spanlab export %s --format=csv</code>; for benchstat <code>--format=go</code>.</p>\n",
             r->dir);
