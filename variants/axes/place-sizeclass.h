@@ -5,5 +5,6 @@
 #endif
 #define AXIS_PLACE_NAME "sizeclass"
 #define AXIS_PLACE      "place/sizeclass.c"
-/* What a thread keeps of it. */
-#define AXIS_CACHE      "alloc/slots.c"
+/* What a thread keeps of it, and how small requests are served. */
+#define AXIS_CACHE  "alloc/slots.c"
+#define AXIS_MALLOC "alloc/malloc_slots.c"

@@ -8,6 +8,7 @@
 #include "axes.h"
 
 #include "os/os.c"
+#include "os/knob.c"
 #include "meta/meta.c"
 #include "arena/arena.c"
 #include "page/page.c"
@@ -15,7 +16,6 @@
 #include AXIS_PLACE
 #include "alloc/heap.c"
 #include "alloc/object.c"
-#include "alloc/tiny.c"
 /* The span class that serves a small request; defined by the front below, whose ABI decides. */
 static uint8_t alloc_class_for(size_t size_bytes);
 #include AXIS_CACHE

@@ -22,7 +22,8 @@ static int read_knob(const char *name, char *out, size_t size) {
     return read != NULL ? read(name, out, size) : -1;
 }
 
-_Static_assert(sizeof(struct peer_counters) == 8 * sizeof(uint64_t), "goalloc_counters fills the fields in their order");
+_Static_assert(sizeof(struct peer_counters) == 8 * sizeof(uint64_t),
+               "goalloc_counters fills the fields in their order");
 
 static int counters(struct peer_counters *out) {
     int (*fill)(uint64_t *) = PEER_CALL(int, "goalloc_counters", (uint64_t *));
@@ -43,6 +44,10 @@ static int walk(void (*visit)(void *, const struct peer_run *), void *context) {
 
 static const struct peer_knob knobs[] = {
     {"preset", "GOALLOC_PRESET", "%s", NULL, "tuned (default), or faithful to every decision of Go's"},
+    {"fit", "GOALLOC_FIT", "%s", NULL, "list: segregated (default), first, next or best"},
+    {"split", "GOALLOC_SPLIT", "%s", NULL, "list: smallest remainder that is split off, bytes (default 16)"},
+    {"run", "GOALLOC_RUN", "%s", NULL, "list, linear: bytes of a run (default 65536, 32768)"},
+    {"holes", "GOALLOC_HOLES", "%s", NULL, "linear: on bumps through dead 128 B lines (default off)"},
     {0},
 };
 

@@ -15,7 +15,6 @@
 
 enum {
     CACHE_BY_8 = GOALLOC_SMALL_SIZE_MAX / 8 + 1,
-    CACHE_FULL_WAIT_SHARE = 4,       /* tuned: a full span serves again once this part of it is free */
     CACHE_SPAN_RECORDS = 64,         /* span records a thread keeps (Go keeps 128 per P) */
     CACHE_EMPTY_PAGES_PER_CLASS = 8, /* tuned: free spans kept against thrashing the page heap */
     CACHE_EMPTY_PAGES = 64,          /* the same, over all classes */
@@ -36,6 +35,7 @@ struct cache {
         tiny; /* traced: the block in use, 0 none. manual: the granule to hand out next, in the span in use; 0 none */
     uintptr_t tiny_offset; /* traced: bytes of the block used */
     uint64_t tiny_allocs;
+    struct place_pool pool;
     struct page_cache pages;
     struct span *records; /* unused span records, linked by next */
     uint32_t record_count;
@@ -53,7 +53,7 @@ struct cache {
 /* Stands for "no cache": its windows are empty, so that fast paths need no test for it. */
 static struct cache cache_none = {
     .by_8 = {[0 ... CACHE_BY_8 - 1] = &cache_none.current[0]},
-    .current = {[0 ... SPAN_CLASSES - 1] = {.word = place_no_slots}},
+    .current = {[0 ... SPAN_CLASSES - 1] = PLACE_NO_WINDOW},
 };
 
 static __thread struct cache *cache_self = &cache_none;

@@ -6,8 +6,8 @@
 /* Which pages a span has is Go's decision in the faithful preset (and wherever a collector's layout rests on it). */
 static void heap_class_pages_init(void) {
     for (unsigned i = 1; i < GOALLOC_SIZE_CLASSES; i++) {
-        size_t pages = gclass_pages(i);
-        while (!AXIS_TRACED && heap.tuned && pages * 2 <= HEAP_TUNED_MAX_PAGES &&
+        size_t pages = place_class_pages(i);
+        while (PLACE_SLOTS && !AXIS_TRACED && heap.tuned && pages * 2 <= HEAP_TUNED_MAX_PAGES &&
                pages * GOALLOC_PAGE_BYTES / gclass_size(i) < HEAP_TUNED_MIN_SLOTS)
             pages *= 2;
         heap.class_pages[i] = (uint8_t)pages;
@@ -105,6 +105,16 @@ static void heap_page_in_use(uintptr_t base, bool in_use) {
         __atomic_fetch_and(&arena->page_in_use[page / 8], (uint8_t)~bit, __ATOMIC_RELAXED);
 }
 
+/* 0: a large object. Runs count in granules. */
+static uint32_t heap_slot_bytes(uint8_t span_class) {
+    unsigned size_class = span_class_size_class(span_class);
+    if (size_class == 0)
+        return 0;
+    if (!PLACE_SLOTS)
+        return PLACE_GRANULE_BYTES;
+    return tiny_class(span_class) ? TINY_GRANULE_BYTES : (uint32_t)gclass_size(size_class);
+}
+
 static unsigned heap_slots(const struct span *s, size_t span_bytes) {
     if (s->elem_bytes == 0)
         return 1;
@@ -115,7 +125,7 @@ static bool heap_span_setup(struct cache *c, struct span *s, uintptr_t base, siz
     unsigned size_class = span_class_size_class(span_class);
     s->npages = (uint32_t)npages;
     s->span_class = span_class;
-    s->elem_bytes = tiny_class(span_class) ? TINY_GRANULE_BYTES : (uint32_t)gclass_size(size_class);
+    s->elem_bytes = heap_slot_bytes(span_class);
     s->nelems = heap_slots(s, npages << GOALLOC_PAGE_SHIFT);
     s->frees_until_event = SPAN_NEVER;
     s->freeindex = 0;

@@ -4,6 +4,7 @@
  * run, so everything starts from zero-filled state and the first slow path sets it up.
  */
 #include "alloc/cache.h"
+#include "os/knob.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,14 +17,9 @@ enum { INIT_META_SHARE = 32 }; /* records of the smallest spans take about this 
 static struct cache *cache_shared;
 static struct lock cache_shared_lock;
 
-/* Go's runtime refuses a malformed setting at start; so do we, in one line that says what is allowed. */
 static bool init_preset_tuned(void) {
-    const char *preset = getenv("GOALLOC_PRESET");
-    if (preset == NULL || preset[0] == '\0' || strcmp(preset, "tuned") == 0)
-        return true;
-    if (strcmp(preset, "faithful") == 0)
-        return false;
-    os_die("GOALLOC_PRESET is '%.64s': set it to tuned or faithful", preset);
+    static const char *const presets[] = {"tuned", "faithful", NULL};
+    return knob_choice("GOALLOC_PRESET", presets) == 0;
 }
 
 /* Is the range that limited tables cover to be had? Some sanitizers keep it for themselves. */
@@ -48,6 +44,7 @@ static bool init_pages(void) {
 
 static bool init_once(void) {
     heap.tuned = init_preset_tuned();
+    place_knobs_init();
     heap_class_pages_init();
     span_bits_init();
     size_t memory_pages = os_memory_bytes() >> GOALLOC_PAGE_SHIFT;

@@ -27,8 +27,8 @@ static void cache_leave_record(struct span *s, enum span_left side);
  * the lock is released. Central lock held. */
 static bool central_file(struct span *s) {
     struct central *central = &heap.central[s->span_class];
-    unsigned free_slots = place_free_slots(s);
-    if (free_slots == s->nelems) {
+    enum place_room room = place_room(s);
+    if (room == PLACE_ALL_ROOM) {
         if (s->list == SPAN_ON_PARTIAL)
             span_list_remove(&central->partial, s);
         s->list = SPAN_ON_NONE;
@@ -36,7 +36,7 @@ static bool central_file(struct span *s) {
         __atomic_store_n(&s->state, SPAN_DEAD, __ATOMIC_RELEASE);
         return true;
     }
-    if (free_slots > 0 && s->list == SPAN_ON_NONE) {
+    if (room == PLACE_SOME_ROOM && s->list == SPAN_ON_NONE) {
         span_list_push(&central->partial, s);
         s->list = SPAN_ON_PARTIAL;
     }

@@ -4,7 +4,9 @@
  * wait until enough of them is free, those wholly free.
  */
 #include "alloc/cache.h"
-#include "alloc/tiny.h"
+#include "alloc/tiny.c"
+
+#include <string.h>
 
 static void cache_unlink(struct cache *c, struct span *s) {
     uint8_t spc = s->span_class;
@@ -38,18 +40,22 @@ static void cache_file_empty(struct cache *c, struct span *s) {
     s->frees_until_event = SPAN_NEVER;
 }
 
-/* How many frees a full span waits for before it serves again. Under random frees a span that is taken at the first one
- * yields one slot, and every request ends in a refill; waiting for an eighth costs at most that share of the span. */
+/* The faithful preset takes a span back at its first free, as Go's sweep does. */
 static int32_t cache_full_wait(const struct span *s) {
-    return heap.tuned ? (int32_t)(s->nelems / CACHE_FULL_WAIT_SHARE) + 1 : 1;
+    return heap.tuned || !PLACE_SLOTS ? place_full_wait(s) : 1;
 }
 
 static void cache_park_full(struct cache *c, struct span *s) {
+    /* A span of slots that has run out is full, but single granules of a tiny span may be free, and what was bumped
+     * through may be dead. */
+    unsigned used = PLACE_SLOTS && !tiny_class(s->span_class) ? s->nelems : place_used_slots(s);
+    if (used == 0) {
+        cache_file_empty(c, s);
+        return;
+    }
     span_list_push(&c->full[s->span_class], s);
     s->list = SPAN_ON_FULL;
-    /* Single granules of a tiny span may be free: at least one of each block is not. */
-    unsigned free_slots = tiny_class(s->span_class) ? place_free_slots(s) : 0;
-    s->alloc_count = (uint16_t)(s->nelems - free_slots);
+    s->alloc_count = (uint16_t)used;
     s->frees_until_event = cache_full_wait(s);
 }
 
@@ -149,8 +155,8 @@ static bool cache_refill_locked(struct cache *c, uint8_t span_class) {
         s->list = SPAN_ON_CURRENT;
         s->frees_until_event = SPAN_NEVER;
         place_window_open(w, s);
-        /* Free granules may be left without making up one block. */
-        if (!tiny_class(span_class) || tiny_window_advance(w))
+        /* Free granules may be left without making up one block, dead objects without making up one line. */
+        if (tiny_class(span_class) ? tiny_window_advance(w) : place_window_usable(w))
             return true;
         cache_park_full(c, s);
         place_window_close(w);
@@ -184,6 +190,7 @@ static void cache_release_list(struct cache *c, struct span **head) {
 
 static void cache_release_spans(struct cache *c) {
     c->tiny = 0;
+    memset(&c->pool, 0, sizeof c->pool); /* a pending half would outlive its run */
     for (unsigned i = 0; i < SPAN_CLASSES; i++) {
         struct span *s = c->current[i].span;
         place_window_close(&c->current[i]);

@@ -17,7 +17,7 @@ struct cache;
 enum { TINY_GRANULE_BYTES = 8, TINY_SPAN = 4 };
 
 static inline bool tiny_class(uint8_t span_class) {
-    return AXIS_TINY && !AXIS_TRACED && span_class == TINY_SPAN;
+    return PLACE_SLOTS && AXIS_TINY && !AXIS_TRACED && span_class == TINY_SPAN;
 }
 
 /* One granule. 0: out of memory. c is the caller's own cache, or locked. */

@@ -23,9 +23,11 @@ const char *goalloc_axes(void) {
 }
 
 int goalloc_knob(const char *name, char *out, size_t size) {
-    if (strcmp(name, "preset") != 0)
-        return -1;
     if (!heap_init())
+        return -1;
+    if (place_knob(name, out, size))
+        return 0;
+    if (strcmp(name, "preset") != 0)
         return -1;
     snprintf(out, size, "%s", heap.tuned ? "tuned" : "faithful");
     return 0;

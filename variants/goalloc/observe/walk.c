@@ -91,13 +91,13 @@ static struct goalloc_run walk_span_run(struct span *s, uintptr_t address) {
         run.kind = GOALLOC_RUN_LARGE;
         run.span_class = 0;
         run.used_slots = run.slots;
+        run.used_bytes = run.slot_bytes;
     } else {
-        size_t free_slots = place_free_slots(s);
-        for (unsigned i = 0; i < span_words(s); i++)
-            free_slots += (unsigned)__builtin_popcountll(place_load(&span_remote_bits(s)[i]));
-        run.used_slots = free_slots < run.slots ? run.slots - free_slots : 0;
+        run.used_bytes = place_used_bytes(s);
+        run.slot_bytes = PLACE_SLOTS ? run.slot_bytes : 0;
+        run.used_slots = PLACE_SLOTS ? run.used_bytes / s->elem_bytes : place_used_slots(s);
+        run.slots = PLACE_SLOTS ? run.slots : run.used_slots;
     }
-    run.used_bytes = run.used_slots * run.slot_bytes;
     if (run.base != address || run.slots * run.slot_bytes > run.npages << GOALLOC_PAGE_SHIFT)
         run.npages = 0;
     return run;

@@ -8,15 +8,34 @@
 
 #include "span/span.h"
 
-/* Where a thread allocates next within a span: up to 64 slots that one word of free bits describes. `word` is never
- * NULL: an empty window points at a zero word. */
+/* Where a thread allocates next. A window that is used up or closed can be asked like any other. */
 struct place_window {
-    uint64_t *word;
-    uintptr_t base; /* address of the slot of bit 0 */
-    uint64_t elem_bytes;
+    union {
+        struct { /* slots: up to 64 that one word of free bits describes; never NULL, an empty window has a zero word */
+            uint64_t *word;
+            uintptr_t base; /* address of the slot of bit 0 */
+            uint64_t elem_bytes;
+        };
+        struct { /* runs: free from bump to end */
+            uintptr_t bump, end;
+        };
+    };
     struct span *span; /* NULL: no span */
 };
 _Static_assert(sizeof(struct place_window) == 32, "indexing windows is one shift");
+
+/* How much of a span could serve: nothing, something, all of it. */
+enum place_room { PLACE_NO_ROOM, PLACE_SOME_ROOM, PLACE_ALL_ROOM };
+
+/* A placement also defines: the constant PLACE_SLOTS (its spans are made of equal slots); struct place_pool, what it
+ * keeps for each thread besides windows; PLACE_NO_WINDOW, the initialiser of a closed window. */
+
+/* Reads the placement's knobs; once, before anything else. */
+static void place_knobs_init(void);
+/* Writes the value in force of a knob; false: no such knob. */
+static bool place_knob(const char *name, char *out, size_t size);
+/* Pages of a span of the class. */
+static size_t place_class_pages(unsigned size_class);
 
 /* Lays out a fresh span: nelems, bits, decoding. Its pages, class and elem_bytes are set. False: out of memory. */
 static bool place_span_init(struct span *s);
@@ -37,25 +56,45 @@ static inline void place_publish(uint64_t *word, uint64_t value) {
     __atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
+/* Index of the lowest set bit; bits is not 0. As 64 bits without the sign extension that the builtin's int costs. */
+static inline uint64_t place_lowest(uint64_t bits) {
+#if defined(__x86_64__)
+    uint64_t index;
+    __asm__("rep bsfq %1, %0" : "=r"(index) : "r"(bits) : "cc");
+    return index;
+#else
+    return (uint64_t)__builtin_ctzll(bits);
+#endif
+}
+
 /* Index of the slot that starts exactly at address; -1: no slot starts there. The address lies in the span. */
 static inline int place_slot_at(const struct span *s, uintptr_t address);
 /* Index of the slot that covers address; -1: the tail of the span. The address lies in the span. */
 static inline int place_slot_covering(const struct span *s, uintptr_t address);
 
-/* Number of free slots, without the remote ones. Owner or central lock. */
-static unsigned place_free_slots(const struct span *s);
+/* Address and size of a slot; is it free, the remote frees counted? */
+static inline uintptr_t place_slot_address(const struct span *s, unsigned slot);
+static inline size_t place_slot_bytes(const struct span *s, unsigned slot);
+static inline bool place_slot_free(const struct span *s, unsigned slot);
 
-/* Takes the lowest of the free slots `bits`, which are the window's and not 0. */
-static inline uintptr_t place_take_from(struct place_window *w, uint64_t bits);
-/* The same from whatever the window has; 0 when it is used up. */
-static inline uintptr_t place_take(struct place_window *w);
+/* Slots in use, those that others have freed since the last merge included. Owner or central lock. */
+static unsigned place_used_slots(const struct span *s);
+/* Bytes of the slots in use, without those. */
+static uint64_t place_used_bytes(const struct span *s);
+/* The same, as whoever looks for room asks. */
+static enum place_room place_room(const struct span *s);
+/* How many frees a span with alloc_count slots in use waits for before it serves again, in tuned builds. */
+static int32_t place_full_wait(const struct span *s);
+
 /* Moves the window to the next slots that are free, wrapping around once; false: the span has none. */
 static bool place_window_advance(struct place_window *w);
 static void place_window_open(struct place_window *w, struct span *s);
 static void place_window_close(struct place_window *w);
+/* Has it anything left? */
+static bool place_window_usable(struct place_window *w);
 
 /* Marks a slot free. False: it is free already. Owner or central lock. */
-static inline bool place_give(struct span *s, unsigned slot);
+static bool place_give(struct span *s, unsigned slot);
 /* Marks a slot free from another thread. False: it is free already, as far as that can be seen. */
 static bool place_give_remote(struct span *s, unsigned slot, bool *word_free);
 /* Are all slots free, the remote ones counted? */

@@ -6,7 +6,29 @@
  */
 #include "place/place.h"
 
+enum {
+    PLACE_SLOTS = 1,
+    PLACE_GRANULE_BYTES = 0,   /* of runs only */
+    PLACE_FULL_WAIT_SHARE = 4, /* tuned: a full span serves again once this part of it is free */
+};
+
 static uint64_t place_no_slots[1]; /* what an empty window points at; never written */
+
+#define PLACE_NO_WINDOW                                                                                                \
+    { .word = place_no_slots }
+
+struct place_pool {};
+
+static void place_knobs_init(void) {}
+
+static bool place_knob(const char *name, char *out, size_t size) {
+    (void)name, (void)out, (void)size;
+    return false;
+}
+
+static size_t place_class_pages(unsigned size_class) {
+    return gclass_pages(size_class);
+}
 
 /* Inverse of an odd number modulo 2^32, by Newton's iteration: each step doubles the bits that are right, from 3. */
 static uint32_t place_odd_inverse(uint32_t odd) {
@@ -63,6 +85,20 @@ static inline int place_slot_at(const struct span *s, uintptr_t address) {
     return slot < s->exact_slots ? (int)slot : -1;
 }
 
+static inline bool place_slot_free(const struct span *s, unsigned slot) {
+    uint64_t remote = __atomic_load_n(&span_remote_bits((struct span *)s)[slot / 64], __ATOMIC_ACQUIRE);
+    return ((place_load(&span_free_bits(s)[slot / 64]) | remote) >> slot % 64 & 1) != 0;
+}
+
+static inline uintptr_t place_slot_address(const struct span *s, unsigned slot) {
+    return span_base(s) + (uintptr_t)slot * s->elem_bytes;
+}
+
+static inline size_t place_slot_bytes(const struct span *s, unsigned slot) {
+    (void)slot;
+    return s->elem_bytes;
+}
+
 static unsigned place_free_slots(const struct span *s) {
     unsigned n = 0;
     for (unsigned i = 0; i < span_words(s); i++)
@@ -70,15 +106,26 @@ static unsigned place_free_slots(const struct span *s) {
     return n;
 }
 
-/* Index of the lowest set bit; bits is not 0. As 64 bits without the sign extension that the builtin's int costs. */
-static inline uint64_t place_lowest(uint64_t bits) {
-#if defined(__x86_64__)
-    uint64_t index;
-    __asm__("rep bsfq %1, %0" : "=r"(index) : "r"(bits) : "cc");
-    return index;
-#else
-    return (uint64_t)__builtin_ctzll(bits);
-#endif
+static unsigned place_used_slots(const struct span *s) {
+    return s->nelems - place_free_slots(s);
+}
+
+static uint64_t place_used_bytes(const struct span *s) {
+    unsigned used = place_used_slots(s);
+    for (unsigned i = 0; i < span_words(s); i++)
+        used -= (unsigned)__builtin_popcountll(place_load(&span_remote_bits((struct span *)s)[i]));
+    return (uint64_t)used * s->elem_bytes;
+}
+
+static enum place_room place_room(const struct span *s) {
+    unsigned free_slots = place_free_slots(s);
+    return free_slots == s->nelems ? PLACE_ALL_ROOM : free_slots > 0 ? PLACE_SOME_ROOM : PLACE_NO_ROOM;
+}
+
+/* Under random frees a span that is taken at the first one yields one slot, and every request ends in a refill; waiting
+ * for a share of it costs at most that share of the span. */
+static int32_t place_full_wait(const struct span *s) {
+    return (int32_t)(s->nelems / PLACE_FULL_WAIT_SHARE) + 1;
 }
 
 static inline uintptr_t place_take_from(struct place_window *w, uint64_t bits) {
@@ -119,6 +166,10 @@ static void place_window_open(struct place_window *w, struct span *s) {
         place_window_advance(w);
 }
 
+static bool place_window_usable(struct place_window *w) {
+    return place_load(w->word) != 0;
+}
+
 static void place_window_close(struct place_window *w) {
     w->span = NULL;
     w->word = place_no_slots;
@@ -138,7 +189,7 @@ static inline bool place_set_bit(uint64_t *bits, unsigned n) {
 #endif
 }
 
-static inline bool place_give(struct span *s, unsigned slot) {
+static inline __attribute__((always_inline)) bool place_give(struct span *s, unsigned slot) {
     uint64_t *word = &span_free_bits(s)[slot / 64];
     uint64_t bits = place_load(word);
     if (GOALLOC_UNLIKELY(!place_set_bit(&bits, slot)))

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT
+ * place = linear: a bump pointer in page runs; a run serves again when all of it is dead, or line by line. */
+#ifdef AXIS_PLACE_NAME
+#error "two choices for the place axis: force in exactly one variants/axes/place-*.h"
+#endif
+#define AXIS_PLACE_NAME "linear"
+#define AXIS_PLACE      "place/linear.c"
+/* What a thread keeps of it, and how small requests are served. */
+#define AXIS_CACHE  "alloc/bump.c"
+#define AXIS_MALLOC "alloc/malloc_runs.c"

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pool: what a thread keeps under list placement: all its runs on one list, their free blocks in its pool. Others look
+ * at neither, so an idle owner's runs wait until it comes by; what others freed in them is merged then.
+ */
+#include "alloc/cache.h"
+
+#include <string.h>
+
+static struct place_pool *place_pool_of(const struct span *s) {
+    struct cache *owner = __atomic_load_n(&s->owner, __ATOMIC_RELAXED);
+    return owner != NULL ? &owner->pool : NULL;
+}
+
+static struct span *place_span_of(uintptr_t address) {
+    return heap_span_of(address);
+}
+
+static void cache_open(struct cache *c) {
+    memset(&c->pool, 0, sizeof c->pool);
+}
+
+static void cache_unlink(struct cache *c, struct span *s) {
+    span_list_remove(&c->partial[s->span_class], s);
+    if (s->list == SPAN_ON_EMPTY)
+        c->empty_pages_total -= s->npages;
+    s->list = SPAN_ON_NONE;
+}
+
+static void cache_link(struct cache *c, struct span *s) {
+    span_list_push(&c->partial[s->span_class], s);
+    s->list = SPAN_ON_PARTIAL;
+    s->frees_until_event = SPAN_NEVER;
+}
+
+/* A run is wholly free (list_release has said so): tuned builds keep a few of them. */
+static void cache_settle_locked(struct cache *c, struct span *s) {
+    s->frees_until_event = SPAN_NEVER;
+    if (s->list != SPAN_ON_PARTIAL || place_room(s) != PLACE_ALL_ROOM)
+        return;
+    if (heap.tuned && c->empty_pages_total + s->npages <= CACHE_EMPTY_PAGES) {
+        c->empty_pages_total += s->npages;
+        s->list = SPAN_ON_EMPTY;
+        return;
+    }
+    list_remove(&c->pool, s->base, s->nelems);
+    cache_unlink(c, s);
+    heap_span_free(c, s);
+}
+
+static void cache_settle(struct cache *c, struct span *s) {
+    cache_lock_lists(c);
+    cache_settle_locked(c, s);
+    cache_unlock_lists(c);
+}
+
+static void cache_account(struct cache *c, struct span *s, unsigned n) {
+    if (n > 0 && s->frees_until_event == 1)
+        cache_settle_locked(c, s);
+}
+
+static bool cache_parked_and_freed_by_others(struct span *s) {
+    (void)s;
+    return false;
+}
+
+/* Gives the pool blocks that it did not have; they need not fit the request yet. */
+static bool cache_refill_locked(struct cache *c, uint8_t span_class) {
+    if (__atomic_load_n(&c->inbox, __ATOMIC_RELAXED) != NULL) {
+        cache_drain_inbox(c);
+        return true;
+    }
+    struct span *s = central_adopt(c, span_class);
+    if (s == NULL)
+        s = heap_span_alloc(c, heap.class_pages[RUN_CLASS], span_class, GOALLOC_PAGE_BYTES);
+    if (s == NULL)
+        return false;
+    cache_link(c, s);
+    list_each_block(&c->pool, s, list_add);
+    cache_account(c, s, place_merge_remote(s));
+    return true;
+}
+
+static bool cache_refill(struct cache *c, uint8_t span_class) {
+    cache_lock_lists(c);
+    bool ok = cache_refill_locked(c, span_class);
+    cache_unlock_lists(c);
+    return ok;
+}
+
+static void cache_release_spans(struct cache *c) {
+    if (c->pool.pending != 0) {
+        /* It is dead already; without a claim on it, it may join its other half. */
+        struct span *s = heap_span_of(c->pool.pending);
+        unsigned slot = run_granule(s, c->pool.pending);
+        c->pool.pending = 0;
+        list_release(&c->pool, s, slot);
+    }
+    uint8_t span_class = span_class_make(RUN_CLASS, true);
+    while (c->partial[span_class] != NULL) {
+        struct span *s = c->partial[span_class];
+        list_each_block(&c->pool, s, list_remove);
+        cache_unlink(c, s);
+        central_release(c, s);
+    }
+}
+
+/* ---- what malloc_runs.c asks for */
+
+static inline uintptr_t run_take(struct cache *c, size_t size_bytes, size_t align_bytes) {
+    size_t room_bytes = size_bytes + align_bytes - RUN_UNIT_BYTES; /* blocks begin at multiples of a unit */
+    uintptr_t block = list_find(&c->pool, (unsigned)(room_bytes / RUN_UNIT_BYTES));
+    if (GOALLOC_UNLIKELY(block == 0))
+        return 0;
+    struct span *s = heap_span_of(block);
+    if (GOALLOC_UNLIKELY(s->list == SPAN_ON_EMPTY)) {
+        s->list = SPAN_ON_PARTIAL;
+        c->empty_pages_total -= s->npages;
+    }
+    uintptr_t address = (block + align_bytes - 1) & ~(uintptr_t)(align_bytes - 1);
+    return list_carve(&c->pool, s, block, run_granule(s, address) - run_granule(s, block),
+                      (unsigned)(size_bytes / RUN_GRANULE_BYTES));
+}
+
+static uint8_t run_class_for(size_t size_bytes) {
+    (void)size_bytes;
+    return span_class_make(RUN_CLASS, true);
+}
+
+static void run_refilling(struct cache *c, uint8_t span_class) {
+    (void)c, (void)span_class;
+}

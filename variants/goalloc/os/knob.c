@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#include "os/knob.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static unsigned knob_choice(const char *variable, const char *const *choices) {
+    const char *value = getenv(variable);
+    if (value == NULL || value[0] == '\0')
+        return 0;
+    char allowed[128] = "";
+    for (unsigned i = 0; choices[i] != NULL; i++) {
+        if (strcmp(value, choices[i]) == 0)
+            return i;
+        size_t used = strlen(allowed);
+        snprintf(allowed + used, sizeof allowed - used, "%s%s",
+                 i == 0                   ? ""
+                 : choices[i + 1] == NULL ? " or "
+                                          : ", ",
+                 choices[i]);
+    }
+    os_die("%s is '%.64s': set it to %s", variable, value, allowed);
+}
+
+static size_t knob_bytes(const char *variable, size_t least, size_t most, size_t step, size_t otherwise) {
+    const char *value = getenv(variable);
+    if (value == NULL || value[0] == '\0')
+        return otherwise;
+    char *unit;
+    unsigned long long number = strtoull(value, &unit, 10);
+    unsigned shift = strcmp(unit, "KiB") == 0 ? 10 : strcmp(unit, "MiB") == 0 ? 20 : 0;
+    bool known = shift != 0 || *unit == '\0' || strcmp(unit, "B") == 0;
+    unsigned long long bytes = number << shift;
+    if (value[0] < '0' || value[0] > '9' || !known || number > most || bytes < least || bytes > most ||
+        bytes % step != 0)
+        os_die(
+            "%s is '%.64s': set it to a number of bytes from %zu to %zu that is a multiple of %zu (B, KiB or MiB may "
+            "follow)",
+            variable, value, least, most, step);
+    return (size_t)bytes;
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * run: what list and linear placement share: a run of pages cut into objects of any size, without headers. Three
+ * bitmaps beside the heap have one bit per granule: `starts` (an object, a free block or a gap begins here; a run is
+ * always tiled), `live` (what begins here is an object handed out) and `remote` (other threads have freed it). An
+ * object ends where the next start is.
+ *
+ * The owner writes starts and live, anybody sets remote bits. A granule is 16 B, the alignment of every object from
+ * 16 B on; with the tiny allocator 8 B, because two requests of up to 8 B then share a 16 B block.
+ */
+#ifndef GOALLOC_RUN_H
+#define GOALLOC_RUN_H
+
+#include "os/knob.h"
+#include "place/place.h"
+
+enum {
+    PLACE_SLOTS = 0,
+    PLACE_GRANULE_BYTES = AXIS_TINY ? 8 : 16,
+    RUN_UNIT_BYTES = 16, /* objects are multiples of it, but for the halves of a tiny block */
+    RUN_GRANULE_BYTES = PLACE_GRANULE_BYTES,
+    RUN_CLASS = 1, /* the size class whose span class stands for all runs */
+    RUN_MIN_BYTES = GOALLOC_PAGE_BYTES,
+    RUN_MAX_BYTES = 256 << 10, /* a free block's length in units fits 16 bits */
+};
+
+static struct {
+    size_t bytes;         /* length of every run */
+    size_t largest_bytes; /* of a request that runs serve */
+    struct fixalloc bits;
+} runs;
+
+static inline uint64_t *run_starts(const struct span *s) {
+    return span_free_bits(s);
+}
+
+static inline uint64_t *run_live(const struct span *s) {
+    return span_free_bits(s) + 2 * (size_t)span_words(s); /* the remote bits lie between, as span_remote_bits says */
+}
+
+static inline bool run_bit(const uint64_t *bits, unsigned i) {
+    return (place_load(&bits[i / 64]) >> i % 64 & 1) != 0;
+}
+
+static inline void run_set(uint64_t *bits, unsigned i) {
+    place_store(&bits[i / 64], place_load(&bits[i / 64]) | UINT64_C(1) << i % 64);
+}
+
+static inline void run_clear(uint64_t *bits, unsigned i) {
+    place_store(&bits[i / 64], place_load(&bits[i / 64]) & ~(UINT64_C(1) << i % 64));
+}
+
+static inline uintptr_t run_address(const struct span *s, unsigned granule) {
+    return s->base + (uintptr_t)granule * RUN_GRANULE_BYTES;
+}
+
+static inline unsigned run_granule(const struct span *s, uintptr_t address) {
+    return (unsigned)((address - s->base) / RUN_GRANULE_BYTES);
+}
+
+/* The first bit set at or behind i; nelems when there is none. */
+static unsigned run_next(const struct span *s, const uint64_t *bits, unsigned i) {
+    unsigned words = span_words(s);
+    if (i >= s->nelems)
+        return s->nelems;
+    uint64_t word = place_load(&bits[i / 64]) >> i % 64;
+    if (word != 0)
+        return i + (unsigned)__builtin_ctzll(word);
+    for (unsigned w = i / 64 + 1; w < words; w++)
+        if ((word = place_load(&bits[w])) != 0)
+            return w * 64 + (unsigned)__builtin_ctzll(word);
+    return s->nelems;
+}
+
+/* The last bit set at or before i; -1 when there is none. */
+static int run_last(const uint64_t *bits, unsigned i) {
+    uint64_t word = place_load(&bits[i / 64]) << (63 - i % 64);
+    if (word != 0)
+        return (int)(i - (unsigned)__builtin_clzll(word));
+    for (unsigned w = i / 64; w-- > 0;)
+        if ((word = place_load(&bits[w])) != 0)
+            return (int)(w * 64 + 63 - (unsigned)__builtin_clzll(word));
+    return -1;
+}
+
+/* Granules of the object, block or gap that begins at i. */
+static inline unsigned run_extent(const struct span *s, unsigned i) {
+    return run_next(s, run_starts(s), i + 1) - i;
+}
+
+/* One free piece from end to end. */
+static void run_clear_all(struct span *s) {
+    uint64_t *starts = run_starts(s), *live = run_live(s);
+    for (unsigned i = 0; i < span_words(s); i++) {
+        place_store(&starts[i], 0);
+        place_store(&live[i], 0);
+    }
+    run_set(starts, 0);
+}
+
+static bool place_span_init(struct span *s) {
+    s->exact_shift = (uint8_t)__builtin_ctz(RUN_GRANULE_BYTES);
+    s->exact_inverse = 1;
+    s->exact_slots = s->nelems;
+    uint64_t *bits = fixalloc_take(&runs.bits);
+    if (bits == NULL)
+        return false;
+    span_set_free_bits(s, bits);
+    for (unsigned i = 0; i < span_words(s); i++)
+        __atomic_store_n(&span_remote_bits(s)[i], 0, __ATOMIC_RELAXED);
+    run_clear_all(s);
+    return true;
+}
+
+/* The record keeps pointing at the bits: whoever was among the last to free may still look, and finds valid memory. */
+static void place_span_fini(struct span *s) {
+    fixalloc_give(&runs.bits, span_free_bits(s));
+}
+
+static inline uint32_t place_exact_slot(const struct span *s, uintptr_t address) {
+    uint32_t offset = (uint32_t)(address - s->base);
+    const unsigned shift = RUN_GRANULE_BYTES == 8 ? 3 : 4;
+    return offset >> shift | offset << (32 - shift); /* a remainder makes it larger than any slot */
+}
+
+static inline int place_slot_at(const struct span *s, uintptr_t address) {
+    uint32_t slot = place_exact_slot(s, address);
+    return slot < s->nelems && run_bit(run_starts(s), slot) ? (int)slot : -1;
+}
+
+static inline int place_slot_covering(const struct span *s, uintptr_t address) {
+    return run_last(run_starts(s), run_granule(s, address));
+}
+
+static inline bool place_slot_free(const struct span *s, unsigned slot) {
+    uint64_t remote = __atomic_load_n(&span_remote_bits((struct span *)s)[slot / 64], __ATOMIC_ACQUIRE);
+    return !run_bit(run_live(s), slot) || (remote >> slot % 64 & 1) != 0;
+}
+
+static inline uintptr_t place_slot_address(const struct span *s, unsigned slot) {
+    return run_address(s, slot);
+}
+
+static inline size_t place_slot_bytes(const struct span *s, unsigned slot) {
+    return (size_t)run_extent(s, slot) * RUN_GRANULE_BYTES;
+}
+
+static unsigned place_used_slots(const struct span *s) {
+    const uint64_t *live = run_live(s);
+    unsigned used = 0;
+    for (unsigned i = 0; i < span_words(s); i++)
+        used += (unsigned)__builtin_popcountll(place_load(&live[i]));
+    return used;
+}
+
+static uint64_t place_used_bytes(const struct span *s) {
+    uint64_t used = 0;
+    for (unsigned i = run_next(s, run_live(s), 0); i < s->nelems; i = run_next(s, run_live(s), i + 1))
+        if (!place_slot_free(s, i))
+            used += place_slot_bytes(s, i);
+    return used;
+}
+
+static bool place_all_free(struct span *s) {
+    const uint64_t *live = run_live(s), *remote = span_remote_bits(s);
+    for (unsigned i = 0; i < span_words(s); i++)
+        /* Acquire: the caller may reuse what the owner and the others have freed. */
+        if ((__atomic_load_n(&live[i], __ATOMIC_ACQUIRE) & ~__atomic_load_n(&remote[i], __ATOMIC_ACQUIRE)) != 0)
+            return false;
+    return true;
+}
+
+static bool place_give_remote(struct span *s, unsigned slot, bool *word_free) {
+    uint64_t bit = UINT64_C(1) << slot % 64;
+    /* The owner set this bit before it handed the object out, so whoever holds the object sees it set. */
+    if ((place_load(&run_live(s)[slot / 64]) & bit) == 0)
+        return false;
+    uint64_t before = __atomic_fetch_or(&span_remote_bits(s)[slot / 64], bit, __ATOMIC_SEQ_CST);
+    *word_free = (place_load(&run_live(s)[slot / 64]) & ~(before | bit)) == 0;
+    return (before & bit) == 0;
+}
+
+/* Clears the object's live bit. False: it is not live. Release: see place_publish. */
+static inline bool run_retire(struct span *s, unsigned slot) {
+    uint64_t *live = &run_live(s)[slot / 64], bits = place_load(live), bit = UINT64_C(1) << slot % 64;
+    if (GOALLOC_UNLIKELY((bits & bit) == 0))
+        return false;
+    place_publish(live, bits & ~bit);
+    return true;
+}
+
+_Noreturn static void object_die_double_free(const struct span *s, unsigned slot);
+
+static unsigned place_merge_remote(struct span *s) {
+    uint64_t *remote = span_remote_bits(s);
+    unsigned merged = 0;
+    for (unsigned i = 0; i < span_words(s); i++) {
+        if (place_load(&remote[i]) == 0)
+            continue;
+        uint64_t bits = __atomic_exchange_n(&remote[i], 0, __ATOMIC_ACQUIRE);
+        for (; bits != 0; bits &= bits - 1, merged++) {
+            unsigned slot = i * 64 + (unsigned)__builtin_ctzll(bits);
+            if (GOALLOC_UNLIKELY(!place_give(s, slot)))
+                object_die_double_free(s, slot);
+        }
+    }
+    return merged;
+}
+
+/* ---- knobs that both have */
+
+static void run_knobs_init(size_t default_bytes) {
+    runs.bytes = knob_bytes("GOALLOC_RUN", RUN_MIN_BYTES, RUN_MAX_BYTES, GOALLOC_PAGE_BYTES, default_bytes);
+    size_t small_bytes = GOALLOC_MAX_SMALL_SIZE - 8;
+    runs.largest_bytes = small_bytes < runs.bytes ? small_bytes : runs.bytes;
+    runs.bits.size_bytes = runs.bytes / RUN_GRANULE_BYTES / 64 * 3 * sizeof(uint64_t);
+}
+
+#endif
