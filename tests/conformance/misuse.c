@@ -104,7 +104,10 @@ static void free_elsewhere(void *p) {
 }
 
 static void double_free_owner_then_thread(void) {
+    /* Between neighbours: alone it could coalesce, and starting the thread could be served at its address. */
+    get(64);
     void *p = get(64);
+    get(64);
     free(p);
     free_elsewhere(opaque(p));
 }
