@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT
+ * Linear placement from inside: the pointer only goes up, a run serves again when it is dead, and with holes through
+ * dead lines, exactly. */
+#pragma GCC diagnostic ignored "-Wunused-function"
+#define GOALLOC_VERSION "test"
+#include "gc-manual.h"
+#include "place-linear.h"
+#include "tiny-on.h"
+#include "goalloc.c"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+enum { LINE = LINEAR_LINE_BYTES, MAX = 4096 };
+
+static void begin(bool holes) {
+    goalloc_free(goalloc_malloc(16)); /* reads the knobs */
+    goalloc_purge();
+    linear_holes = holes;
+}
+
+static uintptr_t base_of(const void *p) {
+    return heap_span_of((uintptr_t)p)->base;
+}
+
+static size_t offset(const void *p) {
+    return (uintptr_t)p - base_of(p);
+}
+
+static void requests_follow_each_other(void **state) {
+    (void)state;
+    begin(false);
+    static const size_t sizes[] = {16, 1, 40, 8, 100, 3, 16};
+    /* 1 and 8 B share a block, 3 B begins the next. */
+    static const size_t offsets[] = {0, 16, 32, 24, 80, 192, 208};
+    void *p[7];
+    for (int i = 0; i < 7; i++) {
+        p[i] = goalloc_malloc(sizes[i]);
+        assert_int_equal(offset(p[i]), offsets[i]);
+    }
+    assert_int_equal(goalloc_usable_size(p[1]), 8);
+    assert_int_equal(goalloc_usable_size(p[2]), 48);
+    void *aligned = goalloc_memalign(256, 20);
+    assert_int_equal(offset(aligned), 256);
+    assert_int_equal(goalloc_usable_size(aligned), 32);
+    for (int i = 0; i < 7; i++)
+        goalloc_free(p[i]);
+    goalloc_free(aligned);
+}
+
+static void nothing_is_used_twice_before_the_run_is_dead(void **state) {
+    (void)state;
+    begin(false);
+    static void *p[MAX];
+    size_t a_run = runs.bytes / 64;
+    for (size_t i = 0; i < a_run; i++)
+        p[i] = goalloc_malloc(64);
+    uintptr_t first = base_of(p[0]);
+    assert_int_equal(base_of(p[a_run - 1]), first);
+    for (size_t i = 1; i < a_run; i++)
+        goalloc_free(p[i]);
+    /* All but one object of the first run are dead: three runs on, it has not come back. */
+    for (size_t i = 1; i < 3 * a_run; i++) {
+        p[i] = goalloc_malloc(64);
+        assert_int_not_equal(base_of(p[i]), first);
+    }
+    goalloc_free(p[0]);
+    size_t again = 0;
+    static void *q[MAX];
+    for (size_t i = 0; i < 2 * a_run; i++) {
+        q[i] = goalloc_malloc(64);
+        again += base_of(q[i]) == first;
+    }
+    assert_int_equal(again, a_run);
+    for (size_t i = 1; i < 3 * a_run; i++)
+        goalloc_free(p[i]);
+    for (size_t i = 0; i < 2 * a_run; i++)
+        goalloc_free(q[i]);
+}
+
+static void a_large_request_does_not_end_the_run(void **state) {
+    (void)state;
+    begin(false);
+    void *small = goalloc_malloc(64), *a = goalloc_malloc(runs.bytes * 3 / 4), *b = goalloc_malloc(runs.bytes / 2);
+    void *c = goalloc_malloc(64);
+    assert_int_equal(base_of(a), base_of(small)); /* it fits */
+    assert_int_not_equal(base_of(b), base_of(a));
+    assert_int_equal(base_of(c), base_of(a));
+    assert_int_equal(offset(c), 64 + runs.bytes * 3 / 4);
+    void *all[] = {small, a, b, c};
+    for (int i = 0; i < 4; i++)
+        goalloc_free(all[i]);
+}
+
+/* A full run of 96 B objects: lines 0-7 hold objects 0-10. Dead lines serve, a line that a live object reaches into
+ * does not. */
+static void holes_are_dead_lines(void **state) {
+    (void)state;
+    begin(true);
+    static void *p[MAX];
+    size_t n = 0;
+    uintptr_t run = 0;
+    do {
+        p[n] = goalloc_malloc(96);
+        run = run == 0 ? base_of(p[0]) : run;
+    } while (base_of(p[n++]) == run); /* the last one is in the next run */
+    struct span *s = heap_span_of(run);
+    /* Objects 10 to 19 are bytes 960 to 1920: lines 8 to 14 (1024 to 1920) are wholly dead. */
+    for (size_t i = 10; i < 20; i++)
+        goalloc_free(p[i]);
+    unsigned first, end;
+    assert_true(linear_find_hole(s, 0, &first, &end));
+    assert_int_equal(first * RUN_GRANULE_BYTES, 8 * LINE);
+    assert_int_equal(end * RUN_GRANULE_BYTES, 15 * LINE);
+    assert_false(linear_find_hole(s, end, &first, &end));
+    /* A quarter of the run must be dead before it serves again. */
+    size_t quarter = (n - 1) / 4 + 1;
+    for (size_t i = 40; i < 40 + quarter - 10; i++)
+        goalloc_free(p[i]);
+    assert_int_equal(s->list, SPAN_ON_PARTIAL);
+    static void *q[MAX];
+    size_t m = 0;
+    do
+        q[m] = goalloc_malloc(96);
+    while (base_of(q[m++]) != run);
+    assert_int_equal((uintptr_t)q[m - 1], run + 8 * LINE);
+    /* Nine more fit into 896 B, then the pointer jumps to the second hole, whose first line begins behind 39's end. */
+    for (int i = 0; i < 8; i++, m++) {
+        q[m] = goalloc_malloc(96);
+        assert_int_equal((uintptr_t)q[m], (uintptr_t)q[m - 1] + 96);
+    }
+    q[m] = goalloc_malloc(96);
+    assert_int_equal((uintptr_t)q[m++], run + (40 * 96 + LINE - 1) / LINE * LINE);
+    for (size_t i = 0; i < n; i++)
+        if (i < 10 || (i >= 20 && i < 40) || i >= 40 + quarter - 10)
+            goalloc_free(p[i]);
+    for (size_t i = 0; i < m; i++)
+        goalloc_free(q[i]);
+}
+
+/* Every granule of every run belongs to exactly one piece, and no two live pieces overlap, whatever was done. */
+static void runs_stay_tiled(void **state) {
+    (void)state;
+    enum { N = 3000 };
+    static unsigned char *p[N];
+    static size_t sizes[N];
+    uint64_t x = 88172645463325252u;
+    for (int holes = 0; holes < 2; holes++) {
+        begin(holes == 1);
+        for (int i = 0; i < 60000; i++) {
+            x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+            size_t at = x % N;
+            if (p[at] != NULL) {
+                for (size_t k = 0; k < sizes[at]; k += 61)
+                    assert_int_equal(p[at][k], (unsigned char)at);
+                goalloc_free(p[at]);
+                p[at] = NULL;
+                continue;
+            }
+            sizes[at] = x >> 20 & ((x >> 40 & 7) == 0 ? 0x7fff : (x >> 40 & 7) < 3 ? 15 : 0x1ff);
+            p[at] = (x >> 50 & 15) == 0 ? goalloc_memalign((size_t)32 << (x >> 54 & 7), sizes[at])
+                                        : goalloc_malloc(sizes[at]);
+            assert_non_null(p[at]);
+            assert_true(goalloc_usable_size(p[at]) >= sizes[at]);
+            memset(p[at], (int)at, sizes[at]);
+        }
+        for (size_t i = 0; i < N; i++) {
+            goalloc_free(p[i]);
+            p[i] = NULL;
+        }
+        goalloc_purge();
+        assert_int_equal(heap.pages_in_use, 0);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(requests_follow_each_other),
+        cmocka_unit_test(nothing_is_used_twice_before_the_run_is_dead),
+        cmocka_unit_test(a_large_request_does_not_end_the_run),
+        cmocka_unit_test(holes_are_dead_lines),
+        cmocka_unit_test(runs_stay_tiled),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
