@@ -10,8 +10,8 @@
 #?   make quick    bench with MATRIX=quick   make full     bench with MATRIX=full
 #?   make plan     what bench would run      make report   redraw the last report
 #?   make build    set up and build only     make doctor   is this machine fit?
-#?   make asan     address and UB tests    make tsan     thread sanitizer tests
-#?   make fuzz     each fuzz target for FUZZ_SECONDS=600
+#?   make asan     address and UB tests      make tsan     thread sanitizer tests
+#?   make fuzz     FUZZ_SECONDS=600 each     make oracle   ask real Go 1.25.3 again
 #?   make format   clang-format our C, C++   make help     this
 #?
 #?   MATRIX=quick    smoke, quick, full or a YAML file   BUDGET=30m   time limit
@@ -39,7 +39,7 @@ spanlab = "$$BUILD/bin/spanlab"
 options = -m "$$MATRIX" $${SUBJECTS:+-s "$$SUBJECTS"} $${WORKLOADS:+-w "$$WORKLOADS"} $${BUDGET:+-b "$$BUDGET"} \
           --runner "$$RUNNER" $(if $(filter-out 0,$(STRICT)),--strict)
 
-.PHONY: help bench quick full test asan tsan fuzz build doctor plan report format
+.PHONY: help bench quick full test asan tsan fuzz oracle build doctor plan report format
 .NOTPARALLEL:
 
 help:
@@ -81,6 +81,12 @@ fuzz:
 	@cmake --preset fuzz -B "$$BUILD-fuzz" >/dev/null
 	@cmake --build "$$BUILD-fuzz" -j "$$JOBS" --target fuzz-targets >&2
 	@tests/fuzz/run.sh "$$BUILD-fuzz" "$$FUZZ_SECONDS"
+
+oracle:
+	@scripts/setup.sh build test
+	@cmake --preset release -B "$$BUILD" -DSPANLAB_TESTS=ON >/dev/null
+	@cmake --build "$$BUILD" -j "$$JOBS" >&2
+	@scripts/oracle.sh
 
 format:
 	@scripts/setup.sh format

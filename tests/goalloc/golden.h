@@ -9,8 +9,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Tells `make oracle` which goldens are compared with, by a line in the file that SPANLAB_GOLDEN_LOG names. */
+static inline void golden_log(const char *name) {
+    const char *path = getenv("SPANLAB_GOLDEN_LOG");
+    FILE *log = path != NULL ? fopen(path, "a") : NULL;
+    if (log == NULL)
+        return;
+    fprintf(log, "%s\n", name);
+    fclose(log);
+}
+
 /* Opens NAME.txt or fails the test program with one line. */
 static inline FILE *golden_open(const char *name) {
+    golden_log(name);
     const char *folder = getenv("SPANLAB_GOLDEN_DIR");
     char path[512];
     snprintf(path, sizeof path, "%s/%s.txt", folder != NULL ? folder : SPANLAB_GOLDEN, name);

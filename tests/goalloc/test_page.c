@@ -456,106 +456,6 @@ static void metadata_is_counted_once(void **state) {
 }
 
 /* The end of a chunk is seldom taken while a longer run lies before it: only an extension does that. */
-/* ---- what real Go decided (results/golden/pagealloc.txt; variants/go/oracle/pagealloc says how it was recorded) */
-
-#ifndef SPANLAB_GOLDEN
-#error "compile with -DSPANLAB_GOLDEN=\"…/results/golden\""
-#endif
-
-static struct replay {
-    struct page_heap ph;
-    struct page_cache caches[CACHES];
-    uintptr_t base;
-} go;
-
-static long replay_page(uintptr_t address) {
-    return address == 0 ? -1 : (long)((address - go.base) >> GOALLOC_PAGE_SHIFT);
-}
-
-static uintptr_t replay_address(long page) {
-    return go.base + ((uintptr_t)page << GOALLOC_PAGE_SHIFT);
-}
-
-static void replay_alloc(const char *args, bool cached) {
-    unsigned cache = 0;
-    long npages, page, want_scavenged;
-    size_t scavenged = 0;
-    int fields = cached ? sscanf(args, "%u %ld %ld %ld", &cache, &npages, &page, &want_scavenged) - 1
-                        : sscanf(args, "%ld %ld %ld", &npages, &page, &want_scavenged);
-    assert_int_equal(fields, 3);
-    uintptr_t got = cached ? page_cache_alloc(&go.caches[cache], (size_t)npages, &scavenged)
-                           : page_alloc(&go.ph, (size_t)npages, &scavenged);
-    assert_int_equal(replay_page(got), page);
-    if (page >= 0)
-        assert_int_equal(scavenged >> GOALLOC_PAGE_SHIFT, want_scavenged);
-}
-
-static void replay_cache_take(const char *args) {
-    unsigned cache;
-    long page;
-    uint64_t free_bits, scavenged_bits;
-    assert_int_equal(sscanf(args, "%u %ld %lx %lx", &cache, &page, &free_bits, &scavenged_bits), 4);
-    struct page_cache *c = &go.caches[cache];
-    *c = page_cache_take(&go.ph);
-    assert_int_equal(replay_page(c->base), page);
-    assert_int_equal(c->free, free_bits);
-    assert_int_equal(c->scavenged, scavenged_bits);
-}
-
-static void replay_line(const char *line) {
-    const char *args = line + 1;
-    long first, second = 0;
-    int fields = sscanf(args, "%ld %ld", &first, &second);
-    assert_true(fields == (line[0] == 'L' ? 1 : 2));
-    switch (line[0]) {
-    case 'G':
-        assert_true(page_grow(&go.ph, replay_address(first), (size_t)second << GOALLOC_PAGE_SHIFT));
-        break;
-    case 'A':
-    case 'C':
-        replay_alloc(args, line[0] == 'C');
-        break;
-    case 'F':
-        page_free(&go.ph, replay_address(first), (size_t)second);
-        break;
-    case 'T':
-        replay_cache_take(args);
-        break;
-    case 'L':
-        page_cache_flush(&go.ph, &go.caches[first]);
-        break;
-    case 'S':
-        assert_int_equal(page_scavenge(&go.ph, first < 0 ? SIZE_MAX : (size_t)first << GOALLOC_PAGE_SHIFT),
-                         (size_t)second << GOALLOC_PAGE_SHIFT);
-        break;
-    default:
-        fail_msg("unknown operation: %s", line);
-    }
-}
-
-static void every_decision_is_go_s(void **state) {
-    (void)state;
-    /* Address space only, so that scavenging has something to give back; aligned as a root entry is, because shapes
-     * are relative to absolute addresses. */
-    const size_t span_bytes = (size_t)31000 * PAGE_CHUNK_BYTES, root_bytes = (size_t)16 << 30;
-    go.base = (uintptr_t)os_reserve_aligned(span_bytes, root_bytes);
-    if (go.base == 0)
-        skip(); /* an address-space limit */
-    assert_true(page_init(&go.ph, 0, (size_t)1 << 48));
-    FILE *golden = fopen(SPANLAB_GOLDEN "/pagealloc.txt", "r");
-    assert_non_null(golden);
-    char line[128];
-    assert_non_null(fgets(line, sizeof line, golden));
-    assert_non_null(strstr(line, "go1.25.3"));
-    size_t lines = 0;
-    for (; fgets(line, sizeof line, golden) != NULL; lines++)
-        replay_line(line);
-    fclose(golden);
-    assert_true(lines > 5000);
-    page_fini(&go.ph);
-    os_unmap((void *)go.base, span_bytes);
-}
-
 static void extending_shortens_a_chunk_s_end(void **state) {
     (void)state;
     struct page_heap ph = heap_of(LOW, 3);
@@ -713,13 +613,19 @@ static void a_limit_leaves_nothing_mapped(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_steps_equal_the_model),       cmocka_unit_test(a_small_range_decides_the_same),
-        cmocka_unit_test(outside_the_range_is_refused),       cmocka_unit_test(runs_cross_every_level),
-        cmocka_unit_test(runs_cross_chunk_borders),           cmocka_unit_test(space_runs_out_and_comes_back),
-        cmocka_unit_test(a_heap_may_end_where_its_tables_do), cmocka_unit_test(arenas_may_lie_far_apart),
-        cmocka_unit_test(metadata_is_counted_once),           cmocka_unit_test(every_decision_is_go_s),
-        cmocka_unit_test(extending_shortens_a_chunk_s_end),   cmocka_unit_test(scavenging_keeps_its_quantum),
-        cmocka_unit_test(nothing_to_extend_is_no_error),      cmocka_unit_test(wrong_frees_die),
+        cmocka_unit_test(random_steps_equal_the_model),
+        cmocka_unit_test(a_small_range_decides_the_same),
+        cmocka_unit_test(outside_the_range_is_refused),
+        cmocka_unit_test(runs_cross_every_level),
+        cmocka_unit_test(runs_cross_chunk_borders),
+        cmocka_unit_test(space_runs_out_and_comes_back),
+        cmocka_unit_test(a_heap_may_end_where_its_tables_do),
+        cmocka_unit_test(arenas_may_lie_far_apart),
+        cmocka_unit_test(metadata_is_counted_once),
+        cmocka_unit_test(extending_shortens_a_chunk_s_end),
+        cmocka_unit_test(scavenging_keeps_its_quantum),
+        cmocka_unit_test(nothing_to_extend_is_no_error),
+        cmocka_unit_test(wrong_frees_die),
         cmocka_unit_test(a_limit_leaves_nothing_mapped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

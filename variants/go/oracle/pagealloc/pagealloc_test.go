@@ -2,13 +2,9 @@
 
 //go:build spanlab_runtime
 
-// Drives the real runtime.pageAlloc with random operations and prints each with what Go decided: the golden
-// results/golden/pagealloc.txt, which tests/goalloc/test_page.c replays. The type can only be reached from inside the
-// runtime, so this file has to be built as one of its tests: copy the go1.25.3 toolchain to a directory of your own,
-// keep only the export_*_test.go files in its src/runtime, put this file beside them, and with that copy's go and
-// GOTOOLCHAIN=local GOROOT=COPY run
-//
-//	PAGEALLOC_OUT=pagealloc.txt go test -vet=off -tags spanlab_runtime -run TestPageAlloc runtime
+// Drives the real runtime.pageAlloc with random operations and prints each with what Go decided: the goldens
+// results/golden/pagealloc*.txt, which tests/goalloc/test_golden_page.c replays. The type can only be reached from inside
+// the runtime, so this file has to be built as one of its tests: `run` beside it does that with a copy of the toolchain.
 //
 // Scavenging spares huge pages: record on a host that has them (2 MiB).
 //
@@ -28,13 +24,48 @@ import (
 	"fmt"
 	"os"
 	. "runtime"
+	"strconv"
 	"testing"
 )
 
 const pageBytes = 8192
 
 // First chunk and number of chunks: gaps within a table's page, and over several root entries.
-var clusters = [][2]int{{0, 12}, {600, 4}, {30000, 8}}
+var apart = [][2]int{{0, 12}, {600, 4}, {30000, 8}}
+
+// One step in a hundred is: below growing or shrinking, by phase, an allocation; below frees a free; below caches
+// something with a cache; else a scavenge.
+type kind struct {
+	clusters                          [][2]int
+	growing, shrinking, frees, caches uint64
+	pages                             func(rng func(uint64) uintptr) uintptr
+}
+
+func mixedPages(rng func(uint64) uintptr) uintptr {
+	n := 1 + rng(8)
+	switch rng(12) {
+	case 0, 1:
+		n = 1 + rng(120)
+	case 2:
+		n = 1 + rng(1500)
+	case 3:
+		if rng(8) == 0 {
+			n = 1 + rng(4000)
+		}
+	}
+	return n
+}
+
+var kinds = map[string]kind{
+	"mixed": {apart, 55, 35, 90, 99, mixedPages},
+	// one chunk: it is full most of the time
+	"small": {[][2]int{{0, 1}}, 60, 40, 90, 99, func(rng func(uint64) uintptr) uintptr { return 1 + rng(6) }},
+	// runs longer than a chunk
+	"long":      {apart, 50, 30, 92, 99, func(rng func(uint64) uintptr) uintptr { return 1 + rng(3000) }},
+	"caches":    {[][2]int{{0, 8}, {600, 2}}, 10, 5, 40, 99, mixedPages},
+	"fragments": {[][2]int{{3, 40}}, 70, 30, 95, 99, func(rng func(uint64) uintptr) uintptr { return 1 + rng(2)*rng(40) }},
+	"scavenge":  {[][2]int{{0, 6}, {4100, 6}}, 40, 25, 70, 80, mixedPages},
+}
 
 type run struct {
 	base uintptr
@@ -57,8 +88,13 @@ func TestPageAlloc(t *testing.T) {
 	defer f.Close()
 	w := bufio.NewWriter(f)
 	defer w.Flush()
-	fmt.Fprintf(w, "# %s page allocator\n", Version())
-	seed := uint64(20251013)
+	k, known := kinds[os.Getenv("PAGEALLOC_KIND")]
+	seed, errSeed := strconv.ParseUint(os.Getenv("PAGEALLOC_SEED"), 10, 64)
+	steps, errSteps := strconv.Atoi(os.Getenv("PAGEALLOC_STEPS"))
+	if !known || errSeed != nil || errSteps != nil || seed == 0 {
+		t.Fatal("PAGEALLOC_KIND, _SEED (not 0) and _STEPS say what to record")
+	}
+	fmt.Fprintf(w, "# %s page allocator, %s\n", Version(), os.Getenv("PAGEALLOC_KIND"))
 	rng := func(n uint64) uintptr {
 		seed ^= seed << 13
 		seed ^= seed >> 7
@@ -66,7 +102,7 @@ func TestPageAlloc(t *testing.T) {
 		return uintptr(seed % n)
 	}
 	chunks, scav := map[ChunkIdx][]BitRange{}, map[ChunkIdx][]BitRange{}
-	for _, c := range clusters {
+	for _, c := range k.clusters {
 		fmt.Fprintf(w, "G %d %d\n", c[0]*512, c[1]*512)
 		for i := 0; i < c[1]; i++ {
 			chunks[BaseChunkIdx+ChunkIdx(c[0]+i)] = nil
@@ -76,52 +112,42 @@ func TestPageAlloc(t *testing.T) {
 	p := NewPageAlloc(chunks, scav)
 	var runs []run
 	var caches [3]PageCache
-	for i := 0; i < 6000; i++ {
+	for i := 0; i < steps; i++ {
 		// phases: grow for a while, then shrink for a while
-		allocs := uint64(55)
+		allocs := k.growing
 		if i/1500%2 == 1 {
-			allocs = 35
+			allocs = k.shrinking
 		}
 		switch d := uint64(rng(100)); {
 		case d < allocs:
-			n := 1 + rng(8)
-			switch rng(12) {
-			case 0, 1:
-				n = 1 + rng(120)
-			case 2:
-				n = 1 + rng(1500)
-			case 3:
-				if rng(8) == 0 {
-					n = 1 + rng(4000)
-				}
-			}
+			n := k.pages(rng)
 			b, s := p.Alloc(n)
 			fmt.Fprintf(w, "A %d %d %d\n", n, page(b), s/pageBytes)
 			if b != 0 {
 				runs = append(runs, run{b, n})
 			}
-		case d < 90:
+		case d < k.frees:
 			if len(runs) > 0 {
-				k := rng(uint64(len(runs)))
-				r := runs[k]
+				at := rng(uint64(len(runs)))
+				r := runs[at]
 				p.Free(r.base, r.n)
 				fmt.Fprintf(w, "F %d %d\n", page(r.base), r.n)
-				runs[k] = runs[len(runs)-1]
+				runs[at] = runs[len(runs)-1]
 				runs = runs[:len(runs)-1]
 			}
-		case d < 99:
-			k := rng(3)
-			c := &caches[k]
+		case d < k.caches:
+			at := rng(3)
+			c := &caches[at]
 			if c.Empty() {
 				*c = p.AllocToCache()
-				fmt.Fprintf(w, "T %d %d %x %x\n", k, page(c.Base()), c.Cache(), c.Scav()&c.Cache())
+				fmt.Fprintf(w, "T %d %d %x %x\n", at, page(c.Base()), c.Cache(), c.Scav()&c.Cache())
 			} else if rng(6) == 0 {
 				c.Flush(p)
-				fmt.Fprintf(w, "L %d\n", k)
+				fmt.Fprintf(w, "L %d\n", at)
 			} else {
 				n := 1 + rng(6)
 				b, s := c.Alloc(n)
-				fmt.Fprintf(w, "C %d %d %d %d\n", k, n, page(b), s/pageBytes)
+				fmt.Fprintf(w, "C %d %d %d %d\n", at, n, page(b), s/pageBytes)
 				if b != 0 {
 					runs = append(runs, run{b, n})
 				}
