@@ -58,7 +58,7 @@ static void free_small(struct span *s, uintptr_t address) {
     if (!place_give_remote(s, (unsigned)slot, &word_free))
         object_die_double_free(s, (unsigned)slot);
     cache_notify_owner(s);
-    if (GOALLOC_UNLIKELY(word_free) && place_all_free(s))
+    if (GOALLOC_UNLIKELY(word_free))
         cache_reclaim_from_idle(s);
 }
 

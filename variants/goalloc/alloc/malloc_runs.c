@@ -85,7 +85,8 @@ static __attribute__((noinline)) void *alloc_half(void) {
 void *goalloc_malloc(size_t size_bytes) {
     if (AXIS_TINY && size_bytes <= RUN_GRANULE_BYTES)
         return alloc_half();
-    if (GOALLOC_UNLIKELY(size_bytes > runs.largest_bytes))
+    /* Who has a cache has seen the knobs; a request that is too large for a run finds no room and goes the slow way. */
+    if (GOALLOC_UNLIKELY(size_bytes > HEAP_MAX_SMALL_BYTES) || GOALLOC_UNLIKELY(cache_self == &cache_none))
         return alloc_slow(size_bytes, RUN_UNIT_BYTES);
     uintptr_t address = run_take(cache_self, run_round(size_bytes), RUN_UNIT_BYTES);
     return GOALLOC_LIKELY(address != 0) ? (void *)address : alloc_slow(size_bytes, RUN_UNIT_BYTES);

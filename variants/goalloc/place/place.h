@@ -95,7 +95,8 @@ static bool place_window_usable(struct place_window *w);
 
 /* Marks a slot free. False: it is free already. Owner or central lock. */
 static bool place_give(struct span *s, unsigned slot);
-/* Marks a slot free from another thread. False: it is free already, as far as that can be seen. */
+/* Marks a slot free from another thread. False: it is free already, as far as that can be seen. *word_free: all slots
+ * of its word are free now, as far as that could be seen before. */
 static bool place_give_remote(struct span *s, unsigned slot, bool *word_free);
 /* Are all slots free, the remote ones counted? */
 static bool place_all_free(struct span *s);

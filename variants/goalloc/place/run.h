@@ -173,10 +173,12 @@ static bool place_all_free(struct span *s) {
 static bool place_give_remote(struct span *s, unsigned slot, bool *word_free) {
     uint64_t bit = UINT64_C(1) << slot % 64;
     /* The owner set this bit before it handed the object out, so whoever holds the object sees it set. */
-    if ((place_load(&run_live(s)[slot / 64]) & bit) == 0)
+    uint64_t live = place_load(&run_live(s)[slot / 64]);
+    if ((live & bit) == 0)
         return false;
+    /* From here on the span may go, and serve somebody else: nothing of it is read any more. */
     uint64_t before = __atomic_fetch_or(&span_remote_bits(s)[slot / 64], bit, __ATOMIC_SEQ_CST);
-    *word_free = (place_load(&run_live(s)[slot / 64]) & ~(before | bit)) == 0;
+    *word_free = (live & ~(before | bit)) == 0;
     return (before & bit) == 0;
 }
 

@@ -216,11 +216,13 @@ static bool place_all_free(struct span *s) {
 static bool place_give_remote(struct span *s, unsigned slot, bool *word_free) {
     uint64_t bit = UINT64_C(1) << slot % 64;
     /* The owner cleared this bit before it handed the object out, so whoever holds the object sees it clear. */
-    if ((place_load(&span_free_bits(s)[slot / 64]) & bit) != 0)
+    uint64_t have = place_load(&span_free_bits(s)[slot / 64]), all = place_word_mask(s, slot / 64);
+    if ((have & bit) != 0)
         return false;
-    /* Release: what this thread did with the object comes before its reuse by the owner, who exchanges with acquire. */
+    /* Release: what this thread did with the object comes before its reuse by the owner, who exchanges with acquire.
+     * From here on the span may go, and serve somebody else: nothing of it is read any more. */
     uint64_t before = __atomic_fetch_or(&span_remote_bits(s)[slot / 64], bit, __ATOMIC_SEQ_CST);
-    *word_free = (before | bit | place_load(&span_free_bits(s)[slot / 64])) == place_word_mask(s, slot / 64);
+    *word_free = (before | bit | have) == all;
     return (before & bit) == 0;
 }
 
