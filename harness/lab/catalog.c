@@ -102,15 +102,16 @@ static void read_program(struct catalog *c, const char *program) {
     json_t *root = json_loadf(pipe, 0, &error);
     int status = pclose(pipe);
     if (root == NULL || status != 0)
-        lab_die(LAB_CELL_FAILED, "%s --spanlab-catalog gave no catalog (status %d, %s): rebuild with make build", program,
-                status, root == NULL ? error.text : "JSON was read");
+        lab_die(LAB_CELL_FAILED, "%s --spanlab-catalog gave no catalog (status %d, %s): rebuild with make build",
+                program, status, root == NULL ? error.text : "JSON was read");
     const char *flavour = json_string_value(json_object_get(root, "flavour"));
     if (flavour == NULL)
         lab_die(LAB_CELL_FAILED, "the catalog of %s names no flavour: rebuild with make build", program);
     size_t i;
     json_t *item;
     json_array_foreach(json_object_get(root, "subjects"), i, item) read_subject(c, item, program, flavour);
-    json_array_foreach(json_object_get(root, "workloads"), i, item) read_workload(c, item, strcmp(flavour, "traced") == 0);
+    json_array_foreach(json_object_get(root, "workloads"), i, item)
+        read_workload(c, item, strcmp(flavour, "traced") == 0);
     json_decref(root);
     free(command);
     free(quoted);
@@ -160,12 +161,13 @@ struct catalog_subject *catalog_add_user(struct catalog *c, const char *spec) {
     const char *colon = strchr(spec, ':');
     char *name = lab_printf("%.*s", (int)(colon - spec), spec), *path = realpath(colon + 1, NULL);
     if (path == NULL || access(path, R_OK) != 0) {
-        lab_error(LAB_USAGE, "there is no library at '%s': subject '%s' needs the path of a shared object", colon + 1, name);
+        lab_error(LAB_USAGE, "there is no library at '%s': subject '%s' needs the path of a shared object", colon + 1,
+                  name);
         return NULL;
     }
     if (catalog_find_subject(c, name) != NULL) {
-        lab_error(LAB_USAGE, "'%s' is the name of a known subject: give your library another one, e.g. my-%s:%s", name, name,
-                  path);
+        lab_error(LAB_USAGE, "'%s' is the name of a known subject: give your library another one, e.g. my-%s:%s", name,
+                  name, path);
         return NULL;
     }
     const char *program = NULL;
@@ -178,8 +180,8 @@ struct catalog_subject *catalog_add_user(struct catalog *c, const char *spec) {
     }
     program = lab_strdup(program);
     struct catalog_subject *s = new_subject(c);
-    *s = (struct catalog_subject){.name = name, .library = path, .program = (char *)program, .preload = true,
-                                  .present = true, .user = true};
+    *s = (struct catalog_subject){
+        .name = name, .library = path, .program = (char *)program, .preload = true, .present = true, .user = true};
     s->summary = lab_printf("your library %s", path);
     s->flavour = lab_strdup("manual");
     return s;

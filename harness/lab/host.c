@@ -29,7 +29,8 @@ char *host_bracketed(const char *path) {
 /* The value of "key : value" or KEY=value in a file of such lines. */
 static char *field(const char *path, const char *key) {
     char *text = text_read_file(path), *value = NULL;
-    for (char *line = text; line != NULL && *line != '\0'; line = strchr(line, '\n') == NULL ? NULL : strchr(line, '\n') + 1)
+    for (char *line = text; line != NULL && *line != '\0';
+         line = strchr(line, '\n') == NULL ? NULL : strchr(line, '\n') + 1)
         if (strncmp(line, key, strlen(key)) == 0) {
             char *start = line + strlen(key) + strspn(line + strlen(key), " \t:=\"");
             value = lab_printf("%.*s", (int)strcspn(start, "\"\n"), start);
@@ -58,10 +59,12 @@ json_t *host_facts(void) {
     json_object_set_new(facts, "memory_bytes", json_integer((json_int_t)(info.totalram * info.mem_unit)));
     json_object_set_new(facts, "thp", taken(host_bracketed("/sys/kernel/mm/transparent_hugepage/enabled")));
     json_object_set_new(facts, "overcommit", taken(host_first_line("/proc/sys/vm/overcommit_memory")));
-    json_object_set_new(facts, "governor", taken(host_first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")));
+    json_object_set_new(facts, "governor",
+                        taken(host_first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")));
     json_object_set_new(facts, "distribution", taken(field("/etc/os-release", "PRETTY_NAME")));
-    json_object_set_new(facts, "hypervisor", json_boolean(access("/sys/hypervisor", F_OK) == 0 ||
-                                                          strstr(text_read_tail("/proc/cpuinfo", 4000), " hypervisor ")));
+    json_object_set_new(facts, "hypervisor",
+                        json_boolean(access("/sys/hypervisor", F_OK) == 0 ||
+                                     strstr(text_read_tail("/proc/cpuinfo", 4000), " hypervisor ")));
     return facts;
 }
 

@@ -16,10 +16,10 @@ static const cyaml_schema_value_t number_schema = {CYAML_VALUE_UINT(CYAML_FLAG_D
 
 static const cyaml_schema_field_t entry_fields[] = {
     CYAML_FIELD_SEQUENCE("workloads", CYAML_FLAG_POINTER, struct matrix_entry, workloads, &text_schema, 1, 1000),
-    CYAML_FIELD_SEQUENCE("subjects", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct matrix_entry, subjects, &text_schema, 1,
-                         1000),
-    CYAML_FIELD_SEQUENCE("threads", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct matrix_entry, threads, &number_schema, 1,
-                         100),
+    CYAML_FIELD_SEQUENCE("subjects", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct matrix_entry, subjects,
+                         &text_schema, 1, 1000),
+    CYAML_FIELD_SEQUENCE("threads", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct matrix_entry, threads,
+                         &number_schema, 1, 100),
     CYAML_FIELD_STRING_PTR("params", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct matrix_entry, params, 1, 1000),
     CYAML_FIELD_BOOL("smoke", CYAML_FLAG_OPTIONAL, struct matrix_entry, smoke),
     CYAML_FIELD_UINT("invocations", CYAML_FLAG_OPTIONAL, struct matrix_entry, invocations),
@@ -29,13 +29,15 @@ static const cyaml_schema_field_t entry_fields[] = {
     CYAML_FIELD_INT("warmup", CYAML_FLAG_OPTIONAL, struct matrix_entry, warmup),
     CYAML_FIELD_END,
 };
-static const cyaml_schema_value_t entry_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct matrix_entry, entry_fields)};
+static const cyaml_schema_value_t entry_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct matrix_entry, entry_fields)};
 static const cyaml_schema_field_t matrix_fields[] = {
     CYAML_FIELD_STRING_PTR("summary", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct matrix, summary, 0, 500),
     CYAML_FIELD_SEQUENCE("cells", CYAML_FLAG_POINTER, struct matrix, cells, &entry_schema, 1, 1000),
     CYAML_FIELD_END,
 };
-static const cyaml_schema_value_t matrix_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct matrix, matrix_fields)};
+static const cyaml_schema_value_t matrix_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct matrix, matrix_fields)};
 
 /* The library explains itself in several lines; they become one. */
 struct complaint {
@@ -66,13 +68,15 @@ char *matrix_text(const char *name_or_path) {
 static bool entry_is_sound(const char *where, const struct matrix_entry *e, unsigned number) {
     for (unsigned i = 0; i < e->threads_count; i++)
         if (e->threads[i] == 0 || e->threads[i] > 1024) {
-            lab_error(LAB_USAGE, "%s: entry %u of cells: threads is %u: 1 to 1024 are allowed", where, number, e->threads[i]);
+            lab_error(LAB_USAGE, "%s: entry %u of cells: threads is %u: 1 to 1024 are allowed", where, number,
+                      e->threads[i]);
             return false;
         }
     struct settings params;
     bool ok = e->params == NULL || settings_parse(e->params, &params);
     if (!ok)
-        lab_error(LAB_USAGE, "%s: entry %u of cells: params is '%s': write name=number,name=number", where, number, e->params);
+        lab_error(LAB_USAGE, "%s: entry %u of cells: params is '%s': write name=number,name=number", where, number,
+                  e->params);
     else if (e->params != NULL)
         settings_free(&params);
     return ok;
@@ -103,17 +107,23 @@ struct matrix *matrix_load(const char *name_or_path) {
         if (near != NULL)
             lab_error(LAB_USAGE, "there is no matrix '%s': did you mean '%s'?", name_or_path, near);
         else
-            lab_error(LAB_USAGE, "there is no matrix '%s': use smoke, quick, full or the path of a YAML file", name_or_path);
+            lab_error(LAB_USAGE,
+                      "there is no matrix '%s': use smoke, quick, full, placement or the path of a YAML file",
+                      name_or_path);
         return NULL;
     }
     struct complaint complaint = {""};
-    cyaml_config_t config = {.log_level = CYAML_LOG_WARNING, .log_fn = collect, .log_ctx = &complaint, .mem_fn = cyaml_mem,
+    cyaml_config_t config = {.log_level = CYAML_LOG_WARNING,
+                             .log_fn = collect,
+                             .log_ctx = &complaint,
+                             .mem_fn = cyaml_mem,
                              .flags = CYAML_CFG_DEFAULT};
     struct matrix *m = NULL;
-    cyaml_err_t err = cyaml_load_data((const uint8_t *)text, strlen(text), &config, &matrix_schema, (cyaml_data_t **)&m, NULL);
+    cyaml_err_t err =
+        cyaml_load_data((const uint8_t *)text, strlen(text), &config, &matrix_schema, (cyaml_data_t **)&m, NULL);
     if (err != CYAML_OK) {
-        lab_error(LAB_USAGE, "%s is not a matrix: %s (%s); spanlab explain quick shows one", name_or_path, complaint.text,
-                  cyaml_strerror(err));
+        lab_error(LAB_USAGE, "%s is not a matrix: %s (%s); spanlab explain quick shows one", name_or_path,
+                  complaint.text, cyaml_strerror(err));
         free(text);
         return NULL;
     }

@@ -154,7 +154,7 @@ static int run_attempt(struct engine *e, struct store_todo *t, bool *again) {
     text_list_add_taken(&l.arguments, NULL);
     text_list_add_taken(&l.environment, NULL);
     unlink(e->result_path);
-    struct spawn_request request = {l.arguments.items, l.environment.items,       e->stdout_path,
+    struct spawn_request request = {l.arguments.items, l.environment.items,  e->stdout_path,
                                     e->stderr_path,    t->timeout_s * 1000u, t->layout_seed == 0};
     struct spawn_result result;
     char *started_at = text_now_utc();
@@ -274,8 +274,9 @@ int measure_all(struct store *s, struct catalog *catalog, const struct measure_o
     free(e.result_path);
     free(e.stdout_path);
     free(e.stderr_path);
-    if (code == LAB_OK && store_count(s, "SELECT count(*) FROM invocation i WHERE status<>'ok' AND NOT EXISTS (SELECT 1 FROM"
-                                         " invocation j WHERE j.position=i.position AND j.status='ok')") > 0)
+    if (code == LAB_OK &&
+        store_count(s, "SELECT count(*) FROM invocation i WHERE status<>'ok' AND NOT EXISTS (SELECT 1 FROM"
+                       " invocation j WHERE j.position=i.position AND j.status='ok')") > 0)
         code = LAB_CELL_FAILED;
     return code;
 }

@@ -18,7 +18,8 @@ static const char *empty_is_null(const char *s) {
 
 int options_parse(int argc, const char **argv, struct run_options *out) {
     *out = (struct run_options){.request = {.matrix = "quick"}};
-    char *matrix = NULL, *workloads = NULL, *subjects = NULL, *threads = NULL, *budget = NULL, *output = NULL, *runner = NULL;
+    char *matrix = NULL, *workloads = NULL, *subjects = NULL, *threads = NULL, *budget = NULL, *output = NULL,
+         *runner = NULL;
     int invocations = 0, fixed = 0, strict = 0, dry_run = 0;
     long long seed = -1;
     struct poptOption options[] = {
@@ -76,7 +77,8 @@ int options_absent(const struct plan *plan, bool strict) {
                 a->package);
     }
     if (strict && plan->absent_count > 0)
-        return lab_error(LAB_MISSING, "%zu subjects are missing and --strict was asked for: install them or name others",
+        return lab_error(LAB_MISSING,
+                         "%zu subjects are missing and --strict was asked for: install them or name others",
                          plan->absent_count);
     return LAB_OK;
 }

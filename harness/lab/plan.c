@@ -46,11 +46,12 @@ static bool knob_known(const struct catalog_subject *s, const char *name) {
 static int check_knobs(const struct catalog_subject *s, const char *text, char **formatted) {
     struct settings knobs;
     if (!settings_parse(text, &knobs))
-        return lab_error(LAB_USAGE, "the knobs of '%s' are '%s': write %s|name=value,name=value", s->name, text, s->name);
+        return lab_error(LAB_USAGE, "the knobs of '%s' are '%s': write %s|name=value,name=value", s->name, text,
+                         s->name);
     for (size_t i = 0; i < knobs.count; i++)
         if (!knob_known(s, knobs.items[i].name))
-            return lab_error(LAB_USAGE, "%s has no knob '%s': spanlab explain %s lists them", s->name, knobs.items[i].name,
-                             s->name);
+            return lab_error(LAB_USAGE, "%s has no knob '%s': spanlab explain %s lists them", s->name,
+                             knobs.items[i].name, s->name);
     *formatted = settings_format(&knobs);
     settings_free(&knobs);
     return LAB_OK;
@@ -114,7 +115,8 @@ static void note_absent(struct plan *plan, const struct catalog_subject *s) {
         lab_strdup(s->name), lab_strdup("its library was not found"), lab_strdup(s->package != NULL ? s->package : "")};
 }
 
-static int all_params(const struct catalog_workload *w, const struct matrix_entry *entry, unsigned threads, char **out) {
+static int all_params(const struct catalog_workload *w, const struct matrix_entry *entry, unsigned threads,
+                      char **out) {
     struct settings all = {0}, given = {0};
     if (entry->params != NULL)
         settings_parse(entry->params, &given);
@@ -126,8 +128,8 @@ static int all_params(const struct catalog_workload *w, const struct matrix_entr
             return lab_error(LAB_USAGE, "workload %s has no parameter '%s': spanlab explain %s lists them", w->name,
                              given.items[i].name, w->name);
         if (*end != '\0' || end == given.items[i].value || errno != 0)
-            return lab_error(LAB_USAGE, "parameter %s of %s is '%s': it must be a whole number", given.items[i].name, w->name,
-                             given.items[i].value);
+            return lab_error(LAB_USAGE, "parameter %s of %s is '%s': it must be a whole number", given.items[i].name,
+                             w->name, given.items[i].value);
     }
     for (size_t i = 0; i < w->param_count; i++) {
         const struct catalog_param *p = &w->params[i];
@@ -186,8 +188,9 @@ static int add_entry_cells(struct plan *plan, struct catalog *catalog, const str
                                  .workload = w,
                                  .knobs = lab_strdup(choices->items[i].knobs),
                                  .threads = threads,
-                                 .invocations = request->invocations != 0 && entry->invocations != 0 ? request->invocations
-                                                                                                    : entry->invocations,
+                                 .invocations = request->invocations != 0 && entry->invocations != 0
+                                                    ? request->invocations
+                                                    : entry->invocations,
                                  .memory = entry->memory,
                                  .iterations = entry->iterations,
                                  .warmup = (unsigned)(entry->warmup < 0 ? 0 : entry->warmup),
@@ -201,7 +204,8 @@ static int add_entry_cells(struct plan *plan, struct catalog *catalog, const str
 }
 
 static int add_entry(struct plan *plan, struct catalog *catalog, const struct plan_request *request,
-                     const struct matrix_entry *entry, const struct text_list *wanted, const struct text_list *threads) {
+                     const struct matrix_entry *entry, const struct text_list *wanted,
+                     const struct text_list *threads) {
     struct choices choices = {0};
     int code = choose_subjects(&choices, catalog, request, entry);
     for (unsigned i = 0; code == LAB_OK && i < entry->workloads_count; i++) {
@@ -266,7 +270,8 @@ static int check_names(const struct catalog *catalog, const struct text_list *wa
             return catalog_unknown(catalog, "workload", wanted->items[i]);
     for (size_t i = 0; i < threads->count; i++)
         if (atoi(threads->items[i]) < 1 || atoi(threads->items[i]) > 1024)
-            return lab_error(LAB_USAGE, "--threads is '%s': numbers from 1 to 1024, separated by commas", threads->items[i]);
+            return lab_error(LAB_USAGE, "--threads is '%s': numbers from 1 to 1024, separated by commas",
+                             threads->items[i]);
     return LAB_OK;
 }
 
@@ -289,7 +294,8 @@ int plan_make(const struct plan_request *request, struct catalog *catalog, struc
         code = add_entry(out, catalog, request, &entry, &wanted, &threads);
     }
     if (code == LAB_OK && out->cell_count == 0 && out->absent_count == 0)
-        code = lab_error(LAB_USAGE, "nothing to measure: no cell of matrix '%s' fits what was asked for", request->matrix);
+        code =
+            lab_error(LAB_USAGE, "nothing to measure: no cell of matrix '%s' fits what was asked for", request->matrix);
     if (code == LAB_OK)
         make_order(out, request);
     text_list_free(&wanted);

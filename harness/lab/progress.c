@@ -39,7 +39,8 @@ void progress_start(struct progress *p, struct store *s, long planned) {
     p->done = store_count(s, "SELECT count(DISTINCT position) FROM invocation");
     load(p, s, "SELECT cell_id, sum(wall_ns)/1e9, count(*) FROM invocation GROUP BY cell_id", true);
     load(p, s,
-         "SELECT cell_id, count(*) FROM planned p WHERE NOT EXISTS (SELECT 1 FROM invocation i WHERE i.position=p.position)"
+         "SELECT cell_id, count(*) FROM planned p WHERE NOT EXISTS (SELECT 1 FROM invocation i WHERE "
+         "i.position=p.position)"
          " GROUP BY cell_id",
          false);
 }
@@ -86,8 +87,8 @@ void progress_tick(struct progress *p) {
     fflush(stderr);
 }
 
-void progress_end(struct progress *p, const struct store_todo *t, const char *status, const char *message, uint64_t wall_ns,
-                  const char *reproduce, bool disturbed) {
+void progress_end(struct progress *p, const struct store_todo *t, const char *status, const char *message,
+                  uint64_t wall_ns, const char *reproduce, bool disturbed) {
     struct progress_cell *c = cell_of(p, t->cell_id);
     c->seconds += (double)wall_ns / 1e9;
     c->count++;
@@ -100,8 +101,8 @@ void progress_end(struct progress *p, const struct store_todo *t, const char *st
         return;
     if (p->terminal)
         fputs("\r\033[K", stderr);
-    fprintf(stderr, "[%ld/%ld] %s  %.2fs  %s%s%s%s  ETA %s\n", p->done, p->planned, p->current, (double)wall_ns / 1e9, status,
-            ok ? "" : ": ", ok ? "" : message, disturbed ? " (disturbed)" : "", text_duration(seconds_left(p)));
+    fprintf(stderr, "[%ld/%ld] %s  %.2fs  %s%s%s%s  ETA %s\n", p->done, p->planned, p->current, (double)wall_ns / 1e9,
+            status, ok ? "" : ": ", ok ? "" : message, disturbed ? " (disturbed)" : "", text_duration(seconds_left(p)));
     if (!ok)
         fprintf(stderr, "        again: %s\n", reproduce);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * libspanlab-prove: preloaded by `spanlab exec` after the subject. Before main it checks from inside that malloc and free
- * resolve to the library that SPANLAB_PROVE_LIBRARY names, by device and inode, and ends the process with one line when
- * they do not: a program that brings its own allocator must not pass for a run on the subject.
+ * libspanlab-prove: preloaded by `spanlab exec` after the subject. Before main it checks from inside that malloc and
+ * free resolve to the library that SPANLAB_PROVE_LIBRARY names, by device and inode, and ends the process with one line
+ * when they do not: a program that brings its own allocator must not pass for a run on the subject.
  */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -14,8 +14,9 @@
 enum { PROVE_EXIT = 125 };
 
 static void refuse(const char *symbol, const char *found, const char *expected) {
-    dprintf(STDERR_FILENO, "spanlab exec: %s resolves to %s, not to %s: this program brings its own allocator, or the "
-                           "library does not load; nothing was run\n",
+    dprintf(STDERR_FILENO,
+            "spanlab exec: %s resolves to %s, not to %s: this program brings its own allocator, or the "
+            "library does not load; nothing was run\n",
             symbol, found, expected);
     _exit(PROVE_EXIT);
 }

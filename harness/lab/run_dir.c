@@ -40,14 +40,16 @@ static int make_dirs(const char *path) {
         }
     int failed = mkdir(copy, 0755) != 0 && errno != EEXIST;
     free(copy);
-    return failed ? lab_error(errno == ENOSPC ? LAB_DISK : LAB_USAGE, "cannot make the folder %s: %s", path, strerror(errno))
+    return failed ? lab_error(errno == ENOSPC ? LAB_DISK : LAB_USAGE, "cannot make the folder %s: %s", path,
+                              strerror(errno))
                   : LAB_OK;
 }
 
 static int check_room(const char *dir) {
     struct statvfs fs;
     if (statvfs(dir, &fs) == 0 && (unsigned long long)fs.f_bavail * fs.f_frsize < MIN_FREE_BYTES)
-        return lab_error(LAB_DISK, "less than %d MiB are free where %s lies: free some space or name another folder with -o",
+        return lab_error(LAB_DISK,
+                         "less than %d MiB are free where %s lies: free some space or name another folder with -o",
                          MIN_FREE_BYTES >> 20, dir);
     return LAB_OK;
 }
@@ -95,9 +97,9 @@ static int describe(struct store *s, const struct run_options *o, const struct c
     json_t *host = host_facts(), *binaries = host_binaries(catalog);
     char *command = command_line(argc, argv), *created = text_now_utc(), *matrix = matrix_text(o->request.matrix);
     json_t *manifest = json_pack("{s:i s:s s:s s:s s:s s:I s:b s:O s:O}", "schema_version", 1, "spanlab_version",
-                                 SPANLAB_VERSION, "created_at", created, "command", command, "matrix", o->request.matrix,
-                                 "seed", (json_int_t)o->request.seed, "fixed_layout", o->request.fixed_layout, "host", host,
-                                 "binaries", binaries);
+                                 SPANLAB_VERSION, "created_at", created, "command", command, "matrix",
+                                 o->request.matrix, "seed", (json_int_t)o->request.seed, "fixed_layout",
+                                 o->request.fixed_layout, "host", host, "binaries", binaries);
     write_manifest(s->dir, manifest);
     const char *slash = strrchr(s->dir, '/');
     int code = store_set_meta(s, "schema_version", "1");
@@ -127,16 +129,17 @@ static void point_latest(const char *dir) {
         return; /* a folder named with -o is found by its name */
     unlink("results/latest");
     if (symlink(dir + 8, "results/latest") != 0)
-        lab_error(LAB_OK, "results/latest was not set (%s): name the run, e.g. spanlab report %s", strerror(errno), dir);
+        lab_error(LAB_OK, "results/latest was not set (%s): name the run, e.g. spanlab report %s", strerror(errno),
+                  dir);
 }
 
 int run_dir_create(struct store *s, const struct run_options *o, const struct catalog *catalog, const struct plan *plan,
                    int argc, const char **argv) {
     char *dir = o->output != NULL ? lab_strdup(o->output) : new_name(o->request.matrix);
     char *there = lab_printf("%s/run.sqlite", dir);
-    int code = access(there, F_OK) == 0 ? lab_error(LAB_USAGE, "%s holds a run already: spanlab resume %s, or another folder",
-                                                    dir, dir)
-                                        : make_dirs(dir);
+    int code = access(there, F_OK) == 0
+                   ? lab_error(LAB_USAGE, "%s holds a run already: spanlab resume %s, or another folder", dir, dir)
+                   : make_dirs(dir);
     code = code ? code : check_room(dir);
     code = code ? code : store_create(s, dir, plan);
     code = code ? code : describe(s, o, catalog, argc, argv);
@@ -174,19 +177,21 @@ static void add_user_subjects(struct store *s, struct catalog *catalog) {
 }
 
 int run_dir_check(struct store *s, struct catalog *catalog, struct measure_options *options) {
-    char *host_then = store_get_meta(s, "host_identity"), *host_now = host_identity(), *seed = store_get_meta(s, "seed");
+    char *host_then = store_get_meta(s, "host_identity"), *host_now = host_identity(),
+         *seed = store_get_meta(s, "seed");
     char *fixed = store_get_meta(s, "fixed_layout");
     add_user_subjects(s, catalog);
     int code = LAB_OK;
     if (host_then == NULL || seed == NULL)
         code = lab_error(LAB_USAGE, "%s was never begun: start anew with spanlab run", s->dir);
     else if (strcmp(host_then, host_now) != 0)
-        code = lab_error(LAB_USAGE, "%s was measured on another machine (%s, now %s): begin a new run with spanlab run", s->dir,
-                         host_then, host_now);
+        code = lab_error(LAB_USAGE, "%s was measured on another machine (%s, now %s): begin a new run with spanlab run",
+                         s->dir, host_then, host_now);
     char *changed = code == LAB_OK ? changed_binary(s, catalog) : NULL;
     if (changed != NULL)
-        code = lab_error(LAB_USAGE, "%s has changed since this run began: its numbers must not be mixed; begin a new one with "
-                                    "spanlab run",
+        code = lab_error(LAB_USAGE,
+                         "%s has changed since this run began: its numbers must not be mixed; begin a new one with "
+                         "spanlab run",
                          changed);
     if (code == LAB_OK) {
         options->seed = strtoull(seed, NULL, 10);
@@ -207,7 +212,8 @@ void plan_print(const struct plan *plan, FILE *out) {
     for (size_t i = 0; i < plan->cell_count; i++) {
         const struct plan_cell *c = &plan->cells[i];
         char *subject = lab_printf("%s%s%s", c->subject->name, c->knobs[0] != '\0' ? "|" : "", c->knobs);
-        char *time = c->invocations == 0 ? lab_strdup("-") : lab_printf("%u\303\227(%u+%u)", c->invocations, c->warmup, c->iterations);
+        char *time = c->invocations == 0 ? lab_strdup("-")
+                                         : lab_printf("%u\303\227(%u+%u)", c->invocations, c->warmup, c->iterations);
         fprintf(out, "%-34s %-15s %3u %*s %6u  %s\n", subject, c->workload->name, c->threads,
                 9 + (c->invocations == 0 ? 0 : 1), time, c->memory, c->params);
         /* One iteration of a default size is made to take about 0.1 s; a process starts in 0.05 s. */
@@ -215,10 +221,11 @@ void plan_print(const struct plan *plan, FILE *out) {
         free(subject);
         free(time);
     }
-    fprintf(out, "\n%zu cells, %zu processes: about %s at the workloads' usual sizes (a run estimates from its own first "
-                 "processes)\n",
+    fprintf(out,
+            "\n%zu cells, %zu processes: about %s at the workloads' usual sizes (a run estimates from its own first "
+            "processes)\n",
             plan->cell_count, plan->invocation_count, text_duration(seconds));
     for (size_t i = 0; i < plan->absent_count; i++)
-        fprintf(out, "n/a: %s (%s%s)\n", plan->absent[i].subject, plan->absent[i].package[0] != '\0' ? "apt-get install " : "",
-                plan->absent[i].package);
+        fprintf(out, "n/a: %s (%s%s)\n", plan->absent[i].subject,
+                plan->absent[i].package[0] != '\0' ? "apt-get install " : "", plan->absent[i].package);
 }

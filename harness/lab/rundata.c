@@ -12,7 +12,8 @@
 enum { STATISTICS_SEED = 20251, VERDICT_PROCESSES = 10 };
 
 bool run_is_variant(const char *subject) {
-    return strncmp(subject, "manual-", 7) == 0 || strncmp(subject, "classic-", 8) == 0 || strncmp(subject, "greentea-", 9) == 0;
+    return strncmp(subject, "manual-", 7) == 0 || strncmp(subject, "classic-", 8) == 0 ||
+           strncmp(subject, "greentea-", 9) == 0;
 }
 
 bool run_is_bound(const char *subject) {
@@ -47,10 +48,11 @@ static void read_meta(struct run *r, sqlite3 *db) {
 
 static void read_cells(struct run *r, sqlite3 *db) {
     sqlite3_stmt *q;
-    if (sqlite3_prepare_v2(db,
-                           "SELECT id,subject,knobs,workload,params,threads,flavour,verdict,(SELECT count(*) FROM planned p"
-                           " WHERE p.cell_id=cell.id) FROM cell ORDER BY id",
-                           -1, &q, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(
+            db,
+            "SELECT id,subject,knobs,workload,params,threads,flavour,verdict,(SELECT count(*) FROM planned p"
+            " WHERE p.cell_id=cell.id) FROM cell ORDER BY id",
+            -1, &q, NULL) != SQLITE_OK)
         return;
     while (sqlite3_step(q) == SQLITE_ROW) {
         r->cells = lab_realloc(r->cells, (r->cell_count + 1) * sizeof *r->cells);
@@ -109,8 +111,9 @@ static void take_checksum(struct run_cell *c, const char *checksum) {
 
 /* A position's attempts: an undisturbed good one counts before a disturbed one; what failed twice has failed. */
 static void read_invocations(struct run *r, sqlite3 *db) {
-    static const char sql[] = "SELECT cell_id,mode,status,message,reproduce,checksum,record,position,disturbed FROM invocation"
-                              " ORDER BY position, (status='ok') DESC, disturbed, attempt";
+    static const char sql[] =
+        "SELECT cell_id,mode,status,message,reproduce,checksum,record,position,disturbed FROM invocation"
+        " ORDER BY position, (status='ok') DESC, disturbed, attempt";
     sqlite3_stmt *q;
     long last_position = -1;
     if (sqlite3_prepare_v2(db, sql, -1, &q, NULL) != SQLITE_OK)
@@ -134,7 +137,8 @@ static void read_invocations(struct run *r, sqlite3 *db) {
         c->failed++;
         free(c->failure);
         free(c->reproduce);
-        c->failure = lab_printf("%s: %s", (const char *)sqlite3_column_text(q, 2), (const char *)sqlite3_column_text(q, 3));
+        c->failure =
+            lab_printf("%s: %s", (const char *)sqlite3_column_text(q, 2), (const char *)sqlite3_column_text(q, 3));
         c->reproduce = column(q, 4);
     }
     sqlite3_finalize(q);
@@ -178,11 +182,13 @@ static void make_rows(struct run *r) {
     for (size_t i = 0; i < r->cell_count; i++) {
         struct run_cell *c = &r->cells[i];
         size_t k = 0;
-        while (k < r->row_count && (strcmp(r->rows[k].workload, c->workload) != 0 || strcmp(r->rows[k].params, c->params) != 0))
+        while (k < r->row_count &&
+               (strcmp(r->rows[k].workload, c->workload) != 0 || strcmp(r->rows[k].params, c->params) != 0))
             k++;
         if (k == r->row_count) {
             r->rows = lab_realloc(r->rows, (r->row_count + 1) * sizeof *r->rows);
-            r->rows[r->row_count++] = (struct run_row){.workload = c->workload, .params = c->params, .threads = c->threads};
+            r->rows[r->row_count++] =
+                (struct run_row){.workload = c->workload, .params = c->params, .threads = c->threads};
         }
         c->row = k;
     }
@@ -346,8 +352,8 @@ static void judge_contrasts(struct run *r) {
         if (isnan(p[i]))
             continue;
         double floor = r->rows[r->cells[i].row].noise_floor;
-        bool shown = t->interval.known && (t->interval.low > 1 || t->interval.high < 1) && p[i] < 0.05 && !isnan(floor) &&
-                     fabs(t->ratio - 1) > floor;
+        bool shown = t->interval.known && (t->interval.low > 1 || t->interval.high < 1) && p[i] < 0.05 &&
+                     !isnan(floor) && fabs(t->ratio - 1) > floor;
         t->mark = !shown ? '~' : t->ratio < 1 ? '+' : '-';
     }
     free(p);
@@ -361,7 +367,8 @@ struct run_geomean run_over_best_peer(const struct run *r, const char *label, co
     for (size_t row = 0; row < r->row_count; row++) {
         if ((threads != 0 && r->rows[row].threads != threads) || strcmp(r->rows[row].workload, "null") == 0)
             continue;
-        struct run_cell *c = run_find(r, row, label), *best = time ? r->rows[row].fastest_peer : r->rows[row].smallest_peer;
+        struct run_cell *c = run_find(r, row, label),
+                        *best = time ? r->rows[row].fastest_peer : r->rows[row].smallest_peer;
         struct run_contrast ratio = run_ratio(c, best, metric);
         if (isnan(ratio.ratio) || !(ratio.ratio > 0)) {
             out.left_out++;
@@ -425,7 +432,8 @@ void run_free(struct run *r) {
         free(c->series);
         json_decref(c->record);
         json_decref(c->memory_record);
-        char *texts[] = {c->subject, c->knobs, c->label, c->workload, c->params, c->flavour, c->checksum, c->failure, c->reproduce};
+        char *texts[] = {c->subject, c->knobs,    c->label,   c->workload, c->params,
+                         c->flavour, c->checksum, c->failure, c->reproduce};
         for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
             free(texts[k]);
     }

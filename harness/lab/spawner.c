@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * spanlab-spawn: starts one process at a time for spanlab and tells how it ended. It stays small on purpose (see spawn.h),
- * and kills what it started when spanlab goes away.
+ * spanlab-spawn: starts one process at a time for spanlab and tells how it ended. It stays small on purpose (see
+ * spawn.h), and kills what it started when spanlab goes away.
  */
 #include "spawn.h"
 

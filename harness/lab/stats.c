@@ -113,8 +113,9 @@ static long ranks_outside(size_t n) {
 
 struct stats_interval stats_median_interval(const double *values, size_t count) {
     struct stats_interval interval = {NAN, NAN, false};
-    long k = count < 1000 ? ranks_outside(count)
-                          : (long)floor(((double)count - 1.959963985 * sqrt((double)count)) / 2) - 1; /* 2^-n is 0 there */
+    long k = count < 1000
+                 ? ranks_outside(count)
+                 : (long)floor(((double)count - 1.959963985 * sqrt((double)count)) / 2) - 1; /* 2^-n is 0 there */
     if (count < STATS_LEAST_FOR_INTERVAL || k < 0)
         return interval;
     double *v = sorted_copy(values, count);
@@ -138,7 +139,8 @@ static struct ranked *rank_pool(struct stats_series x, struct stats_series y, do
     size_t n = x.count + y.count;
     struct ranked *pool = lab_alloc(n * sizeof *pool);
     for (size_t i = 0; i < n; i++)
-        pool[i] = i < x.count ? (struct ranked){x.values[i], true, 0} : (struct ranked){y.values[i - x.count], false, 0};
+        pool[i] =
+            i < x.count ? (struct ranked){x.values[i], true, 0} : (struct ranked){y.values[i - x.count], false, 0};
     qsort(pool, n, sizeof *pool, ranked_ascending);
     *ties = 0;
     for (size_t from = 0, to; from < n; from = to) {

@@ -19,8 +19,9 @@ static int store_fail(struct store *s, const char *doing) {
     int code = sqlite3_extended_errcode(s->db), primary = code & 0xff;
     bool full = primary == SQLITE_FULL || primary == SQLITE_IOERR || errno == ENOSPC;
     if (full)
-        return lab_error(LAB_DISK, "no room left while %s in %s (%s): everything measured before is kept; free some space, "
-                                   "then spanlab resume %s",
+        return lab_error(LAB_DISK,
+                         "no room left while %s in %s (%s): everything measured before is kept; free some space, "
+                         "then spanlab resume %s",
                          doing, s->dir, sqlite3_errmsg(s->db), s->dir);
     return lab_error(LAB_DISK, "cannot go on %s in %s/run.sqlite: %s", doing, s->dir, sqlite3_errmsg(s->db));
 }
@@ -55,7 +56,8 @@ static int store_connect(struct store *s, const char *dir, int flags) {
     int code = sqlite3_open_v2(path, &s->db, flags, NULL);
     free(path);
     if (code != SQLITE_OK)
-        return lab_error(LAB_USAGE, "%s is not a run (%s): name a folder that holds run.sqlite", dir, sqlite3_errmsg(s->db));
+        return lab_error(LAB_USAGE, "%s is not a run (%s): name a folder that holds run.sqlite", dir,
+                         sqlite3_errmsg(s->db));
     return store_pragmas(s);
 }
 
@@ -172,7 +174,8 @@ static char *column(sqlite3_stmt *statement, int i) {
 
 bool store_next(struct store *s, struct store_todo *out) {
     static const char sql[] =
-        "SELECT p.position, p.cell_id, p.mode, p.number, p.layout_seed, c.subject, c.knobs, c.workload, c.params, c.flavour,"
+        "SELECT p.position, p.cell_id, p.mode, p.number, p.layout_seed, c.subject, c.knobs, c.workload, c.params, "
+        "c.flavour,"
         " c.threads, c.warmup, c.iterations, c.timeout_s FROM planned p JOIN cell c ON c.id = p.cell_id"
         " WHERE NOT EXISTS (SELECT 1 FROM invocation i WHERE i.position = p.position)"
         " AND (SELECT count(*) FROM invocation i WHERE i.cell_id = c.id AND i.status <> 'ok') < ?"
@@ -234,16 +237,16 @@ static int insert_samples(struct store *s, long invocation, const char *record) 
 static int try_commit(struct store *s, const struct store_todo *t, int session, const struct store_outcome *o) {
     int code = store_exec(s, "storing a result", "BEGIN IMMEDIATE");
     if (code == LAB_OK)
-        code = store_run(s, "storing a result",
-                         "INSERT INTO invocation (position,cell_id,mode,number,attempt,session,started_at,wall_ns,status,"
-                         "message,exit_code,signal,stderr_tail,reproduce,disturbed,disturbance,layout,checksum,record)"
-                         " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                         "iitiiititt"
-                         "iittitttt",
-                         t->position, t->cell_id, t->memory ? "memory" : "throughput", (long)t->number, (long)t->attempt,
-                         (long)session, o->started_at, (long)o->wall_ns, o->status, o->message, (long)o->exit_code,
-                         (long)o->signal, o->stderr_tail, o->reproduce, (long)o->disturbed, o->disturbance, o->layout,
-                         o->checksum, o->record);
+        code = store_run(
+            s, "storing a result",
+            "INSERT INTO invocation (position,cell_id,mode,number,attempt,session,started_at,wall_ns,status,"
+            "message,exit_code,signal,stderr_tail,reproduce,disturbed,disturbance,layout,checksum,record)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            "iitiiititt"
+            "iittitttt",
+            t->position, t->cell_id, t->memory ? "memory" : "throughput", (long)t->number, (long)t->attempt,
+            (long)session, o->started_at, (long)o->wall_ns, o->status, o->message, (long)o->exit_code, (long)o->signal,
+            o->stderr_tail, o->reproduce, (long)o->disturbed, o->disturbance, o->layout, o->checksum, o->record);
     if (code == LAB_OK && o->record != NULL && o->record[0] != '\0')
         code = insert_samples(s, (long)sqlite3_last_insert_rowid(s->db), o->record);
     if (code == LAB_OK)

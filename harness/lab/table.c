@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LABEL_COLUMNS = 22, CELL_COLUMNS = 13, SUBJECTS_PER_BLOCK = 6 };
+enum { LABEL_COLUMNS = 22, CELL_COLUMNS = 13, SUBJECTS_PER_BLOCK = 6, HEADING_LINES = 5 };
 
 struct style {
     bool utf8;
@@ -24,7 +24,8 @@ struct style {
 static struct style style_for(FILE *out) {
     setlocale(LC_CTYPE, "");
     bool utf8 = isatty(fileno(out)) && strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-    return utf8 ? (struct style){true, "\342\226\262", "\342\226\274", "~", "\302\261"} : (struct style){false, "+", "-", "~", "+-"};
+    return utf8 ? (struct style){true, "\342\226\262", "\342\226\274", "~", "\302\261"}
+                : (struct style){false, "+", "-", "~", "+-"};
 }
 
 /* Columns that a UTF-8 text takes, for padding. */
@@ -91,15 +92,42 @@ static char *cell_text(const struct run *r, struct run_cell *c, size_t row, cons
     return lab_printf("%.2f %s%s", ratio.ratio, spread, mark);
 }
 
-/* A subject's name in a column: "manual-tiny-sizeclass" over two lines would be hard to read, so the middle goes. */
-static char *column_name(const char *label) {
-    char *name = lab_strdup(label);
-    char *tail = strstr(name, "-sizeclass");
-    if (tail != NULL)
-        memmove(tail, tail + strlen("-sizeclass"), strlen(tail + strlen("-sizeclass")) + 1);
-    if (strlen(name) > CELL_COLUMNS - 1)
-        name[CELL_COLUMNS - 1] = '\0';
-    return name;
+/* Length of the part of a subject's name that goes on one line: whole, or up to behind a '-', or up to a '|'. */
+static size_t heading_part(const char *name) {
+    size_t length = strlen(name), most = CELL_COLUMNS - 1;
+    if (length <= most)
+        return length;
+    for (size_t n = most; n > 0; n--)
+        if (name[n - 1] == '-' || name[n] == '|')
+            return n;
+    return most;
+}
+
+/* Names over several lines, so that no two look the same; the last parts stand above the figures. */
+static void print_headings(const struct run *r, const char *title, size_t first, size_t last, FILE *out) {
+    const char *parts[SUBJECTS_PER_BLOCK][HEADING_LINES + 1];
+    size_t counts[SUBJECTS_PER_BLOCK], lines = 1;
+    for (size_t i = first; i < last; i++) {
+        size_t n = 0;
+        const char *at = r->subjects[i];
+        for (; *at != '\0' && n < HEADING_LINES; at += heading_part(at))
+            parts[i - first][n++] = at;
+        parts[i - first][n] = at;
+        counts[i - first] = n;
+        lines = n > lines ? n : lines;
+    }
+    for (size_t line = 0; line < lines; line++) {
+        pad_right(out, line == lines - 1 ? title : "", LABEL_COLUMNS);
+        for (size_t i = 0; i < last - first; i++) {
+            size_t above = lines - counts[i];
+            char part[CELL_COLUMNS] = "";
+            if (line >= above)
+                snprintf(part, sizeof part, "%.*s", (int)(parts[i][line - above + 1] - parts[i][line - above]),
+                         parts[i][line - above]);
+            pad_left(out, part, CELL_COLUMNS);
+        }
+        fputc('\n', out);
+    }
 }
 
 static bool row_has(const struct run *r, size_t row, size_t first, size_t last, const char *metric) {
@@ -113,20 +141,14 @@ static bool row_has(const struct run *r, size_t row, size_t first, size_t last, 
     return false;
 }
 
-static void print_block(const struct run *r, const char *title, const char *metric, size_t first, size_t last, FILE *out,
-                        const struct style *s) {
+static void print_block(const struct run *r, const char *title, const char *metric, size_t first, size_t last,
+                        FILE *out, const struct style *s) {
     size_t rows = 0;
     for (size_t row = 0; row < r->row_count; row++)
         rows += row_has(r, row, first, last, metric);
     if (rows == 0)
         return;
-    pad_right(out, title, LABEL_COLUMNS);
-    for (size_t i = first; i < last; i++) {
-        char *name = column_name(r->subjects[i]);
-        pad_left(out, name, CELL_COLUMNS);
-        free(name);
-    }
-    fputc('\n', out);
+    print_headings(r, title, first, last, out);
     for (size_t row = 0; row < r->row_count; row++) {
         if (!row_has(r, row, first, last, metric))
             continue;
@@ -173,7 +195,8 @@ static void print_geomeans(const struct run *r, FILE *out) {
         fprintf(out, "  %s\n", r->subjects[i]);
         print_geomean(out, "time over the fastest peer, 1 thread", run_over_best_peer(r, r->subjects[i], "time", 1));
         print_geomean(out, "time over the fastest peer, 2 threads", run_over_best_peer(r, r->subjects[i], "time", 2));
-        print_geomean(out, "peak RSS over the smallest peer, all rows", run_over_best_peer(r, r->subjects[i], "peak_rss", 0));
+        print_geomean(out, "peak RSS over the smallest peer, all rows",
+                      run_over_best_peer(r, r->subjects[i], "peak_rss", 0));
     }
     if (!first)
         fputc('\n', out);
@@ -201,11 +224,11 @@ static void print_problems(const struct run *r, FILE *out) {
     for (size_t i = 0; i < r->cell_count; i++) {
         const struct run_cell *c = &r->cells[i];
         if (c->failed > 0)
-            fprintf(out, "FAILED  %s %s: %ld processes; %s\n        again: %s\n", c->label, r->rows[c->row].label, c->failed,
-                    c->failure, c->reproduce);
+            fprintf(out, "FAILED  %s %s: %ld processes; %s\n        again: %s\n", c->label, r->rows[c->row].label,
+                    c->failed, c->failure, c->reproduce);
         if (c->invalid)
-            fprintf(out, "INVALID %s %s: its checksum %s is not that of the other subjects: it did other work\n", c->label,
-                    r->rows[c->row].label, c->checksum);
+            fprintf(out, "INVALID %s %s: its checksum %s is not that of the other subjects: it did other work\n",
+                    c->label, r->rows[c->row].label, c->checksum);
     }
 }
 
@@ -214,16 +237,18 @@ int table_print(const char *run_dir, FILE *out) {
     if (r == NULL)
         return LAB_USAGE;
     struct style s = style_for(out);
-    fprintf(out, "\nRun %s: %ld of %ld processes, %ld disturbed, %ld failed\n\n", r->id, r->done, r->planned, r->disturbed,
-            r->failed);
+    fprintf(out, "\nRun %s: %ld of %ld processes, %ld disturbed, %ld failed\n\n", r->id, r->done, r->planned,
+            r->disturbed, r->failed);
     print_blocks(r, "TIME, lower is better", "time", out, &s);
     print_blocks(r, "PEAK RSS, lower better", "peak_rss", out, &s);
     print_blocks(r, "FOOTPRINT OVER BOUND", "robson_ratio", out, &s);
     print_geomeans(r, out);
-    fprintf(out, "First column (or first value of a row): median and half its 95 %% interval; the others: ratio to it. %s? is "
-                 "fewer\nthan %d processes. %s faster, %s slower, %s no difference shown (verdict rows: 10 processes, interval, "
-                 "noise floor, Holm);\nno sign: screening, no verdict.\n",
-            s.plus_minus, STATS_LEAST_FOR_INTERVAL, s.better, s.worse, s.same);
+    fprintf(
+        out,
+        "First column (or first value of a row): median and half its 95 %% interval; the others: ratio to it. %s? is "
+        "fewer\nthan %d processes. %s faster, %s slower, %s no difference shown (verdict rows: 10 processes, interval, "
+        "noise floor, Holm);\nno sign: screening, no verdict.\n",
+        s.plus_minus, STATS_LEAST_FOR_INTERVAL, s.better, s.worse, s.same);
     print_floors(r, out);
     print_problems(r, out);
     run_free(r);

@@ -131,7 +131,8 @@ char *text_read_tail(const char *path, size_t bytes) {
 }
 
 char *text_shell_quote(const char *s) {
-    if (*s != '\0' && strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+@%") == strlen(s))
+    if (*s != '\0' &&
+        strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+@%") == strlen(s))
         return lab_strdup(s);
     char *quoted = lab_alloc(strlen(s) * 4 + 3), *at = quoted;
     *at++ = '\'';

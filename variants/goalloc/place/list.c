@@ -15,6 +15,7 @@
 enum {
     LIST_EXACT_BINS = 64, /* one list a unit up to 1 KiB, then four to a doubling */
     LIST_BINS = 128,
+    LIST_BIN_TRIES = 16, /* in a list whose blocks may be too small; all of a larger one's fit */
     LIST_UNIT_GRANULES = RUN_UNIT_BYTES / RUN_GRANULE_BYTES,
 };
 
@@ -269,8 +270,9 @@ static void list_bin_remove(struct place_pool *pool, uintptr_t block) {
 
 static uintptr_t list_bin_fit(const struct place_pool *pool, unsigned units) {
     unsigned bin = list_bin(units);
-    /* Blocks of the request's own list may be smaller than it: the first that is not. */
-    for (uintptr_t block = pool->bins[bin]; block != 0; block = list_right(block))
+    /* Blocks of the request's own list may be smaller than it: the first that is not, of the latest few. */
+    unsigned tries = LIST_BIN_TRIES;
+    for (uintptr_t block = pool->bins[bin]; block != 0 && tries-- > 0; block = list_right(block))
         if (list_units(list_checked(block)) >= units)
             return block;
     for (bin++; bin < LIST_BINS; bin = (bin / 64 + 1) * 64) {
