@@ -11,7 +11,7 @@
 #?   make plan     what bench would run      make report   redraw the last report
 #?   make build    set up and build only     make doctor   is this machine fit?
 #?   make asan     address and UB tests      make tsan     thread sanitizer tests
-#?   make fuzz     FUZZ_SECONDS=600 each     make oracle   ask real Go 1.25.3 again
+#?   make fuzz     FUZZ_SECONDS=600 each     make oracle   ask real Go again
 #?   make format   clang-format our C, C++   make help     this
 #?
 #?   MATRIX=quick    smoke, quick, full or a YAML file   BUDGET=30m   time limit

@@ -33,6 +33,11 @@ static inline bool abi_offers(const char *function) {
     return true;
 }
 
+/* The subject's own look at its heap: the number of broken invariants. */
+static inline int abi_check(char *message, size_t size) {
+    return goalloc_check(message, size);
+}
+
 #else
 
 #include <dlfcn.h>
@@ -59,6 +64,12 @@ extern void free_aligned_sized(void *p, size_t align, size_t size) __attribute__
 #define abi_free_aligned_sized free_aligned_sized
 
 /* Does the function come from the library that serves malloc? */
+/* Subjects without such a function have nothing to say. */
+static inline int abi_check(char *message, size_t size) {
+    int (*check)(char *, size_t) = (int (*)(char *, size_t))dlsym(RTLD_DEFAULT, "goalloc_check");
+    return check != NULL ? check(message, size) : 0;
+}
+
 static inline bool abi_offers(const char *function) {
     Dl_info of_malloc, of_function;
     void *address = dlsym(RTLD_DEFAULT, function);

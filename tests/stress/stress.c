@@ -368,6 +368,18 @@ static bool parse(int argc, char **argv) {
     return true;
 }
 
+/* No other thread runs. */
+static void check_heap(void) {
+    char message[256];
+    if (abi_check(message, sizeof message) == 0)
+        return;
+    fprintf(stderr,
+            "stress: FAILED: broken heap: %s; repeat: %s --seed=%llu --threads=%u --operations=%llu --rounds=%u\n",
+            message, run.program, (unsigned long long)run.seed, run.threads, (unsigned long long)run.operations,
+            run.rounds);
+    _exit(1);
+}
+
 static void run_round(unsigned round) {
     pthread_t threads[MAX_THREADS];
     for (unsigned t = 0; t < run.threads; t++)
@@ -377,6 +389,7 @@ static void run_round(unsigned round) {
         }
     for (unsigned t = 0; t < run.threads; t++)
         pthread_join(threads[t], NULL);
+    check_heap();
     if (round + 1 == run.rounds)
         return;
     /* The next round's threads find the objects of a neighbour who is gone. */

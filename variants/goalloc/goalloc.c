@@ -25,6 +25,7 @@ static uint8_t alloc_class_for(size_t size_bytes);
 #include AXIS_GC_FRONT
 #include "observe/walk.c"
 #include "observe/counters.c"
+#include "observe/check.c"
 #ifdef GOALLOC_EXPORT_MALLOC
 #include "alloc/malloc_export.c"
 #endif

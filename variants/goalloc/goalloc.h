@@ -57,6 +57,10 @@ struct goalloc_run {
  * when there is no heap for want of memory. */
 int goalloc_walk(void (*visit)(void *context, const struct goalloc_run *run), void *context);
 
+/* Walks the whole heap: the number of broken invariants, the first of them in message (one line; empty when none is).
+ * Exact while other threads are at rest. */
+int goalloc_check(char *message, size_t size);
+
 /* What an address belongs to. */
 struct goalloc_object {
     void *base;        /* first byte of the object's slot */

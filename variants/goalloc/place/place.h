@@ -83,6 +83,8 @@ static unsigned place_used_slots(const struct span *s);
 static uint64_t place_used_bytes(const struct span *s);
 /* The same, as whoever looks for room asks. */
 static enum place_room place_room(const struct span *s);
+/* What is wrong with the span's bits; NULL: nothing. Other threads at rest. */
+static const char *place_broken(struct span *s);
 /* How many frees a span with alloc_count slots in use waits for before it serves again, in tuned builds. */
 static int32_t place_full_wait(const struct span *s);
 

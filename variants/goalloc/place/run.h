@@ -161,6 +161,19 @@ static uint64_t place_used_bytes(const struct span *s) {
     return used;
 }
 
+static const char *place_broken(struct span *s) {
+    if (!run_bit(run_starts(s), 0))
+        return "run that does not begin with a start";
+    for (unsigned i = 0; i < span_words(s); i++) {
+        uint64_t starts = place_load(&run_starts(s)[i]), live = place_load(&run_live(s)[i]);
+        if ((live & ~starts) != 0)
+            return "live object of a run without a start";
+        if ((place_load(&span_remote_bits(s)[i]) & ~live) != 0)
+            return "object of a run freed by others that is not live";
+    }
+    return NULL;
+}
+
 static bool place_all_free(struct span *s) {
     const uint64_t *live = run_live(s), *remote = span_remote_bits(s);
     for (unsigned i = 0; i < span_words(s); i++)

@@ -122,6 +122,23 @@ static enum place_room place_room(const struct span *s) {
     return free_slots == s->nelems ? PLACE_ALL_ROOM : free_slots > 0 ? PLACE_SOME_ROOM : PLACE_NO_ROOM;
 }
 
+/* All slots of a word, as far as the span has them. */
+static inline uint64_t place_word_mask(const struct span *s, unsigned word) {
+    unsigned left = s->nelems - word * 64u;
+    return left >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << left) - 1;
+}
+
+static const char *place_broken(struct span *s) {
+    for (unsigned i = 0; i < span_words(s); i++) {
+        uint64_t free_bits = place_load(&span_free_bits(s)[i]), remote = place_load(&span_remote_bits(s)[i]);
+        if (((free_bits | remote) & ~place_word_mask(s, i)) != 0)
+            return "bits of slots that the span does not have";
+        if ((free_bits & remote) != 0)
+            return "slot freed by its owner and by others";
+    }
+    return NULL;
+}
+
 /* Under random frees a span that is taken at the first one yields one slot, and every request ends in a refill; waiting
  * for a share of it costs at most that share of the span. */
 static int32_t place_full_wait(const struct span *s) {
@@ -196,12 +213,6 @@ static inline __attribute__((always_inline)) bool place_give(struct span *s, uns
         return false;
     place_publish(word, bits);
     return true;
-}
-
-/* All slots of a word, as far as the span has them. */
-static inline uint64_t place_word_mask(const struct span *s, unsigned word) {
-    unsigned left = s->nelems - word * 64u;
-    return left >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << left) - 1;
 }
 
 static bool place_all_free(struct span *s) {
