@@ -9,13 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Tells `make oracle` which goldens are compared with, by a line in the file that SPANLAB_GOLDEN_LOG names. */
+/* Tells `make oracle` which goldens a test opens: a line in the file that SPANLAB_GOLDEN_LOG names, to which the test
+ * program prints its verdicts as well. */
 static inline void golden_log(const char *name) {
     const char *path = getenv("SPANLAB_GOLDEN_LOG");
     FILE *log = path != NULL ? fopen(path, "a") : NULL;
     if (log == NULL)
         return;
-    fprintf(log, "%s\n", name);
+    fprintf(log, "golden %s\n", name);
     fclose(log);
 }
 

@@ -95,6 +95,7 @@ static void every_decision_is_go_s(void **state) {
         skip(); /* an address-space limit */
     assert_true(page_init(&go.ph, 0, (size_t)1 << 48));
     memset(go.caches, 0, sizeof go.caches);
+    go.lines = 0;
     FILE *golden = golden_open(*state);
     char line[GOLDEN_LINE_BYTES];
     for (; golden_line(golden, line, sizeof line); go.lines++) {
@@ -103,17 +104,19 @@ static void every_decision_is_go_s(void **state) {
     }
     fclose(golden);
     assert_true(go.lines > 5000);
-    go.lines = 0;
     page_fini(&go.ph);
     os_unmap((void *)go.base, span_bytes);
 }
 
-#define PAGES(name) cmocka_unit_test_prestate(every_decision_is_go_s, (void *)(name))
+#define PAGES(name)                                                                                                    \
+    { name, every_decision_is_go_s, NULL, NULL, (void *)(name) }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        PAGES("pagealloc"),        PAGES("pagealloc-mixed"),     PAGES("pagealloc-small"),    PAGES("pagealloc-long"),
-        PAGES("pagealloc-caches"), PAGES("pagealloc-fragments"), PAGES("pagealloc-scavenge"),
+        PAGES("pagealloc-mixed-1"), PAGES("pagealloc-mixed-2"),   PAGES("pagealloc-small"),
+        PAGES("pagealloc-sparse"),  PAGES("pagealloc-long"),      PAGES("pagealloc-borders"),
+        PAGES("pagealloc-caches"),  PAGES("pagealloc-fragments"), PAGES("pagealloc-scavenge"),
+        PAGES("pagealloc-growth"),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,8 +24,9 @@ var inUse = []metrics.Sample{
 	{Name: "/memory/classes/heap/unused:bytes"},
 }
 
-// Begin keeps the runtime to itself: one P, no collection, a main stack that need not grow, metrics set up.
+// Begin keeps the runtime to itself: one thread and one P, no collection, a main stack that need not grow, metrics set up.
 func Begin() {
+	runtime.LockOSThread()
 	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(-1)
 	growStack()
