@@ -10,16 +10,28 @@
     extern const char symbol[]
 
 EMBED(embedded_schema, "schema.sql");
-EMBED(embedded_smoke, "matrices/smoke.yaml");
-EMBED(embedded_quick, "matrices/quick.yaml");
-EMBED(embedded_full, "matrices/full.yaml");
-EMBED(embedded_placement, "matrices/placement.yaml");
 
-const char *const embedded_matrix_names[] = {"smoke", "quick", "full", "placement", NULL};
-static const char *const embedded_matrices[] = {embedded_smoke, embedded_quick, embedded_full, embedded_placement};
+/* matrices.inc: MATRIX(symbol, "name") for each file of matrices/, written by CMake. */
+#define MATRIX(symbol, name) EMBED(symbol, "matrices/" name ".yaml");
+#include "matrices.inc"
+#undef MATRIX
+
+#define MATRIX(symbol, name) name,
+const char *const embedded_matrix_names[] = {
+#include "matrices.inc"
+};
+#undef MATRIX
+
+#define MATRIX(symbol, name) symbol,
+static const char *const embedded_matrices[] = {
+#include "matrices.inc"
+};
+#undef MATRIX
+
+const size_t embedded_matrix_count = sizeof embedded_matrices / sizeof *embedded_matrices;
 
 const char *embedded_matrix(const char *name) {
-    for (unsigned i = 0; embedded_matrix_names[i] != NULL; i++)
+    for (size_t i = 0; i < embedded_matrix_count; i++)
         if (strcmp(name, embedded_matrix_names[i]) == 0)
             return embedded_matrices[i];
     return NULL;

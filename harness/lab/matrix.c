@@ -100,16 +100,26 @@ static void fill_defaults(struct matrix_entry *e, const char *text) {
         e->warmup = 1;
 }
 
+static void no_matrix(const char *name) {
+    const char *near = text_nearest(name, embedded_matrix_names, embedded_matrix_count);
+    if (near != NULL) {
+        lab_error(LAB_USAGE, "there is no matrix '%s': did you mean '%s'?", name, near);
+        return;
+    }
+    char *all = lab_strdup("");
+    for (size_t i = 0; i < embedded_matrix_count; i++) {
+        char *longer = lab_printf("%s%s, ", all, embedded_matrix_names[i]);
+        free(all);
+        all = longer;
+    }
+    lab_error(LAB_USAGE, "there is no matrix '%s': use %sor the path of a YAML file", name, all);
+    free(all);
+}
+
 struct matrix *matrix_load(const char *name_or_path) {
     char *text = matrix_text(name_or_path);
     if (text == NULL) {
-        const char *near = text_nearest(name_or_path, embedded_matrix_names, 3);
-        if (near != NULL)
-            lab_error(LAB_USAGE, "there is no matrix '%s': did you mean '%s'?", name_or_path, near);
-        else
-            lab_error(LAB_USAGE,
-                      "there is no matrix '%s': use smoke, quick, full, placement or the path of a YAML file",
-                      name_or_path);
+        no_matrix(name_or_path);
         return NULL;
     }
     struct complaint complaint = {""};

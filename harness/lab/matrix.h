@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * matrix.h: a set of cells as YAML says it: a built-in one (smoke, quick, full) or the user's file.
+ * matrix.h: a set of cells as YAML says it: a built-in one (a file of matrices/) or the user's file.
  *
  *   summary: one line
  *   cells:

@@ -23,7 +23,7 @@ int options_parse(int argc, const char **argv, struct run_options *out) {
     int invocations = 0, fixed = 0, strict = 0, dry_run = 0;
     long long seed = -1;
     struct poptOption options[] = {
-        {"matrix", 'm', POPT_ARG_STRING, &matrix, 0, "smoke, quick, full or a YAML file", "MATRIX"},
+        {"matrix", 'm', POPT_ARG_STRING, &matrix, 0, "one that spanlab list names, or a YAML file", "MATRIX"},
         {"workloads", 'w', POPT_ARG_STRING, &workloads, 0, "only these workloads", "NAME,…"},
         {"subjects", 's', POPT_ARG_STRING, &subjects, 0, "these subjects; yours as x:/path/lib.so", "NAME[|KNOB=V],…"},
         {"threads", 't', POPT_ARG_STRING, &threads, 0, "these thread counts", "N,…"},

@@ -22,8 +22,9 @@ BEGIN {
     for (i = 1; i <= layers; i++)
         rank[layer_names[i]] = i
 
-    # Written by the build into a folder of their own; each belongs to a layer.
+    # Written by the build into folders of their own; each belongs to a folder or layer.
     generated["span/sizeclasses.h"] = "variants/goalloc/span/sizeclasses.h"
+    generated["matrices.inc"] = "harness/lab/matrices.inc"
 
     n = split("assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign " \
               "stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar " \

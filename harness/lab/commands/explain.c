@@ -60,12 +60,12 @@ static void explain_subject(const struct catalog_subject *s) {
 
 static int explain_unknown(const struct catalog *c, const char *name) {
     size_t n = 0;
-    const char **names = lab_alloc((c->subject_count + c->workload_count + 4) * sizeof *names);
+    const char **names = lab_alloc((c->subject_count + c->workload_count + embedded_matrix_count) * sizeof *names);
     for (size_t i = 0; i < c->subject_count; i++)
         names[n++] = c->subjects[i].name;
     for (size_t i = 0; i < c->workload_count; i++)
         names[n++] = c->workloads[i].name;
-    for (size_t i = 0; embedded_matrix_names[i] != NULL; i++)
+    for (size_t i = 0; i < embedded_matrix_count; i++)
         names[n++] = embedded_matrix_names[i];
     const char *near = text_nearest(name, names, n);
     if (near != NULL)

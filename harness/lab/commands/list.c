@@ -33,7 +33,7 @@ static void list_workloads(const struct catalog *c) {
 
 static void list_matrices(void) {
     puts("\nMatrices (or the path of your own YAML file)");
-    for (size_t i = 0; embedded_matrix_names[i] != NULL; i++) {
+    for (size_t i = 0; i < embedded_matrix_count; i++) {
         const struct matrix *m = matrix_load(embedded_matrix_names[i]);
         printf("  %-16s %s\n", embedded_matrix_names[i], m != NULL && m->summary != NULL ? m->summary : "");
     }
