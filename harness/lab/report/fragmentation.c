@@ -8,20 +8,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COLUMNS = 3, PANEL_WIDTH = 400, PANEL_HEIGHT = 300, PARTS = 7 };
+enum { COLUMNS = 2, PANEL_WIDTH = 600, FRAME_HEIGHT = 110, BAR_HEIGHT = 18, PARTS = 7 };
 
 static const struct {
     const char *key, *title, *colour;
 } parts[PARTS] = {
-    {"requested_bytes", "requested", "#0072B2"},       {"rounding_bytes", "rounding", "#56B4E9"},
-    {"free_in_span_bytes", "free in span", "#E69F00"}, {"cached_bytes", "cached", "#F0E442"},
-    {"metadata_bytes", "metadata", "#D55E00"},         {"lazy_bytes", "lazily freed", "#CC79A7"},
+    {"requested_bytes", "requested", "#0072B2"},        {"rounding_bytes", "rounding", "#56B4E9"},
+    {"free_in_span_bytes", "free in span", "#E69F00"},  {"cached_bytes", "cached", "#F0E442"},
+    {"metadata_bytes", "metadata", "#D55E00"},          {"lazy_bytes", "lazily freed", "#CC79A7"},
     {"unaccounted_bytes", "not told apart", "#BBBBBB"},
 };
 
 static json_t *split(const struct run_cell *c) {
     json_t *s = c == NULL ? NULL : json_object_get(c->memory_record, "fragmentation");
     return json_is_number(json_object_get(s, "committed_bytes")) ? s : NULL;
+}
+
+static double part_mib(json_t *s, int part) {
+    json_t *n = json_object_get(s, parts[part].key);
+    double value = json_is_number(n) ? json_number_value(n) / (1 << 20) : 0;
+    return value > 0 ? value : 0;
 }
 
 static bool row_has_bars(const struct run *r, size_t row) {
@@ -35,37 +41,48 @@ static bool row_has_bars(const struct run *r, size_t row) {
     return most >= 256 << 10; /* below that the libraries' own start-up memory is all one would see */
 }
 
+/* Bars lie on their side, so that every subject's name can be read in full. Subject i of the row is at height -i. */
 static void panel(const struct run *r, size_t row, FILE *f) {
-    fputs("$f << EOD\n", f);
+    size_t bars = 0;
+    fputs("unset ytics\nset ytics nomirror (", f);
     for (size_t i = 0; i < r->subject_count; i++) {
-        json_t *s = split(run_find(r, row, r->subjects[i]));
-        if (s == NULL)
+        if (split(run_find(r, row, r->subjects[i])) == NULL)
             continue;
-        char *name = html_short(r->subjects[i]);
-        fprintf(f, "\"%s\"", name);
-        free(name);
-        for (int p = 0; p < PARTS; p++) {
-            json_t *n = json_object_get(s, parts[p].key);
-            double value = json_is_number(n) ? json_number_value(n) / (1 << 20) : 0;
-            fprintf(f, " %g", value > 0 ? value : 0);
-        }
-        fputc('\n', f);
+        fputs(bars == 0 ? "" : ", ", f);
+        html_quoted(f, r->subjects[i]);
+        fprintf(f, " -%zu", bars++);
     }
-    fprintf(f, "EOD\nset title \"%s\" font ',12'\nplot [:][0:*]", r->rows[row].label);
+    fputs(")\n", f);
+    for (int p = 0; p < PARTS; p++) {
+        size_t at = 0;
+        fprintf(f, "$f%d << EOD\n", p);
+        for (size_t i = 0; i < r->subject_count; i++) {
+            json_t *s = split(run_find(r, row, r->subjects[i]));
+            if (s == NULL)
+                continue;
+            double from = 0;
+            for (int before = 0; before < p; before++)
+                from += part_mib(s, before);
+            fprintf(f, "%g -%zu %g %g\n", from, at++, from, from + part_mib(s, p));
+        }
+        fputs("EOD\n", f);
+    }
+    fputs("set title ", f);
+    html_quoted(f, r->rows[row].label);
+    fprintf(f, " font ',12'\nplot [0:*][-%zu.6:0.6]", bars - 1);
     for (int p = 0; p < PARTS; p++)
-        fprintf(f, "%s $f using %d:xtic(1) lc rgb '%s' fs solid 0.9 border rgb '#444444' notitle", p == 0 ? "" : ",", p + 2,
-                parts[p].colour);
+        fprintf(f,
+                "%s $f%d using 1:2:3:4:($2-0.36):($2+0.36) with boxxyerror lc rgb '%s' fs solid 0.9 border rgb "
+                "'#444444' notitle",
+                p == 0 ? "" : ",", p, parts[p].colour);
     fputc('\n', f);
 }
 
-static void legend(FILE *f) {
-    fputs("unset title\nunset border\nunset tics\nunset grid\nunset ylabel\nset style data boxes\nset key center center font ',12' "
-          "reverse Left samplen 1\nplot [0:1][0:1]",
-          f);
-    for (int p = PARTS - 1; p >= 0; p--)
-        fprintf(f, "%s NaN with boxes lc rgb '%s' fs solid 0.9 border rgb '#444444' title '%s'", p == PARTS - 1 ? "" : ",",
-                parts[p].colour, parts[p].title);
-    fputc('\n', f);
+static void legend(FILE *out) {
+    fputs("<p>", out);
+    for (int p = 0; p < PARTS; p++)
+        fprintf(out, "<span class=\"key\" style=\"background:%s\"></span>%s ", parts[p].colour, parts[p].title);
+    fputs("</p>\n", out);
 }
 
 static void list_silent(const struct run *r, FILE *out) {
@@ -92,30 +109,38 @@ void report_fragmentation(const struct run *r, FILE *out) {
         panels += row_has_bars(r, row);
     fputs("<h2 id=\"fragmentation\">What the memory is</h2>\n", out);
     if (panels == 0) {
-        fputs("<p class=\"none\">No workload held 256 KiB live at its last point: measure at more than smoke sizes.</p>\n", out);
+        fputs("<p class=\"none\">No workload held 256 KiB live at its last point: measure at more than smoke "
+              "sizes.</p>\n",
+              out);
         return;
     }
-    fputs("<p>Committed bytes at the last point of the run, live objects still live, as each subject's own counters tell "
-          "(docs/counters.md maps them; \"not told apart\" is committed minus the parts it names, start-up memory included). "
-          "Lower is better; compare splits within a subject first.</p>\n",
-          out);
+    fputs(
+        "<p>Committed bytes at the last point of the run, live objects still live, as each subject's own counters tell "
+        "(docs/counters.md maps them; \"not told apart\" is committed minus the parts it names, start-up memory "
+        "included). "
+        "Lower is better; compare splits within a subject first.</p>\n",
+        out);
     list_silent(r, out);
     char *script = NULL;
     size_t size;
     FILE *f = open_memstream(&script, &size);
-    int lines = (int)(panels + 1 + COLUMNS - 1) / COLUMNS;
-    fprintf(f, "set multiplot layout %d,%d\nset style data histograms\nset style histogram rowstacked\nset boxwidth 0.7\nset ylabel "
-               "'MiB committed (lower is better)' font ',10'\nset tics font ',9'\nset xtics rotate by -40\nset key off\n",
+    int lines = (int)(panels + COLUMNS - 1) / COLUMNS;
+    fprintf(f,
+            "set multiplot layout %d,%d\nset xlabel 'MiB committed (lower is better)' font ',10'\nset tics font "
+            "',10'\nset key "
+            "off\n",
             lines, COLUMNS);
     for (size_t row = 0; row < r->row_count; row++)
         if (row_has_bars(r, row))
             panel(r, row, f);
-    legend(f);
     fputs("unset multiplot\n", f);
     fclose(f);
-    html_plot(out, COLUMNS * PANEL_WIDTH, lines * PANEL_HEIGHT, script);
+    html_plot(out, COLUMNS * PANEL_WIDTH, lines * (FRAME_HEIGHT + (int)r->subject_count * BAR_HEIGHT), script);
+    legend(out);
     free(script);
-    fprintf(out, "<p class=\"how\">From: <code>sqlite3 %s/run.sqlite \"SELECT json_extract(record,'$.fragmentation') FROM invocation "
-                 "WHERE mode='memory'\"</code></p>\n",
+    fprintf(out,
+            "<p class=\"how\">From: <code>sqlite3 %s/run.sqlite \"SELECT json_extract(record,'$.fragmentation') FROM "
+            "invocation "
+            "WHERE mode='memory'\"</code></p>\n",
             r->dir);
 }

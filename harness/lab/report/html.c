@@ -26,7 +26,8 @@ static void copy_svg(FILE *out, char *svg) {
     drawing++;
     char *at = strstr(svg, "<svg");
     if (at == NULL) {
-        fputs("<p class=\"none\">gnuplot drew nothing; run spanlab report again with gnuplot-nox installed.</p>\n", out);
+        fputs("<p class=\"none\">gnuplot drew nothing; run spanlab report again with gnuplot-nox installed.</p>\n",
+              out);
         return;
     }
     while (*at != '\0') {
@@ -45,7 +46,8 @@ void html_plot(FILE *out, int width, int height, const char *script) {
         fputs("<p class=\"none\">No temporary file could be made for gnuplot.</p>\n", out);
         return;
     }
-    fprintf(f, "set terminal svg size %d,%d dynamic font 'DejaVu Sans,Arial,12' background '#ffffff'\n", width, height);
+    fprintf(f, "set terminal svg size %d,%d dynamic font 'DejaVu Sans,Arial,12' background '#ffffff' noenhanced\n",
+            width, height);
     fputs("set encoding utf8\nset border 3 lc rgb '#555555'\nset tics nomirror\nset grid lc rgb '#dddddd'\n", f);
     fputs(script, f);
     fclose(f);
@@ -76,20 +78,53 @@ static size_t index_of(const struct run *r, const char *label) {
     return i;
 }
 
-const char *html_colour(const struct run *r, const char *label) {
-    static const char *const colours[] = {"#000000", "#D55E00", "#E69F00", "#0072B2", "#009E73",
-                                          "#CC79A7", "#56B4E9", "#7F7F7F", "#8B4513", "#5D3A9B"};
-    return colours[index_of(r, label) % (sizeof colours / sizeof *colours)];
+/* Shapes differ first, open and filled being two of them, then colours: 13 and 7 have no common divisor, so 91 subjects
+ * differ, and the first 13 without looking at colour. Okabe and Ito's colours but yellow, which white swallows, in an
+ * order that puts light next to dark: subjects of one shape have neighbouring colours. */
+struct html_style html_style(const struct run *r, const char *label) {
+    static const int markers[] = {7, 4, 9, 12, 11, 2, 6, 5, 8, 13, 10, 3, 1};
+    static const char *const colours[] = {"#000000", "#E69F00", "#009E73", "#D55E00", "#0072B2", "#CC79A7", "#56B4E9"};
+    size_t i = index_of(r, label);
+    return (struct html_style){markers[i % (sizeof markers / sizeof *markers)],
+                               colours[i % (sizeof colours / sizeof *colours)]};
 }
 
-int html_marker(const struct run *r, const char *label) {
-    static const int markers[] = {2, 7, 6, 5, 9, 13, 11, 4, 8, 12};
-    return markers[index_of(r, label) % (sizeof markers / sizeof *markers)];
+void html_quoted(FILE *script, const char *text) {
+    fputc('\'', script);
+    for (; *text != '\0'; text++)
+        fputs(*text == '\'' ? "''" : (char[]){*text == '\n' ? ' ' : *text, '\0'}, script);
+    fputc('\'', script);
 }
 
-char *html_short(const char *label) {
-    char *name = lab_strdup(label), *tail = strstr(name, "-sizeclass");
-    if (tail != NULL)
-        memmove(tail, tail + 10, strlen(tail + 10) + 1);
-    return name;
+void html_legend(const struct run *r, FILE *out) {
+    enum { WIDTH = 1200, LINE_HEIGHT = 21, LETTER_WIDTH = 8, MOST_COLUMNS = 4 };
+    size_t longest = 0;
+    for (size_t i = 0; i < r->subject_count; i++)
+        if (strlen(r->subjects[i]) > longest)
+            longest = strlen(r->subjects[i]);
+    size_t columns = WIDTH / (longest * LETTER_WIDTH + 40);
+    columns = columns < 1 ? 1 : columns > MOST_COLUMNS ? MOST_COLUMNS : columns;
+    size_t lines = (r->subject_count + columns - 1) / columns;
+    char *script = NULL;
+    size_t size;
+    FILE *f = open_memstream(&script, &size);
+    fputs("unset border\nunset tics\nunset grid\nset key off\nset margins 0,0,0,0\n", f);
+    for (size_t i = 0; i < r->subject_count; i++) {
+        struct html_style style = html_style(r, r->subjects[i]);
+        fputs("set label ", f);
+        html_quoted(f, r->subjects[i]);
+        fprintf(f, " at %g,%g left offset 1.2,-0.25 point pt %d ps 1 lw 1.5 lc rgb '%s'\n", (double)(i / lines) + 0.03,
+                (double)lines - (double)(i % lines) - 0.5, style.marker, style.colour);
+    }
+    fprintf(f, "plot [0:%zu][0:%zu] NaN notitle\n", columns, lines);
+    fclose(f);
+    html_plot(out, WIDTH, (int)lines * LINE_HEIGHT + 4, script);
+    free(script);
+}
+
+size_t html_value(char *out, size_t room, double value, const char *unit) {
+    if (strcmp(unit, "bytes") == 0)
+        return (size_t)snprintf(out, room, value >= 1 << 20 ? "%.1f MiB" : "%.0f KiB",
+                                value >= 1 << 20 ? value / (1 << 20) : value / 1024);
+    return (size_t)snprintf(out, room, value >= 1e5 ? "%.0f %s" : value >= 100 ? "%.1f %s" : "%.2f %s", value, unit);
 }

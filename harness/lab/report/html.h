@@ -12,20 +12,32 @@
 /* Text with <, > and & made safe. */
 void html_text(FILE *out, const char *text);
 
-/* Draws a gnuplot script as SVG into the page; `data` are the script's inline data blocks. A sentence instead when gnuplot
- * fails. */
+/* Draws a gnuplot script as SVG into the page; `data` are the script's inline data blocks. A sentence instead when
+ * gnuplot fails. */
 void html_plot(FILE *out, int width, int height, const char *script);
 
-/* Colour (Okabe and Ito's, told apart by colour-blind readers) and gnuplot point type of subject i of the run. */
-const char *html_colour(const struct run *r, const char *label);
-int html_marker(const struct run *r, const char *label);
-/* A subject's short name for legends. */
-char *html_short(const char *label);
+/* How a subject of the run is drawn: no two of the first 91 alike, and distinct to colour-blind readers. */
+struct html_style {
+    int marker; /* gnuplot's point type */
+    const char *colour;
+};
+struct html_style html_style(const struct run *r, const char *label);
+
+/* Text as gnuplot's string: nothing in it is special. */
+void html_quoted(FILE *script, const char *text);
+
+/* A drawing that names every subject of the run in full beside its marker. A key within a plot drops what has no room.
+ */
+void html_legend(const struct run *r, FILE *out);
+
+/* A value with its unit, "21.4 MiB"; what snprintf returns. */
+size_t html_value(char *out, size_t room, double value, const char *unit);
 
 /* Sections. */
 void report_pareto(const struct run *r, FILE *out);
 void report_matrix(const struct run *r, FILE *out);
 void report_timelines(const struct run *r, FILE *out);
+void report_policies(const struct run *r, FILE *out);
 void report_fragmentation(const struct run *r, FILE *out);
 void report_machine(const struct run *r, FILE *out);
 

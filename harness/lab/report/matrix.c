@@ -9,10 +9,9 @@
 #include <string.h>
 
 static void number(FILE *out, double value, const char *unit) {
-    if (strcmp(unit, "bytes") == 0)
-        fprintf(out, value >= 1 << 20 ? "%.1f MiB" : "%.0f KiB", value >= 1 << 20 ? value / (1 << 20) : value / 1024);
-    else
-        fprintf(out, value >= 1e5 ? "%.0f %s" : value >= 100 ? "%.1f %s" : "%.2f %s", value, unit);
+    char text[64];
+    html_value(text, sizeof text, value, unit);
+    fputs(text, out);
 }
 
 static void cell(const struct run *r, struct run_cell *c, const struct metric *m, FILE *out) {
@@ -69,11 +68,9 @@ static void one_table(const struct run *r, const char *metric, FILE *out) {
         return;
     fprintf(out, "<h3>%s (%s is better)</h3>\n<p>%s.</p>\n<div class=\"wide\"><table><tr><th>workload</th>", m->title, m->better, m->definition);
     for (size_t i = 0; i < r->subject_count; i++) {
-        char *name = html_short(r->subjects[i]);
         fputs("<th>", out);
-        html_text(out, name);
+        html_text(out, r->subjects[i]);
         fputs("</th>", out);
-        free(name);
     }
     fprintf(out, "%s</tr>\n", strcmp(metric, "time") == 0 ? "<th>noise floor</th>" : "");
     for (size_t row = 0; row < r->row_count; row++) {

@@ -20,6 +20,7 @@ static const char style[] =
     "vertical-align:top}th{background:#f3f3f3}td span{color:#555}.wide{overflow-x:auto}.wide td{font-size:11px}td.better{background:#e3f1e8}"
     "td.worse{background:#fbe9dd}td.bad{background:#f6d0d0;font-weight:bold}td.none,.none{color:#777}"
     "figure{margin:0;overflow-x:auto}figure svg{max-width:100%;height:auto}.how{font-size:12px;color:#555}"
+    ".key{display:inline-block;width:1.1em;height:.8em;border:1px solid #444;margin:0 .4em 0 1em}"
     "code{background:#f3f3f3;padding:0 .2em;overflow-wrap:anywhere}@media print{h2{break-before:auto}table{break-inside:avoid}}";
 
 static const char *meta(const struct run *r, const char *key) {
@@ -153,12 +154,14 @@ static void write_page(const struct run *r, FILE *out) {
             r->id, style);
     fprintf(out, "<h1>spanlab: run %s</h1>\n<p>%ld of %ld processes, %zu subjects, %zu rows; spanlab %s. <a "
                  "href=\"#pareto\">time and memory</a> \302\267 <a href=\"#matrix\">all cells</a> \302\267 <a "
-                 "href=\"#timelines\">over the operations</a> \302\267 <a href=\"#fragmentation\">what the memory is</a> \302\267 <a "
+                 "href=\"#timelines\">over the operations</a> \302\267 <a "
+                 "href=\"#policies\">sawtooth and Robson</a> \302\267 <a href=\"#fragmentation\">what the memory is</a> \302\267 <a "
                  "href=\"#machine\">machine and commands</a></p>\n",
             r->id, r->done, r->planned, r->subject_count, r->row_count, meta(r, "spanlab_version"));
     report_pareto(r, out);
     report_matrix(r, out);
     report_timelines(r, out);
+    report_policies(r, out);
     report_fragmentation(r, out);
     report_machine(r, out);
     fputs("</body></html>\n", out);

@@ -51,28 +51,18 @@ static void panel(const struct run *r, size_t row, FILE *f) {
         if (rows != NULL)
             data_block(f, i, rows);
     }
-    fprintf(f, "set title \"%s\" font ',12'\nplot [:][0:*]", r->rows[row].label);
+    fputs("set title ", f);
+    html_quoted(f, r->rows[row].label);
+    fputs(" font ',12'\nplot [:][0:*]", f);
     for (size_t i = 0; i < r->subject_count; i++) {
         if (timeline(run_find(r, row, r->subjects[i])) == NULL)
             continue;
         if (first)
             fprintf(f, " $t%zu using 1:2 with filledcurves x1 fs transparent solid 0.25 lc rgb '#999999' notitle", i);
         first = false;
-        fprintf(f, ", $t%zu using 1:3 with linespoints pi -9 pt %d ps 0.5 lw 1.5 lc rgb '%s' notitle", i,
-                html_marker(r, r->subjects[i]), html_colour(r, r->subjects[i]));
-    }
-    fputc('\n', f);
-}
-
-static void legend(const struct run *r, FILE *f) {
-    fputs("unset title\nunset border\nunset tics\nunset grid\nunset xlabel\nunset ylabel\nset key center center font ',12' samplen "
-          "2\nplot [0:1][0:1] NaN with filledcurves fs transparent solid 0.25 lc rgb '#999999' title 'live (requested)'",
-          f);
-    for (size_t i = 0; i < r->subject_count; i++) {
-        char *name = html_short(r->subjects[i]);
-        fprintf(f, ", NaN with linespoints pt %d ps 0.8 lw 1.5 lc rgb '%s' title \"%s\"", html_marker(r, r->subjects[i]),
-                html_colour(r, r->subjects[i]), name);
-        free(name);
+        struct html_style style = html_style(r, r->subjects[i]);
+        fprintf(f, ", $t%zu using 1:3 with linespoints pi -9 pt %d ps 0.7 lw 1.5 lc rgb '%s' notitle", i, style.marker,
+                style.colour);
     }
     fputc('\n', f);
 }
@@ -83,28 +73,35 @@ void report_timelines(const struct run *r, FILE *out) {
         panels += row_has_lines(r, row);
     fputs("<h2 id=\"timelines\">Resident and live bytes over the operations</h2>\n", out);
     if (panels == 0) {
-        fputs("<p class=\"none\">No memory process reached 1 MiB with enough points: measure at more than smoke sizes.</p>\n", out);
+        fputs("<p class=\"none\">No memory process reached 1 MiB with enough points: measure at more than smoke "
+              "sizes.</p>\n",
+              out);
         return;
     }
-    fputs("<p>Grey: bytes the workload has requested and not dropped. Lines: resident set above its size after set-up. One memory "
+    fputs("<p>Grey: bytes the workload has requested and not dropped. Lines: resident set above its size after set-up. "
+          "One memory "
           "process per subject; rows whose resident set stays below 1 MiB are left out.</p>\n",
           out);
     char *script = NULL;
     size_t size;
     FILE *f = open_memstream(&script, &size);
-    int lines = (int)(panels + 1 + COLUMNS - 1) / COLUMNS;
-    fprintf(f, "set multiplot layout %d,%d\nset xlabel 'operations, millions' font ',10'\nset ylabel 'MiB (lower is better)' font "
-               "',10'\nset tics font ',10'\nset key off\n",
+    int lines = (int)(panels + COLUMNS - 1) / COLUMNS;
+    fprintf(f,
+            "set multiplot layout %d,%d\nset xlabel 'operations, millions' font ',10'\nset ylabel 'MiB (lower is "
+            "better)' font "
+            "',10'\nset tics font ',10'\nset key off\n",
             lines, COLUMNS);
     for (size_t row = 0; row < r->row_count; row++)
         if (row_has_lines(r, row))
             panel(r, row, f);
-    legend(r, f);
     fputs("unset multiplot\n", f);
     fclose(f);
     html_plot(out, COLUMNS * PANEL_WIDTH, lines * PANEL_HEIGHT, script);
+    html_legend(r, out);
     free(script);
-    fprintf(out, "<p class=\"how\">From: <code>sqlite3 %s/run.sqlite \"SELECT json_extract(record,'$.timeline') FROM invocation WHERE "
-                 "mode='memory'\"</code></p>\n",
+    fprintf(out,
+            "<p class=\"how\">From: <code>sqlite3 %s/run.sqlite \"SELECT json_extract(record,'$.timeline') FROM "
+            "invocation WHERE "
+            "mode='memory'\"</code></p>\n",
             r->dir);
 }
