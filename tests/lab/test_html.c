@@ -22,6 +22,12 @@ static struct run many_subjects(void) {
     return r;
 }
 
+static void forget(struct run *r) {
+    for (size_t i = 0; i < SUBJECTS; i++)
+        free(r->subjects[i]);
+    free(r->subjects);
+}
+
 static void no_two_subjects_look_alike(void **state) {
     (void)state;
     struct run r = many_subjects();
@@ -35,6 +41,7 @@ static void no_two_subjects_look_alike(void **state) {
                 fail_msg("subjects %zu and %zu differ by colour only", i, k);
         }
     }
+    forget(&r);
 }
 
 /* What two dichromats and a reader of a grey print see of two colours must differ: relative luminance, and for colours
@@ -74,6 +81,7 @@ static void legend_names_every_subject(void **state) {
             fail_msg("the legend does not show %s", r.subjects[i]);
         free(name);
     }
+    forget(&r);
     free(page);
 }
 
