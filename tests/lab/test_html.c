@@ -63,6 +63,7 @@ static void colours_of_one_shape_differ_without_red_and_green(void **state) {
             fail_msg("subjects %zu and %zu: %s and %s are too near", i, i + SHAPES,
                      html_style(&r, r.subjects[i]).colour, html_style(&r, r.subjects[i + SHAPES]).colour);
     }
+    forget(&r);
 }
 
 static void legend_names_every_subject(void **state) {
