@@ -111,7 +111,7 @@ static void require_no_leak(const char *when) {
 
 /* Spare metadata would let most requests do without the OS; dropped before each, every path meets a refusal. */
 static void drop_spare_metadata(void) {
-    struct fixalloc *kinds[] = {&heap.span_records, &arena_records};
+    struct fixalloc *kinds[] = {&span_records, &arena_records};
     meta.left_bytes = 0;
     for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++)
         kinds[i]->free_list = NULL, kinds[i]->chunk_left_bytes = 0;

@@ -37,6 +37,7 @@ run() {
 # same COMMAND...: with and without the library; every file that the command leaves is compared as well.
 same() {
     local seconds=$SECONDS
+    rm -rf "$work/plain" "$work/preloaded"
     run plain "" "$@"
     run preloaded "$library" "$@"
     rm -f "$work"/{plain,preloaded}/raw.txt

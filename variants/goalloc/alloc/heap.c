@@ -17,11 +17,22 @@ static void heap_class_pages_init(void) {
 static struct span *heap_record_take(struct cache *c) {
     if (c != NULL && c->records != NULL) {
         struct span *s = c->records;
+        if (GOALLOC_UNLIKELY(!fixalloc_may_hold(&span_records, s)))
+            os_die("corrupted list of unused span records: it leads to %p, where there is none", (void *)s);
         c->records = s->next;
         c->record_count--;
         return s;
     }
-    return fixalloc_take(&heap.span_records);
+    return fixalloc_take(&span_records);
+}
+
+/* Unused records say so; one in use on a list of unused ones would serve two spans. */
+static struct span *heap_unused_record(struct cache *c) {
+    struct span *s = heap_record_take(c);
+    if (GOALLOC_UNLIKELY(s != NULL && span_state_of(s) != SPAN_DEAD))
+        os_die("corrupted list of unused span records: it leads to the span at %p, in use (state %u)", (void *)s->base,
+               span_state_of(s));
+    return s;
 }
 
 /* The links of a record overlap its first word when it lies in the fixalloc: its base, which is set again on reuse.
@@ -33,7 +44,7 @@ static void heap_record_give(struct cache *c, struct span *s) {
         c->record_count++;
         return;
     }
-    fixalloc_give(&heap.span_records, s);
+    fixalloc_give(&span_records, s);
 }
 
 /* Hands [base, base + size) from reserved to the page allocator. */
@@ -150,7 +161,7 @@ static bool heap_span_setup(struct cache *c, struct span *s, uintptr_t base, siz
 static struct span *heap_span_alloc(struct cache *c, size_t npages, uint8_t span_class, size_t align_bytes) {
     if (npages > heap.largest_pages)
         return NULL;
-    struct span *s = heap_record_take(c);
+    struct span *s = heap_unused_record(c);
     if (s == NULL)
         return NULL;
     size_t scavenged_bytes = 0;
@@ -178,10 +189,27 @@ static struct span *heap_span_alloc(struct cache *c, size_t npages, uint8_t span
     return s;
 }
 
+/* The page table, the record and the pages in use must agree before any of them is changed. A huge object is entered at
+ * its first pages only (ARENA_HUGE_PAGES). */
+static void heap_expect_release(const struct span *s) {
+    uintptr_t base = s->base, last = base + (((uintptr_t)s->npages - 1) << GOALLOC_PAGE_SHIFT);
+    if (base % GOALLOC_PAGE_BYTES != 0 || s->npages == 0 || last < base)
+        os_die("corrupted span record: %u pages at %p", s->npages, (void *)base);
+    if (arena_span_of(&heap.arenas, base) != s ||
+        (s->npages < ARENA_HUGE_PAGES && arena_span_of(&heap.arenas, last) != s))
+        os_die("corrupted span record: the page table knows another span at %p, or not all of its %u pages",
+               (void *)base, s->npages);
+    const struct arena *arena = arena_of(&heap.arenas, base);
+    size_t page = (base >> GOALLOC_PAGE_SHIFT) % ARENA_PAGES;
+    if ((__atomic_load_n(&arena->page_in_use[page / 8], __ATOMIC_RELAXED) >> page % 8 & 1) == 0)
+        os_die("corrupted page bitmap: the span at %p is given back and not in use", (void *)base);
+}
+
 /* Everything but the record and its state, which says already that the span is out of use. */
 static void heap_span_release(struct span *s) {
     uintptr_t base = span_base(s);
     size_t npages = s->npages;
+    heap_expect_release(s);
     arena_set_spans(&heap.arenas, base, npages, NULL);
     heap_page_in_use(base, false);
     __atomic_fetch_sub(&heap.pages_in_use, npages, __ATOMIC_RELAXED);

@@ -33,9 +33,8 @@ struct heap {
     struct arena_space arenas;
     struct page_heap pages;
     uintptr_t grow_base, grow_end; /* Go mheap.curArena: reserved and not yet handed to the page allocator */
-    struct fixalloc span_records;
-    size_t pages_in_use;                       /* atomic */
-    size_t largest_pages;                      /* a single request above this could never be used */
+    size_t pages_in_use;           /* atomic */
+    size_t largest_pages;          /* a single request above this could never be used */
     uint8_t class_pages[GOALLOC_SIZE_CLASSES]; /* pages of a span of each size class */
     struct central central[SPAN_CLASSES];
     struct {
@@ -59,6 +58,14 @@ static struct span *heap_span_alloc(struct cache *c, size_t npages, uint8_t span
 static void heap_span_free(struct cache *c, struct span *s);
 /* The same, but the record stays the caller's, who has set its state. */
 static void heap_span_release(struct span *s);
+/* Dies unless s is in use, belongs to owner and is of the class, as whoever took it off a list believes. */
+static inline void heap_expect_span(const struct span *s, const struct cache *owner, uint8_t span_class,
+                                    enum span_list list) {
+    if (GOALLOC_UNLIKELY(span_state_of(s) != SPAN_IN_USE || s->span_class != span_class || s->list != list ||
+                         __atomic_load_n(&s->owner, __ATOMIC_RELAXED) != owner))
+        os_die("corrupted span list: class %u leads to the span at %p, of class %u, state %u, list %u", span_class,
+               (void *)s->base, s->span_class, span_state_of(s), s->list);
+}
 static void heap_record_give(struct cache *c, struct span *s);
 
 /* The span in use that covers address, or NULL. Any address. */

@@ -52,7 +52,6 @@ static bool init_once(void) {
     /* Under a limit the heap may take all address space there is; its records must still find room. */
     if (os_address_limit_bytes() != SIZE_MAX && !meta_reserve(os_address_limit_bytes() / INIT_META_SHARE))
         return false;
-    heap.span_records.size_bytes = sizeof(struct span);
     if (!init_pages())
         return false;
     if (heap.arenas.map == NULL && !arena_space_init(&heap.arenas, heap.pages.range_base != 0))

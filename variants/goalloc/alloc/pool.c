@@ -71,10 +71,14 @@ static bool cache_refill_locked(struct cache *c, uint8_t span_class) {
         return true;
     }
     struct span *s = central_adopt(c, span_class);
-    if (s == NULL)
+    bool adopted = s != NULL;
+    if (!adopted)
         s = heap_span_alloc(c, heap.class_pages[RUN_CLASS], span_class, GOALLOC_PAGE_BYTES);
     if (s == NULL)
         return false;
+    place_expect_layout(s, &runs.bits);
+    if (adopted)
+        run_expect_sound(s);
     cache_link(c, s);
     list_each_block(&c->pool, s, list_add);
     cache_account(c, s, place_merge_remote(s));

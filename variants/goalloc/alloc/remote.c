@@ -64,6 +64,7 @@ static struct span *central_adopt(struct cache *c, uint8_t span_class) {
     lock_acquire(heap_central_lock(span_class));
     struct span *s = central->partial;
     if (s != NULL) {
+        heap_expect_span(s, NULL, span_class, SPAN_ON_PARTIAL);
         span_list_remove(&central->partial, s);
         s->list = SPAN_ON_NONE;
         __atomic_store_n(&s->owner, c, __ATOMIC_SEQ_CST);
@@ -176,6 +177,8 @@ static void cache_take_in(struct cache *c, struct span *s) {
 
 static void cache_take_in_all(struct cache *c, struct span *list) {
     while (list != NULL) {
+        if (GOALLOC_UNLIKELY(!fixalloc_may_hold(&span_records, list)))
+            os_die("corrupted inbox: it leads to %p, where there is no span record", (void *)list);
         struct span *next = list->remote_next;
         cache_take_in(c, list);
         list = next;

@@ -120,6 +120,7 @@ static bool cache_parked_and_freed_by_others(struct span *s) {
 static struct span *cache_new_span(struct cache *c, uint8_t span_class) {
     struct span *s = c->empty[span_class];
     if (s != NULL) {
+        heap_expect_span(s, c, span_class, SPAN_ON_EMPTY);
         cache_unlink(c, s);
         return s;
     }
@@ -136,6 +137,7 @@ static struct span *cache_next_span(struct cache *c, uint8_t span_class) {
     struct span *s = c->partial[span_class];
     if (GOALLOC_UNLIKELY(s == NULL))
         return cache_new_span(c, span_class);
+    heap_expect_span(s, c, span_class, SPAN_ON_PARTIAL);
     span_list_remove(&c->partial[span_class], s);
     return s;
 }

@@ -71,7 +71,7 @@ static void cache_flush(struct cache *c) {
     while (c->records != NULL) {
         struct span *s = c->records;
         c->records = s->next;
-        fixalloc_give(&heap.span_records, s);
+        fixalloc_give(&span_records, s);
     }
     c->record_count = 0;
 }

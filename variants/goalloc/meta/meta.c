@@ -66,10 +66,20 @@ static void *meta_alloc(size_t size_bytes, size_t align_bytes) {
     return p;
 }
 
+static void fixalloc_widen(struct fixalloc *f, uintptr_t low, uintptr_t high) {
+    if (f->low == 0 || low < f->low)
+        __atomic_store_n(&f->low, low, __ATOMIC_RELAXED);
+    if (high > f->high)
+        __atomic_store_n(&f->high, high, __ATOMIC_RELAXED);
+}
+
 static void *fixalloc_take(struct fixalloc *f) {
     lock_acquire(&meta.records_lock);
     void *record = f->free_list;
     if (record != NULL) {
+        if (GOALLOC_UNLIKELY(!fixalloc_may_hold(f, record)))
+            os_die("corrupted list of unused records: it leads to %p, where there is no record of %zu bytes", record,
+                   f->size_bytes);
         f->free_list = *(void **)record;
         goto out;
     }
@@ -77,10 +87,11 @@ static void *fixalloc_take(struct fixalloc *f) {
         size_t chunk_bytes = FIXALLOC_CHUNK_BYTES / f->size_bytes * f->size_bytes;
         if (chunk_bytes == 0)
             chunk_bytes = f->size_bytes;
-        f->chunk = meta_alloc(chunk_bytes, 64);
+        f->chunk = meta_alloc(chunk_bytes, FIXALLOC_ALIGN_BYTES);
         f->chunk_left_bytes = f->chunk == NULL ? 0 : chunk_bytes;
         if (f->chunk == NULL)
             goto out;
+        fixalloc_widen(f, (uintptr_t)f->chunk, (uintptr_t)f->chunk + chunk_bytes);
     }
     record = f->chunk;
     f->chunk += f->size_bytes;
@@ -94,6 +105,10 @@ out:
 
 static void fixalloc_give(struct fixalloc *f, void *record) {
     lock_acquire(&meta.records_lock);
+    if (GOALLOC_UNLIKELY(!fixalloc_may_hold(f, record)))
+        os_die("corrupted metadata: %p is given back as a record of %zu bytes, and is none", record, f->size_bytes);
+    if (GOALLOC_UNLIKELY(record == f->free_list || f->in_use_bytes < f->size_bytes))
+        os_die("corrupted metadata: the record of %zu bytes at %p is given back twice", f->size_bytes, record);
     *(void **)record = f->free_list;
     f->free_list = record;
     f->in_use_bytes -= f->size_bytes;

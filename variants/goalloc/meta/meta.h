@@ -10,7 +10,12 @@
 #include "os/lock.h"
 #include "os/os.h"
 
-enum { META_CHUNK_BYTES = 256 << 10, META_DIRECT_BYTES = 64 << 10, FIXALLOC_CHUNK_BYTES = 16 << 10 };
+enum {
+    META_CHUNK_BYTES = 256 << 10,
+    META_DIRECT_BYTES = 64 << 10,
+    FIXALLOC_CHUNK_BYTES = 16 << 10,
+    FIXALLOC_ALIGN_BYTES = 64
+};
 
 /* Zero-filled memory that is never freed; align is a power of two up to a page. NULL when the OS refuses. */
 static void *meta_alloc(size_t size_bytes, size_t align_bytes);
@@ -34,9 +39,20 @@ struct fixalloc {
     char *chunk;
     size_t chunk_left_bytes;
     size_t in_use_bytes;
+    uintptr_t low, high; /* atomic: every record lies between */
 };
 
+/* Could this be the address of a record of f? Exact but for what lies between two chunks. */
+static inline bool fixalloc_may_hold(const struct fixalloc *f, const void *record) {
+    uintptr_t align_bytes = f->size_bytes & -f->size_bytes, address = (uintptr_t)record;
+    if (align_bytes > FIXALLOC_ALIGN_BYTES)
+        align_bytes = FIXALLOC_ALIGN_BYTES;
+    return address % align_bytes == 0 && address >= __atomic_load_n(&f->low, __ATOMIC_RELAXED) &&
+           address < __atomic_load_n(&f->high, __ATOMIC_RELAXED);
+}
+
 static void *fixalloc_take(struct fixalloc *f);
+/* Dies when the record is none of f's, or was the last to be given. */
 static void fixalloc_give(struct fixalloc *f, void *record);
 
 #endif

@@ -177,12 +177,26 @@ static struct page_piece page_next_piece(size_t *page, size_t *npages) {
     return piece;
 }
 
+/* Chunks beyond need not be readable. */
+static void page_expect_range(const struct page_heap *ph, size_t page, size_t npages) {
+    size_t end = ph->end_chunk * PAGE_CHUNK_PAGES;
+    if (GOALLOC_UNLIKELY(page / PAGE_CHUNK_PAGES < ph->first_chunk || page >= end || npages > end - page))
+        os_die("corrupted page heap: the summaries lead to %zu pages at %p, where the heap has never grown", npages,
+               (void *)page_address(ph, page));
+}
+
 /* Takes a run that is known to be free. */
 static void page_take(struct page_heap *ph, size_t page, size_t npages, size_t *scavenged_bytes) {
     size_t at = page, left = npages, released = 0;
+    page_expect_range(ph, page, npages);
+    if (GOALLOC_UNLIKELY(npages > ph->free_pages))
+        os_die("corrupted page heap: it counts %zu free pages and finds %zu", ph->free_pages, npages);
     while (left > 0) {
         struct page_piece p = page_next_piece(&at, &left);
         struct page_chunk *chunk = &ph->chunks[p.chunk];
+        if (GOALLOC_UNLIKELY(!bits_all_clear(chunk->in_use, p.first, p.count)))
+            os_die("corrupted page heap: the summaries call %zu pages at %p free, and some are in use", npages,
+                   (void *)page_address(ph, page));
         released += bits_count(chunk->released, p.first, p.count);
         bits_set(chunk->in_use, p.first, p.count);
         /* In use it is backed again as soon as it is touched. */
@@ -259,8 +273,11 @@ static size_t page_find(struct page_heap *ph, size_t npages) {
                 run += all;
             }
         }
-        if (!entered)
+        if (!entered && l == 0)
             return SIZE_MAX;
+        if (!entered)
+            os_die("corrupted page heap: a summary at level %u promises %zu free pages and those below it do not",
+                   l - 1, npages);
         if (l == PAGE_LEVELS - 1) {
             unsigned from = e == ph->search_page / PAGE_CHUNK_PAGES ? ph->search_page % PAGE_CHUNK_PAGES : 0;
             unsigned page = page_find_in_chunk(&ph->chunks[e], from, npages);
@@ -359,11 +376,15 @@ static struct page_cache page_cache_take(struct page_heap *ph) {
         ph->search_page = SIZE_MAX;
         return c;
     }
+    page_expect_range(ph, page, 1);
     size_t chunk = page / PAGE_CHUNK_PAGES, block = page & ~(size_t)(PAGE_CACHE_PAGES - 1);
     unsigned word = (unsigned)(block % PAGE_CHUNK_PAGES / 64);
     c.base = page_address(ph, block);
     c.free = ~ph->chunks[chunk].in_use[word];
     c.scavenged = ph->chunks[chunk].released[word] & c.free;
+    if (GOALLOC_UNLIKELY((c.free >> page % 64 & 1) == 0))
+        os_die("corrupted page heap: the summaries call the page at %p free, and it is in use",
+               (void *)page_address(ph, page));
     ph->chunks[chunk].in_use[word] = ~UINT64_C(0);
     ph->chunks[chunk].released[word] &= ~c.free;
     ph->free_pages -= (unsigned)__builtin_popcountll(c.free);
@@ -401,6 +422,9 @@ static void page_cache_flush(struct page_heap *ph, struct page_cache *c) {
     if (c->free != 0) {
         size_t page = page_index(ph, c->base), chunk = page / PAGE_CHUNK_PAGES;
         unsigned word = (unsigned)(page % PAGE_CHUNK_PAGES / 64);
+        if (c->base % (PAGE_CACHE_PAGES << GOALLOC_PAGE_SHIFT) != 0 || chunk < ph->first_chunk ||
+            chunk >= ph->end_chunk || (c->free & ~ph->chunks[chunk].in_use[word]) != 0)
+            os_die("corrupted page cache: what a thread keeps of the 64 pages at %p is not its own", (void *)c->base);
         ph->chunks[chunk].in_use[word] &= ~c->free;
         ph->chunks[chunk].released[word] |= c->scavenged;
         ph->free_pages += (unsigned)__builtin_popcountll(c->free);

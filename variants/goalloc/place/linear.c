@@ -92,12 +92,13 @@ static bool place_window_usable(struct place_window *w) {
 
 static void place_window_open(struct place_window *w, struct span *s) {
     unsigned first, end;
+    place_expect_layout(s, &runs.bits);
     w->span = s;
-    if (place_used_slots(s) == 0) {
+    if (run_none_live(s)) {
         run_clear_all(s);
         w->bump = s->base;
         w->end = run_address(s, s->nelems);
-    } else if (linear_holes && linear_find_hole(s, 0, &first, &end)) {
+    } else if (linear_holes && run_expect_sound(s) && linear_find_hole(s, 0, &first, &end)) {
         linear_open_hole(w, first, end);
     } else {
         w->bump = w->end = run_address(s, s->nelems);
@@ -116,7 +117,7 @@ static bool place_give(struct span *s, unsigned slot) {
 /* Lists locked or central lock. */
 static enum place_room place_room(const struct span *s) {
     unsigned first, end;
-    if (place_used_slots(s) == 0)
+    if (run_none_live(s))
         return PLACE_ALL_ROOM;
     return linear_holes && linear_find_hole(s, 0, &first, &end) ? PLACE_SOME_ROOM : PLACE_NO_ROOM;
 }

@@ -56,6 +56,17 @@ static inline void place_publish(uint64_t *word, uint64_t value) {
     __atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
+/* Dies unless the record's slots lie in its pages and its bits where they belong: among the records of `bits`, or in
+ * the span itself (NULL). Asked whenever a span begins to serve. */
+static inline void place_expect_layout(const struct span *s, const struct fixalloc *bits) {
+    const uint64_t *at = span_free_bits(s);
+    if (GOALLOC_UNLIKELY(s->elem_bytes == 0 || s->nelems == 0 ||
+                         (uint64_t)s->nelems * s->elem_bytes > (uint64_t)s->npages << GOALLOC_PAGE_SHIFT ||
+                         (bits == NULL ? at != s->inline_free : !fixalloc_may_hold(bits, at))))
+        os_die("corrupted span record: %u slots of %u bytes in %u pages at %p, bits at %p", s->nelems, s->elem_bytes,
+               s->npages, (void *)s->base, (const void *)at);
+}
+
 /* Index of the lowest set bit; bits is not 0. As 64 bits without the sign extension that the builtin's int costs. */
 static inline uint64_t place_lowest(uint64_t bits) {
 #if defined(__x86_64__)

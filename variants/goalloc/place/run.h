@@ -145,6 +145,14 @@ static inline size_t place_slot_bytes(const struct span *s, unsigned slot) {
     return (size_t)run_extent(s, slot) * RUN_GRANULE_BYTES;
 }
 
+static bool run_none_live(const struct span *s) {
+    const uint64_t *live = run_live(s);
+    for (unsigned i = 0; i < span_words(s); i++)
+        if (place_load(&live[i]) != 0)
+            return false;
+    return true;
+}
+
 static unsigned place_used_slots(const struct span *s) {
     const uint64_t *live = run_live(s);
     unsigned used = 0;
@@ -172,6 +180,14 @@ static const char *place_broken(struct span *s) {
             return "object of a run freed by others that is not live";
     }
     return NULL;
+}
+
+/* True, or the end of the process: bitmaps that contradict each other would lead a walk beyond its objects. */
+static bool run_expect_sound(struct span *s) {
+    const char *broken = place_broken(s);
+    if (GOALLOC_UNLIKELY(broken != NULL))
+        os_die("corrupted run at %p: %s", (void *)s->base, broken);
+    return true;
 }
 
 static bool place_all_free(struct span *s) {

@@ -155,7 +155,11 @@ static inline uintptr_t place_take(struct place_window *w) {
     return GOALLOC_LIKELY(bits != 0) ? place_take_from(w, bits) : 0;
 }
 
+/* A bit too many would hand out what lies behind the span. */
 static void place_window_move(struct place_window *w, unsigned word) {
+    if (GOALLOC_UNLIKELY((place_load(&span_free_bits(w->span)[word]) & ~place_word_mask(w->span, word)) != 0))
+        os_die("corrupted free bits: the span at %p has %u slots, and more are said to be free",
+               (void *)span_base(w->span), w->span->nelems);
     w->word = span_free_bits(w->span) + word;
     w->base = span_base(w->span) + (uintptr_t)word * 64 * w->elem_bytes;
 }
@@ -176,6 +180,8 @@ static bool place_window_advance(struct place_window *w) {
 }
 
 static void place_window_open(struct place_window *w, struct span *s) {
+    unsigned words = span_words(s) <= SPAN_MAX_WORDS ? span_words(s) : SPAN_MAX_WORDS;
+    place_expect_layout(s, words <= SPAN_INLINE_WORDS ? NULL : &span_bits[words]);
     w->span = s;
     w->elem_bytes = s->elem_bytes;
     place_window_move(w, 0);

@@ -160,9 +160,22 @@ static inline bool span_count_free(struct span *s) {
     return left == 0;
 }
 
+/* All records of spans. */
+static struct fixalloc span_records = {.size_bytes = sizeof(struct span)};
+
+/* Would a list whose links are believed take in what is no span, or lose what is one? */
+static inline bool span_link_broken(struct span *const *head, const struct span *s) {
+    const struct span *prev = s->prev, *next = s->next;
+    if (prev == NULL ? *head != s : !fixalloc_may_hold(&span_records, prev) || prev->next != s)
+        return true;
+    return next != NULL && (!fixalloc_may_hold(&span_records, next) || next->prev != s);
+}
+
 /* Doubly linked lists of spans, last in, first out. Heads are stored atomically: central_adopt looks at one without the
  * lock, to see whether locking is worth it. */
 static inline void span_list_push(struct span **head, struct span *s) {
+    if (GOALLOC_UNLIKELY(*head != NULL && (!fixalloc_may_hold(&span_records, *head) || (*head)->prev != NULL)))
+        os_die("corrupted span list: its head leads to %p, where no span is the first", (void *)*head);
     s->prev = NULL;
     s->next = *head;
     if (*head != NULL)
@@ -171,6 +184,8 @@ static inline void span_list_push(struct span **head, struct span *s) {
 }
 
 static inline void span_list_remove(struct span **head, struct span *s) {
+    if (GOALLOC_UNLIKELY(span_link_broken(head, s)))
+        os_die("corrupted span list: the links of the span at %p and of its neighbours do not agree", (void *)s->base);
     if (s->prev != NULL)
         s->prev->next = s->next;
     else
