@@ -4,6 +4,5 @@
 #error "two choices for the gc axis: force in exactly one variants/axes/gc-*.h"
 #endif
 #define AXIS_GC_NAME "manual"
-/* What stands on top of the allocation paths: the malloc ABI or the typed interface. */
-#define AXIS_GC_FRONT "alloc/malloc_abi.c"
-enum { AXIS_TRACED = 0 };
+/* What stands on top of the allocation paths: the malloc ABI. */
+#define AXIS_FLAVOUR manual

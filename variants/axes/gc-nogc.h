@@ -5,6 +5,6 @@
 #ifdef AXIS_GC_NAME
 #error "two choices for the gc axis: force in exactly one variants/axes/gc-*.h"
 #endif
-#define AXIS_GC_NAME  "nogc"
-#define AXIS_GC_FRONT "alloc/typed.c"
-enum { AXIS_TRACED = 1 };
+#define AXIS_GC_NAME "nogc"
+/* What stands on top of the allocation paths: the typed interface. */
+#define AXIS_FLAVOUR traced

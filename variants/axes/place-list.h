@@ -3,8 +3,8 @@
 #ifdef AXIS_PLACE_NAME
 #error "two choices for the place axis: force in exactly one variants/axes/place-*.h"
 #endif
-#define AXIS_PLACE_NAME "list"
-#define AXIS_PLACE      "place/list.c"
+#define AXIS_PLACE_NAME   "list"
+#define AXIS_PLACE_manual "place/list.c"
 /* What a thread keeps of it, and how small requests are served. */
-#define AXIS_CACHE  "alloc/pool.c"
-#define AXIS_MALLOC "alloc/malloc_runs.c"
+#define AXIS_CACHE_manual "alloc/pool.c"
+#define AXIS_MALLOC       "alloc/malloc_runs.c"

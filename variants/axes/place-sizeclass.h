@@ -3,8 +3,10 @@
 #ifdef AXIS_PLACE_NAME
 #error "two choices for the place axis: force in exactly one variants/axes/place-*.h"
 #endif
-#define AXIS_PLACE_NAME "sizeclass"
-#define AXIS_PLACE      "place/sizeclass.c"
+#define AXIS_PLACE_NAME   "sizeclass"
+#define AXIS_PLACE_manual "place/sizeclass.c"
+#define AXIS_PLACE_traced "place/freeindex.c"
 /* What a thread keeps of it, and how small requests are served. */
-#define AXIS_CACHE  "alloc/slots.c"
-#define AXIS_MALLOC "alloc/malloc_slots.c"
+#define AXIS_CACHE_manual "alloc/slots.c"
+#define AXIS_CACHE_traced "alloc/mcache.c"
+#define AXIS_MALLOC       "alloc/malloc_slots.c"

@@ -12,6 +12,7 @@
 #define GOALLOC_CACHE_H
 
 #include "alloc/heap.h"
+#include "alloc/stats.h"
 
 enum {
     CACHE_BY_8 = GOALLOC_SMALL_SIZE_MAX / 8 + 1,
@@ -20,21 +21,34 @@ enum {
     CACHE_EMPTY_PAGES = 64,          /* the same, over all classes */
 };
 
+struct spanset_block;
+
 struct cache {
-    /* Manual builds: the window that serves (size + 7) / 8, so that one load leads from size to window. */
-    struct place_window *by_8[CACHE_BY_8];
-    struct place_window current[SPAN_CLASSES];
-    struct span *partial[SPAN_CLASSES]; /* owned, some slots free */
-    struct span *full[SPAN_CLASSES];    /* owned, no slot free when last looked at */
-    struct span *empty[SPAN_CLASSES];   /* owned, every slot free */
-    uint16_t empty_pages[SPAN_CLASSES];
-    uint32_t empty_pages_total;
+    union {
+        struct { /* manual builds */
+            /* The window that serves (size + 7) / 8, so that one load leads from size to window. */
+            struct place_window *by_8[CACHE_BY_8];
+            struct place_window current[SPAN_CLASSES];
+            struct span *partial[SPAN_CLASSES]; /* owned, some slots free */
+            struct span *full[SPAN_CLASSES];    /* owned, no slot free when last looked at */
+            struct span *empty[SPAN_CLASSES];   /* owned, every slot free */
+            uint16_t empty_pages[SPAN_CLASSES];
+            uint32_t empty_pages_total;
+        };
+        struct {                              /* traced builds: alloc/mcache.c */
+            struct span *alloc[SPAN_CLASSES]; /* the span in use of each class; never NULL in an open cache */
+            struct spanset_block *spare;      /* for the next set of spans that needs one */
+            uint32_t flush_gen;               /* the heap's sweepgen when the cache was last flushed */
+            uint64_t scan_alloc_bytes;        /* allocated since the last refill, as far as it may hold pointers */
+            struct stats stats;
+        };
+    };
     /* Stop protocol of traced builds: fast paths hold busy; who is asked to stop while busy parks itself on leaving. */
     uint32_t busy, stop;
-    uintptr_t
-        tiny; /* traced: the block in use, 0 none. manual: the granule to hand out next, in the span in use; 0 none */
+    /* traced: the block in use, 0 none. manual: the granule to hand out next, in the span in use; 0 none */
+    uintptr_t tiny;
     uintptr_t tiny_offset; /* traced: bytes of the block used */
-    uint64_t tiny_allocs;
+    uint64_t tiny_allocs;  /* traced: since the tiny class was last refilled */
     struct place_pool pool;
     struct page_cache pages;
     struct span *records; /* unused span records, linked by next */
@@ -58,7 +72,7 @@ static struct cache cache_none = {
 
 static __thread struct cache *cache_self = &cache_none;
 
-/* ---- the placement's part: alloc/slots.c for spans of equal slots */
+/* ---- the placement's part: alloc/slots.c for spans of equal slots, alloc/mcache.c where they are traced */
 
 /* A cache record that nobody uses becomes a thread's. */
 static void cache_open(struct cache *c);
@@ -71,7 +85,13 @@ static void cache_account(struct cache *c, struct span *s, unsigned n);
 /* Does nothing live lie in s, without its owner knowing yet? Lists locked. */
 static bool cache_parked_and_freed_by_others(struct span *s);
 
-/* ---- the protocol's part: alloc/remote.c */
+/* ---- the protocol's part: alloc/remote.c, or alloc/mcentral.c in traced builds */
+
+/* Gives back all spans of the cache, which stays usable. */
+static void cache_give_spans(struct cache *c);
+/* Other threads may, and may no longer, leave what they free with the cache. */
+static void cache_admit_others(struct cache *c);
+static void cache_refuse_others(struct cache *c);
 
 static void cache_lock_lists(struct cache *c);
 static void cache_unlock_lists(struct cache *c);

@@ -142,14 +142,14 @@ static bool heap_span_setup(struct cache *c, struct span *s, uintptr_t base, siz
     s->freeindex = 0;
     s->free_index_for_scan = 0;
     s->alloc_count = 0;
-    s->sweepgen = heap.sweepgen;
+    __atomic_store_n(&s->sweepgen, __atomic_load_n(&heap.sweepgen, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
     s->list = SPAN_ON_NONE;
     s->next = s->prev = NULL;
     s->large_type = NULL;
     /* Owned before it is in use: an unowned span whose slots are all free would be taken for a dead one. */
     __atomic_store_n(&s->owner, size_class == 0 ? NULL : c, __ATOMIC_RELAXED);
     s->base = base;
-    if (size_class == 0) {
+    if (size_class == 0 && !AXIS_TRACED) {
         s->exact_slots = 0;
         span_set_free_bits(s, s->inline_free);
         place_store(&s->inline_free[0], 0);
@@ -214,7 +214,7 @@ static void heap_span_release(struct span *s) {
     heap_page_in_use(base, false);
     __atomic_fetch_sub(&heap.pages_in_use, npages, __ATOMIC_RELAXED);
     __atomic_store_n(&s->owner, NULL, __ATOMIC_RELAXED);
-    if (s->elem_bytes != 0)
+    if (s->elem_bytes != 0 || AXIS_TRACED)
         place_span_fini(s);
     lock_acquire(&heap.lock);
     page_free(&heap.pages, base, npages);

@@ -26,10 +26,10 @@ struct central {
 };
 
 struct heap {
-    struct lock lock; /* pages, arenas, growth */
-    uint32_t ready;   /* atomic */
-    bool tuned;       /* preset: tuned, or faithful to Go's decisions */
-    uint32_t sweepgen;
+    struct lock lock;  /* pages, arenas, growth */
+    uint32_t ready;    /* atomic */
+    bool tuned;        /* preset: tuned, or faithful to Go's decisions */
+    uint32_t sweepgen; /* atomic; changes while the world is stopped */
     struct arena_space arenas;
     struct page_heap pages;
     uintptr_t grow_base, grow_end; /* Go mheap.curArena: reserved and not yet handed to the page allocator */

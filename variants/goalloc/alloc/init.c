@@ -98,6 +98,8 @@ static void cache_shared_release(void) {
             action(heap_central_lock(i));                                                                              \
         action(&heap.lock);                                                                                            \
         action(&caches.lock);                                                                                          \
+        action(&spanset_lock);                                                                                         \
+        action(&gcbits.lock);                                                                                          \
         action(&meta.records_lock);                                                                                    \
         action(&meta.lock);                                                                                            \
     } while (0)

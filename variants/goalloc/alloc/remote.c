@@ -189,3 +189,20 @@ static void cache_drain_inbox(struct cache *c) {
     if (__atomic_load_n(&c->inbox, __ATOMIC_RELAXED) != NULL)
         cache_take_in_all(c, __atomic_exchange_n(&c->inbox, NULL, __ATOMIC_ACQUIRE));
 }
+
+/* ---- threads coming and going */
+
+static void cache_give_spans(struct cache *c) {
+    cache_lock_lists(c);
+    cache_drain_inbox(c);
+    cache_release_spans(c);
+    cache_unlock_lists(c);
+}
+
+static void cache_admit_others(struct cache *c) {
+    __atomic_store_n(&c->inbox, NULL, __ATOMIC_RELEASE);
+}
+
+static void cache_refuse_others(struct cache *c) {
+    cache_take_in_all(c, __atomic_exchange_n(&c->inbox, CACHE_CLOSED, __ATOMIC_ACQ_REL));
+}

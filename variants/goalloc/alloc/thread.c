@@ -40,7 +40,7 @@ static struct cache *cache_record_take(void) {
     if (c == NULL)
         return NULL;
     cache_open(c);
-    __atomic_store_n(&c->inbox, NULL, __ATOMIC_RELEASE);
+    cache_admit_others(c);
     return c;
 }
 
@@ -61,10 +61,7 @@ static struct cache *cache_attach(void) {
 
 /* Gives back all that the cache owns; it stays usable. */
 static void cache_flush(struct cache *c) {
-    cache_lock_lists(c);
-    cache_drain_inbox(c);
-    cache_release_spans(c);
-    cache_unlock_lists(c);
+    cache_give_spans(c);
     lock_acquire(&heap.lock);
     page_cache_flush(&heap.pages, &c->pages);
     lock_release(&heap.lock);
@@ -82,7 +79,7 @@ static void cache_detach(void) {
         return;
     cache_flush(c);
     cache_self = &cache_none;
-    cache_take_in_all(c, __atomic_exchange_n(&c->inbox, CACHE_CLOSED, __ATOMIC_ACQ_REL));
+    cache_refuse_others(c);
     lock_acquire(&caches.lock);
     c->next_free = caches.free;
     caches.free = c;

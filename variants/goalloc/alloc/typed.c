@@ -37,7 +37,8 @@ static inline void gc_write_barrier(void *old, void *value) {
 /* Hook of the gc layer: while marking, an object is born black; otherwise conservative scanning may see it from now on
  * (Go malloc.go:1223). */
 static inline void gc_publish(struct span *s) {
-    s->free_index_for_scan = s->freeindex;
+    /* Release: who finds the object by it finds its contents and its pointer metadata. */
+    __atomic_store_n(&s->free_index_for_scan, s->freeindex, __ATOMIC_RELEASE);
 }
 
 static inline struct cache *typed_enter(void) {
@@ -61,11 +62,31 @@ static void *typed_failed(void) {
     return NULL;
 }
 
-static inline uintptr_t typed_slot(struct cache *c, uint8_t span_class) {
-    uintptr_t address = place_take(&c->current[span_class]);
-    if (GOALLOC_UNLIKELY(address == 0) && cache_refill(c, span_class))
-        address = place_take(&c->current[span_class]);
+/* The next slot of the class, and in *span where it lies. 0: out of memory. */
+static inline uintptr_t typed_slot(struct cache *c, uint8_t span_class, struct span **span) {
+    *span = c->alloc[span_class];
+    uintptr_t address = place_next_fast(*span);
+    if (GOALLOC_LIKELY(address != 0))
+        return address;
+    address = place_next(*span);
+    if (address == 0 && cache_refill(c, span_class)) {
+        *span = c->alloc[span_class];
+        address = place_next(*span);
+    }
     return address;
+}
+
+/* Publication: no store to the object may become visible after the object itself (Go's publicationBarrier). */
+static inline uintptr_t typed_publish(struct span *s, uintptr_t address) {
+    os_publication_fence();
+    gc_publish(s);
+    return address;
+}
+
+/* Bytes of n consecutive objects up to the last pointer in them: what marking may have to read (Go mbitmap.go:641). */
+static inline size_t typed_scan_bytes(const struct goalloc_type *type, size_t n) {
+    unsigned pointer_words = 64 - (unsigned)__builtin_clzll(type->pointer_mask);
+    return (n - 1) * type->size_bytes + pointer_words * TYPED_WORD_BYTES;
 }
 
 /* ---- pointer bits at the end of a small scan span: bit i of the page's 1024 words (Go mbitmap.go:570-671) */
@@ -111,7 +132,8 @@ static uintptr_t typed_tiny(struct cache *c, size_t size_bytes) {
         c->tiny_allocs++;
         return c->tiny + offset;
     }
-    uintptr_t block = typed_slot(c, SPAN_TINY_CLASS);
+    struct span *s;
+    uintptr_t block = typed_slot(c, SPAN_TINY_CLASS, &s);
     if (block == 0)
         return 0;
     ((uint64_t *)block)[0] = 0;
@@ -120,70 +142,64 @@ static uintptr_t typed_tiny(struct cache *c, size_t size_bytes) {
         c->tiny = block;
         c->tiny_offset = size_bytes;
     }
-    return block;
+    return typed_publish(s, block);
 }
 
 static uintptr_t typed_small_noscan(struct cache *c, size_t size_bytes, bool zero) {
     uint8_t span_class = span_class_make(gclass_of(size_bytes), true);
-    uintptr_t address = typed_slot(c, span_class);
+    struct span *s;
+    uintptr_t address = typed_slot(c, span_class, &s);
     if (address == 0)
         return 0;
-    struct span *s = c->current[span_class].span;
     if (zero && s->needzero)
         memset((void *)address, 0, s->elem_bytes);
-    return address;
+    return typed_publish(s, address);
 }
 
 static uintptr_t typed_small_scan(struct cache *c, const struct goalloc_type *type, size_t n, size_t size_bytes) {
     uint8_t span_class = span_class_make(gclass_of(size_bytes), false);
-    uintptr_t address = typed_slot(c, span_class);
+    struct span *s;
+    uintptr_t address = typed_slot(c, span_class, &s);
     if (address == 0)
         return 0;
-    struct span *s = c->current[span_class].span;
     if (s->needzero)
         memset((void *)address, 0, size_bytes);
     typed_set_bits(s, address, typed_array_mask(type, n), s->elem_bytes / TYPED_WORD_BYTES);
-    return address;
+    c->scan_alloc_bytes += typed_scan_bytes(type, n);
+    return typed_publish(s, address);
 }
 
 static uintptr_t typed_small_header(struct cache *c, const struct goalloc_type *type, size_t size_bytes) {
     uint8_t span_class = span_class_make(gclass_of(size_bytes + TYPED_HEADER_BYTES), false);
-    uintptr_t address = typed_slot(c, span_class);
+    struct span *s;
+    uintptr_t address = typed_slot(c, span_class, &s);
     if (address == 0)
         return 0;
-    struct span *s = c->current[span_class].span;
     if (s->needzero)
         memset((void *)address, 0, s->elem_bytes);
     *(const struct goalloc_type **)address = type;
-    return address + TYPED_HEADER_BYTES;
+    c->scan_alloc_bytes += s->elem_bytes;
+    return typed_publish(s, address) + TYPED_HEADER_BYTES;
 }
 
 static uintptr_t typed_large(struct cache *c, const struct goalloc_type *type, size_t size_bytes, bool zero) {
     if (size_bytes > PTRDIFF_MAX - GOALLOC_PAGE_BYTES)
         return 0;
     size_t npages = (size_bytes + GOALLOC_PAGE_BYTES - 1) >> GOALLOC_PAGE_SHIFT;
-    struct span *s = heap_span_alloc(c, npages, span_class_make(0, type == NULL), GOALLOC_PAGE_BYTES);
+    struct span *s = mcache_large(c, npages, type == NULL);
     if (s == NULL)
         return 0;
-    s->freeindex = 1;
-    s->alloc_count = 1;
     /* Zeroed before its type is known: until then there is nothing to scan (Go malloc.go:1536-1635). */
     if ((zero || type != NULL) && s->needzero)
         memset((void *)span_base(s), 0, span_object_bytes(s));
     __atomic_store_n(&s->large_type, type, __ATOMIC_RELEASE);
-    return span_base(s);
+    c->scan_alloc_bytes += type != NULL ? span_object_bytes(s) : 0;
+    return typed_publish(s, span_base(s));
 }
 
-/* Publication: no store to the object may become visible after the object itself (Go's publicationBarrier). */
-static void *typed_publish(struct cache *c, uintptr_t address) {
-    if (address == 0) {
-        typed_leave(c);
-        return typed_failed();
-    }
-    os_publication_fence();
-    gc_publish(arena_span_of(&heap.arenas, address));
+static void *typed_return(struct cache *c, uintptr_t address) {
     typed_leave(c);
-    return (void *)address;
+    return GOALLOC_LIKELY(address != 0) ? (void *)address : typed_failed();
 }
 
 void *goalloc_bytes(size_t size_bytes, bool zero) {
@@ -193,10 +209,10 @@ void *goalloc_bytes(size_t size_bytes, bool zero) {
     if (c == NULL)
         return typed_failed();
     if (AXIS_TINY && size_bytes < TYPED_TINY_BYTES)
-        return typed_publish(c, typed_tiny(c, size_bytes));
+        return typed_return(c, typed_tiny(c, size_bytes));
     if (size_bytes <= HEAP_MAX_SMALL_BYTES)
-        return typed_publish(c, typed_small_noscan(c, size_bytes, zero));
-    return typed_publish(c, typed_large(c, NULL, size_bytes, zero));
+        return typed_return(c, typed_small_noscan(c, size_bytes, zero));
+    return typed_return(c, typed_large(c, NULL, size_bytes, zero));
 }
 
 void *goalloc_new(const struct goalloc_type *type, size_t n) {
@@ -211,10 +227,10 @@ void *goalloc_new(const struct goalloc_type *type, size_t n) {
     if (c == NULL)
         return typed_failed();
     if (size_bytes <= HEAP_BITS_MAX_OBJECT_BYTES)
-        return typed_publish(c, typed_small_scan(c, type, n, size_bytes));
+        return typed_return(c, typed_small_scan(c, type, n, size_bytes));
     if (size_bytes <= HEAP_MAX_SMALL_BYTES)
-        return typed_publish(c, typed_small_header(c, type, size_bytes));
-    return typed_publish(c, typed_large(c, type, size_bytes, true));
+        return typed_return(c, typed_small_header(c, type, size_bytes));
+    return typed_return(c, typed_large(c, type, size_bytes, true));
 }
 
 /* ---- stores. Old value read, new one stored with release, compiler fence, phase tested inside the hook. */
@@ -314,8 +330,6 @@ bool goalloc_thread_attach(void) {
 }
 
 void goalloc_thread_detach(void) {
-    if (cache_self != &cache_none)
-        cache_self->tiny = cache_self->tiny_offset = 0; /* Go mcache.go:306: a flush drops the tiny block */
     cache_detach();
 }
 

@@ -83,9 +83,12 @@ enum { SPAN_INLINE_WORDS = 2, SPAN_MAX_WORDS = 16, SPAN_NEVER = INT32_MAX };
 struct span {
     /* Line 0: all that freeing by the owner reads and writes. */
     uintptr_t base;
-    uint32_t elem_bytes;       /* slot size; 0 for a large object */
-    uint32_t exact_inverse;    /* of the slot size's odd part, modulo 2^32: see place_exact_slot */
-    uint64_t *free_bits;       /* one bit per slot, 1 = free; bits past nelems are 0 */
+    uint32_t elem_bytes;    /* slot size; 0 for a large object */
+    uint32_t exact_inverse; /* of the slot size's odd part, modulo 2^32: see place_exact_slot */
+    union {
+        uint64_t *free_bits;  /* manual builds: one bit per slot, 1 = free; bits past nelems are 0 */
+        uint64_t *alloc_bits; /* traced builds, atomic: what the last sweep found marked; 1 = not free */
+    };
     struct cache *owner;       /* atomic; NULL: the central's, or large */
     int32_t frees_until_event; /* counts the owner's frees down to the next cache_settle */
     uint32_t nelems;
@@ -95,17 +98,29 @@ struct span {
     uint8_t state;         /* atomic, stored last: publishes all other fields */
     uint8_t remote_queued; /* atomic; 1 from enqueuing until the owner has taken it out. Here, because freeing by the
                             * owner asks whether others have freed; it changes once per inbox, not once per free */
-    uint64_t inline_free[SPAN_INLINE_WORDS];
+    union {
+        uint64_t inline_free[SPAN_INLINE_WORDS];
+        struct {                  /* traced builds */
+            uint64_t alloc_cache; /* from freeindex on, 1 = free: the complement of alloc_bits, shifted */
+            uint64_t *mark_bits;  /* atomic pointer; words are set atomically while marking */
+        };
+    };
     /* Line 1: freeing by others, and what is rarely needed. */
-    uint64_t inline_remote[SPAN_INLINE_WORDS]; /* atomic */
-    struct span *remote_next;                  /* link in an owner's inbox; guarded by remote_queued */
-    uint8_t list;                              /* enum span_list */
+    union {
+        uint64_t inline_remote[SPAN_INLINE_WORDS]; /* atomic */
+        struct {                                   /* traced builds */
+            uint32_t div_magic;                    /* of the size class */
+            uint16_t alloc_count_before_cache;     /* when a thread's cache took the span */
+        };
+    };
+    struct span *remote_next; /* link in an owner's inbox; guarded by remote_queued */
+    uint8_t list;             /* enum span_list */
     uint8_t needzero;
     union {
         uint16_t free_index_for_scan; /* traced builds */
         uint8_t left;                 /* enum span_left, central lock */
     };
-    uint32_t sweepgen;
+    uint32_t sweepgen; /* atomic; against the heap's: alloc/mcentral.h */
     struct span *next, *prev;
     const struct goalloc_type *large_type; /* large typed object; NULL: nothing to scan */
     uint32_t npages;

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * mcache: what a thread of a traced build allocates from: one span per class (Go mcache.go). Accounts are settled when
+ * a span comes or goes; what the collector is told is an upper bound in between.
+ */
+#include "alloc/mcentral.h"
+
+/* Stands for "no span": full, of no slots. */
+static struct span mcache_no_span;
+
+static void mcache_live_add(int64_t bytes) {
+    __atomic_fetch_add(&gc_account.live_bytes, (uint64_t)bytes, __ATOMIC_RELAXED);
+}
+
+static void mcache_scan_flush(struct cache *c) {
+    __atomic_fetch_add(&gc_account.scan_bytes, c->scan_alloc_bytes, __ATOMIC_RELAXED);
+    c->scan_alloc_bytes = 0;
+}
+
+static void mcache_tiny_flush(struct cache *c) {
+    stats_add(&c->stats.tiny_allocs, c->tiny_allocs);
+    c->tiny_allocs = 0;
+}
+
+/* Counts what was allocated from s while it was cached. */
+static void mcache_count_used(struct cache *c, struct span *s) {
+    unsigned used = (unsigned)(s->alloc_count - s->alloc_count_before_cache);
+    stats_add(&c->stats.small_allocs[span_class_size_class(s->span_class)], used);
+    __atomic_fetch_add(&gc_account.total_alloc_bytes, (uint64_t)used * s->elem_bytes, __ATOMIC_RELAXED);
+    s->alloc_count_before_cache = 0;
+}
+
+/* The span in use is full. Go mcache.go:146. */
+static void mcache_give_full(struct cache *c, uint8_t span_class) {
+    struct span *s = c->alloc[span_class];
+    if (s == &mcache_no_span)
+        return;
+    uint32_t sweepgen = __atomic_load_n(&s->sweepgen, __ATOMIC_RELAXED);
+    if (GOALLOC_UNLIKELY(s->alloc_count != s->nelems || sweepgen != mcentral_sweepgen() + 3))
+        os_die("corrupted cache: the span at %p is replaced with %u of %u slots in use, generation %u of %u",
+               (void *)s->base, s->alloc_count, s->nelems, sweepgen, mcentral_sweepgen());
+    c->alloc[span_class] = &mcache_no_span;
+    mcentral_uncache_span(c, s);
+    mcache_count_used(c, s);
+    if (span_class == SPAN_TINY_CLASS)
+        mcache_tiny_flush(c);
+}
+
+static bool cache_refill(struct cache *c, uint8_t span_class) {
+    if (!mcentral_prepare(c, span_class))
+        return false;
+    mcache_give_full(c, span_class);
+    struct span *s = mcentral_cache_span(c, span_class);
+    if (s == NULL)
+        return false;
+    __atomic_store_n(&s->sweepgen, mcentral_sweepgen() + 3, __ATOMIC_RELAXED);
+    s->alloc_count_before_cache = s->alloc_count;
+    c->alloc[span_class] = s;
+    /* As if all its slots were used: the collector must not start late (Go mcache.go:222). */
+    mcache_live_add((int64_t)s->npages * GOALLOC_PAGE_BYTES - (int64_t)s->alloc_count * s->elem_bytes);
+    mcache_scan_flush(c);
+    return true;
+}
+
+/* Go mcache.go:235 allocLarge. The object's span is on the list of full ones from the start. NULL: out of memory. */
+static struct span *mcache_large(struct cache *c, size_t npages, bool noscan) {
+    uint8_t span_class = span_class_make(0, noscan);
+    if (npages > heap.largest_pages || !mcentral_prepare(c, span_class))
+        return NULL;
+    sweep_deduct_credit(c, npages << GOALLOC_PAGE_SHIFT, npages);
+    if (!sweep_done())
+        sweep_reclaim(c, npages);
+    struct span *s = heap_span_alloc(c, npages, span_class, GOALLOC_PAGE_BYTES);
+    if (s == NULL)
+        return NULL;
+    stats_add(&c->stats.large_alloc_bytes, npages << GOALLOC_PAGE_SHIFT);
+    stats_add(&c->stats.large_allocs, 1);
+    __atomic_fetch_add(&gc_account.total_alloc_bytes, npages << GOALLOC_PAGE_SHIFT, __ATOMIC_RELAXED);
+    mcache_live_add((int64_t)(npages << GOALLOC_PAGE_SHIFT));
+    place_set_freeindex(s, 1);
+    __atomic_store_n(&s->alloc_count, 1, __ATOMIC_RELAXED);
+    mcentral_file(c, s, true);
+    return s;
+}
+
+/* ---- flushing */
+
+/* False: out of memory for the set it belongs in; the cache keeps it. */
+static bool mcache_release_span(struct cache *c, uint8_t span_class) {
+    struct span *s = c->alloc[span_class];
+    if (s == &mcache_no_span)
+        return true;
+    if (!mcentral_prepare(c, span_class))
+        return false;
+    c->alloc[span_class] = &mcache_no_span;
+    mcache_count_used(c, s);
+    /* Of a span cached before this sweep nothing is in the account any more: marking has counted anew. */
+    if (__atomic_load_n(&s->sweepgen, __ATOMIC_RELAXED) != mcentral_sweepgen() + 1)
+        mcache_live_add(-(int64_t)(s->nelems - s->alloc_count) * s->elem_bytes);
+    mcentral_uncache_span(c, s);
+    return true;
+}
+
+/* Go mcache.go:295 releaseAll: the tiny block is dropped, too. */
+static bool mcache_release_all(struct cache *c) {
+    bool ok = true;
+    for (unsigned i = 0; i < SPAN_CLASSES; i++)
+        ok = mcache_release_span(c, (uint8_t)i) && ok;
+    c->tiny = c->tiny_offset = 0;
+    mcache_tiny_flush(c);
+    mcache_scan_flush(c);
+    return ok;
+}
+
+/* Before a cache serves in a new cycle (Go mcache.go:328). The cache's own thread, or the world is stopped. */
+static void mcache_prepare_for_sweep(struct cache *c) {
+    uint32_t sweepgen = mcentral_sweepgen();
+    if (c->flush_gen == sweepgen)
+        return;
+    if (c->flush_gen != sweepgen - 2)
+        os_die("a thread's cache was last flushed in generation %u, and the heap is in %u", c->flush_gen, sweepgen);
+    if (!mcache_release_all(c))
+        os_die("out of memory for the collector's sets of spans");
+    c->flush_gen = sweepgen;
+}
+
+/* ---- beginning and leaving */
+
+static void cache_open(struct cache *c) {
+    for (unsigned i = 0; i < SPAN_CLASSES; i++)
+        if (c->alloc[i] == NULL)
+            c->alloc[i] = &mcache_no_span;
+    /* Its last thread has left nothing to flush. */
+    c->flush_gen = mcentral_sweepgen();
+}
+
+/* What finds no memory to be filed stays for the next thread that takes the record. */
+static void cache_release_spans(struct cache *c) {
+    mcache_release_all(c);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include "alloc/mcentral.h"
+#include "alloc/sweep.c"
+
+/* Go mcentral.go:119: how many unswept spans a request looks through before it takes fresh pages. Of a heap that is
+ * nearly full, none may have a slot. */
+enum { MCENTRAL_SWEEP_BUDGET = 100 };
+
+static bool mcentral_prepare(struct cache *c, uint8_t span_class) {
+    uint32_t sweepgen = mcentral_sweepgen();
+    return spanset_prepare(mcentral_partial_swept(span_class, sweepgen), &c->spare) &&
+           spanset_prepare(mcentral_full_swept(span_class, sweepgen), &c->spare);
+}
+
+static void mcentral_file(struct cache *c, struct span *s, bool full) {
+    uint32_t sweepgen = mcentral_sweepgen();
+    struct spanset *set =
+        full ? mcentral_full_swept(s->span_class, sweepgen) : mcentral_partial_swept(s->span_class, sweepgen);
+    if (!spanset_prepare(set, &c->spare))
+        os_die("out of memory for the collector's sets of spans");
+    spanset_push(set, s, &c->spare);
+}
+
+/* Pops unswept spans that have free slots once they are swept; sweeping sets freeindex to the start, and fills the
+ * cache from there. NULL: none within the budget. */
+static struct span *mcentral_sweep_partial(struct cache *c, uint8_t span_class, int *budget) {
+    for (; *budget >= 0; --*budget) {
+        struct span *s = spanset_pop(mcentral_partial_unswept(span_class, mcentral_sweepgen()));
+        if (s == NULL)
+            return NULL;
+        if (!sweep_try_acquire(s))
+            continue; /* swept already by somebody who found it elsewhere, who has filed it too */
+        sweep_span(c, s, true);
+        return s;
+    }
+    return NULL;
+}
+
+/* The same among those that were full; what still is goes where the swept full ones are. */
+static struct span *mcentral_sweep_full(struct cache *c, uint8_t span_class, int *budget) {
+    for (; *budget >= 0; --*budget) {
+        struct span *s = spanset_pop(mcentral_full_unswept(span_class, mcentral_sweepgen()));
+        if (s == NULL)
+            return NULL;
+        if (!sweep_try_acquire(s))
+            continue;
+        sweep_span(c, s, true);
+        if (s->alloc_count < s->nelems)
+            return s;
+        mcentral_file(c, s, true);
+    }
+    return NULL;
+}
+
+/* Go mcentral.go:262. Pages are wanted: spans that hold nothing give theirs back first. */
+static struct span *mcentral_grow(struct cache *c, uint8_t span_class) {
+    size_t npages = heap.class_pages[span_class_size_class(span_class)];
+    if (!sweep_done())
+        sweep_reclaim(c, npages);
+    return heap_span_alloc(c, npages, span_class, GOALLOC_PAGE_BYTES);
+}
+
+static struct span *mcentral_find_span(struct cache *c, uint8_t span_class) {
+    struct span *s = spanset_pop(mcentral_partial_swept(span_class, mcentral_sweepgen()));
+    if (s != NULL)
+        return s;
+    int budget = MCENTRAL_SWEEP_BUDGET;
+    if (sweep_enter()) {
+        s = mcentral_sweep_partial(c, span_class, &budget);
+        if (s == NULL)
+            s = mcentral_sweep_full(c, span_class, &budget);
+        sweep_leave();
+    }
+    return s != NULL ? s : mcentral_grow(c, span_class);
+}
+
+static struct span *mcentral_cache_span(struct cache *c, uint8_t span_class) {
+    size_t npages = heap.class_pages[span_class_size_class(span_class)];
+    sweep_deduct_credit(c, npages << GOALLOC_PAGE_SHIFT, 0);
+    struct span *s = mcentral_find_span(c, span_class);
+    if (s == NULL)
+        return NULL;
+    if (GOALLOC_UNLIKELY(span_state_of(s) != SPAN_IN_USE || s->span_class != span_class || s->freeindex == s->nelems ||
+                         s->alloc_count >= s->nelems))
+        os_die("corrupted set of spans: class %u leads to the span at %p, of class %u, state %u, with %u of %u slots",
+               span_class, (void *)s->base, s->span_class, span_state_of(s), s->alloc_count, s->nelems);
+    /* A partial span from another cache stands anywhere. */
+    place_fill_cache(s, s->freeindex);
+    return s;
+}
+
+/* A span that was cached when the sweep began is swept by its cache, as soon as that comes here. */
+static void mcentral_uncache_span(struct cache *c, struct span *s) {
+    uint32_t sweepgen = mcentral_sweepgen();
+    if (GOALLOC_UNLIKELY(s->alloc_count == 0))
+        os_die("the span at %p comes back from a thread's cache without an object", (void *)s->base);
+    if (__atomic_load_n(&s->sweepgen, __ATOMIC_RELAXED) == sweepgen + 1) {
+        /* Nobody else takes it: it is in no set. */
+        __atomic_store_n(&s->sweepgen, sweepgen - 1, __ATOMIC_RELEASE);
+        sweep_span(c, s, false);
+        return;
+    }
+    __atomic_store_n(&s->sweepgen, sweepgen, __ATOMIC_RELEASE);
+    mcentral_file(c, s, s->alloc_count == s->nelems);
+}
+
+/* ---- frees from other threads: traced programs do not free */
+
+static void cache_give_spans(struct cache *c) {
+    cache_release_spans(c);
+}
+
+static void cache_admit_others(struct cache *c) {
+    (void)c;
+}
+
+static void cache_refuse_others(struct cache *c) {
+    (void)c;
+}

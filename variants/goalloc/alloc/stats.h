@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * stats: what traced builds count under Go's rules (Go mstats.go:640 heapStatsDelta): each thread adds to its own
+ * record when a span changes hands, never per object; readers sum the records of all threads. So a reader sees what
+ * lies in threads' current spans only after they were flushed.
+ */
+#ifndef GOALLOC_STATS_H
+#define GOALLOC_STATS_H
+
+#include "span/sizeclasses.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* All atomic; only ever added to. */
+struct stats {
+    uint64_t large_alloc_bytes, large_allocs;
+    uint64_t small_allocs[GOALLOC_SIZE_CLASSES];
+    uint64_t tiny_allocs; /* requests that found room in a block */
+    uint64_t large_free_bytes, large_frees;
+    uint64_t small_frees[GOALLOC_SIZE_CLASSES];
+};
+
+enum { STATS_FIELDS = sizeof(struct stats) / sizeof(uint64_t) };
+
+static inline void stats_add(uint64_t *field, uint64_t n) {
+    __atomic_fetch_add(field, n, __ATOMIC_RELAXED);
+}
+
+/* sum += each field of s. */
+static inline void stats_sum(struct stats *sum, const struct stats *s) {
+    uint64_t *to = (uint64_t *)sum;
+    const uint64_t *from = (const uint64_t *)s;
+    for (size_t i = 0; i < STATS_FIELDS; i++)
+        to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+}
+
+#endif

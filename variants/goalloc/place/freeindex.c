@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * freeindex: Go's own placement in traced builds (Go mbitmap.go:1073-1190, malloc.go:870): slots are handed out in
+ * address order from freeindex on, those passed over that the last sweep found marked. alloc_cache holds the next 64
+ * allocation bits, complemented, so that the next free slot is a count of trailing zeros away.
+ */
+#include "place/place.h"
+#include "span/gcbits.h"
+
+enum { PLACE_SLOTS = 1, PLACE_GRANULE_BYTES = 0 };
+
+#define PLACE_NO_WINDOW                                                                                                \
+    { .span = NULL }
+
+struct place_pool {};
+
+static void place_knobs_init(void) {}
+
+static bool place_knob(const char *name, char *out, size_t size) {
+    (void)name, (void)out, (void)size;
+    return false;
+}
+
+static size_t place_class_pages(unsigned size_class) {
+    return gclass_pages(size_class);
+}
+
+static inline uint64_t *place_alloc_bits(const struct span *s) {
+    return __atomic_load_n(&s->alloc_bits, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t *place_mark_bits(const struct span *s) {
+    return __atomic_load_n(&s->mark_bits, __ATOMIC_RELAXED);
+}
+
+/* ---- the next free slot */
+
+/* Go mbitmap.go:1073: the 64 bits that hold slot index. */
+static inline void place_fill_cache(struct span *s, unsigned index) {
+    s->alloc_cache = ~place_alloc_bits(s)[index / 64] >> index % 64;
+}
+
+static inline void place_set_freeindex(struct span *s, unsigned index) {
+    __atomic_store_n(&s->freeindex, (uint16_t)index, __ATOMIC_RELAXED);
+}
+
+/* Go mbitmap.go:1093 nextFreeIndex. nelems: the span is full. */
+static unsigned place_next_index(struct span *s) {
+    unsigned index = s->freeindex;
+    if (index == s->nelems)
+        return index;
+    while (s->alloc_cache == 0) {
+        index = (index + 64) & ~63u;
+        if (index >= s->nelems) {
+            place_set_freeindex(s, s->nelems);
+            return s->nelems;
+        }
+        place_fill_cache(s, index);
+    }
+    unsigned skip = (unsigned)place_lowest(s->alloc_cache);
+    index += skip;
+    if (index >= s->nelems) {
+        place_set_freeindex(s, s->nelems);
+        return s->nelems;
+    }
+    s->alloc_cache = s->alloc_cache >> skip >> 1;
+    place_set_freeindex(s, index + 1);
+    if ((index + 1) % 64 == 0 && index + 1 != s->nelems)
+        place_fill_cache(s, index + 1);
+    return index;
+}
+
+static inline void place_count_slot(struct span *s) {
+    __atomic_store_n(&s->alloc_count, (uint16_t)(s->alloc_count + 1), __ATOMIC_RELAXED);
+}
+
+/* Go malloc.go:870 nextFreeFast: serves from the cache; 0: the cache has nothing, or ends here. */
+static inline uintptr_t place_next_fast(struct span *s) {
+    if (GOALLOC_UNLIKELY(s->alloc_cache == 0))
+        return 0;
+    unsigned skip = (unsigned)place_lowest(s->alloc_cache), index = s->freeindex + skip;
+    if (GOALLOC_UNLIKELY(index >= s->nelems || ((index + 1) % 64 == 0 && index + 1 != s->nelems)))
+        return 0;
+    s->alloc_cache = s->alloc_cache >> skip >> 1;
+    place_set_freeindex(s, index + 1);
+    place_count_slot(s);
+    return s->base + (uintptr_t)index * s->elem_bytes;
+}
+
+/* The same without the limits of the cache; 0: the span is full. */
+static uintptr_t place_next(struct span *s) {
+    unsigned index = place_next_index(s);
+    if (index == s->nelems)
+        return 0;
+    place_count_slot(s);
+    return s->base + (uintptr_t)index * s->elem_bytes;
+}
+
+/* ---- laying out and sweeping */
+
+/* Go mheap.go:1453 initSpan. */
+static bool place_span_init(struct span *s) {
+    uint64_t *alloc_bits = gcbits_take(s->nelems), *mark_bits = gcbits_take(s->nelems);
+    if (alloc_bits == NULL || mark_bits == NULL)
+        return false; /* what one of them took is recycled with its arena */
+    __atomic_store_n(&s->alloc_bits, alloc_bits, __ATOMIC_RELAXED);
+    __atomic_store_n(&s->mark_bits, mark_bits, __ATOMIC_RELAXED);
+    s->div_magic = gclass_div_magic(span_class_size_class(s->span_class));
+    s->alloc_count_before_cache = 0;
+    s->alloc_cache = ~UINT64_C(0);
+    return true;
+}
+
+/* The bitmaps go with their epochs. */
+static void place_span_fini(struct span *s) {
+    (void)s;
+}
+
+/* Slots that are marked and were never handed out: somebody made a pointer out of nothing, or an earlier cycle freed
+ * what was reachable (Go mgcsweep.go:639). nelems: none. */
+static unsigned place_zombie(const struct span *s) {
+    const uint64_t *marks = place_mark_bits(s), *allocated = place_alloc_bits(s);
+    for (unsigned i = s->freeindex / 64; i < gcbits_words(s->nelems); i++) {
+        uint64_t zombies = marks[i] & ~allocated[i];
+        if (i == s->freeindex / 64)
+            zombies = zombies >> s->freeindex % 64 << s->freeindex % 64;
+        if (zombies != 0)
+            return i * 64 + (unsigned)place_lowest(zombies);
+    }
+    return s->nelems;
+}
+
+static unsigned place_count_marks(const struct span *s) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < gcbits_words(s->nelems); i++)
+        n += (unsigned)__builtin_popcountll(place_mark_bits(s)[i]);
+    return n;
+}
+
+/* What is marked is allocated from now on, in address order from the start; returns how many slots that is. fresh:
+ * zero, the next cycle's mark bits (Go mgcsweep.go:664-720). The sweeper owns the span. */
+static unsigned place_sweep(struct span *s, uint64_t *fresh) {
+    unsigned marked = place_count_marks(s);
+    __atomic_store_n(&s->alloc_count, (uint16_t)marked, __ATOMIC_RELAXED);
+    place_set_freeindex(s, 0);
+    __atomic_store_n(&s->free_index_for_scan, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&s->alloc_bits, place_mark_bits(s), __ATOMIC_RELAXED);
+    __atomic_store_n(&s->mark_bits, fresh, __ATOMIC_RELAXED);
+    place_fill_cache(s, 0);
+    return marked;
+}
+
+/* ---- what observers ask; other threads may be allocating */
+
+static inline int place_slot_covering(const struct span *s, uintptr_t address) {
+    uint64_t slot = (uint64_t)(address - s->base) * s->div_magic >> 32;
+    return slot < s->nelems ? (int)slot : -1;
+}
+
+static inline int place_slot_at(const struct span *s, uintptr_t address) {
+    int slot = place_slot_covering(s, address);
+    return slot >= 0 && (address - s->base) == (uintptr_t)slot * s->elem_bytes ? slot : -1;
+}
+
+/* Go mbitmap.go:1157 isFree: only what has been published counts. */
+static inline bool place_slot_free(const struct span *s, unsigned slot) {
+    if (slot < __atomic_load_n(&s->free_index_for_scan, __ATOMIC_ACQUIRE))
+        return false;
+    return (place_alloc_bits(s)[slot / 64] >> slot % 64 & 1) == 0;
+}
+
+static inline uintptr_t place_slot_address(const struct span *s, unsigned slot) {
+    return span_base(s) + (uintptr_t)slot * s->elem_bytes;
+}
+
+static inline size_t place_slot_bytes(const struct span *s, unsigned slot) {
+    (void)slot;
+    return s->elem_bytes;
+}
+
+static unsigned place_used_slots(const struct span *s) {
+    return __atomic_load_n(&s->alloc_count, __ATOMIC_RELAXED);
+}
+
+static uint64_t place_used_bytes(const struct span *s) {
+    return (uint64_t)place_used_slots(s) * s->elem_bytes;
+}
+
+/* Slots below freeindex count as allocated whatever their bits say: a sweep resets both. */
+static const char *place_broken(struct span *s) {
+    const uint64_t *bits = place_alloc_bits(s);
+    unsigned index = s->freeindex, used = index < s->nelems ? index : s->nelems;
+    if (index > s->nelems)
+        return "freeindex behind the last slot";
+    for (unsigned slot = index; slot < s->nelems; slot++)
+        used += bits[slot / 64] >> slot % 64 & 1;
+    if (used != s->alloc_count)
+        return "number of allocated slots differs from the bits and freeindex";
+    if (s->nelems % 64 != 0 && bits[s->nelems / 64] >> s->nelems % 64 != 0)
+        return "bits of slots that the span does not have";
+    return place_zombie(s) != s->nelems ? "marked slot that is free" : NULL;
+}
