@@ -27,6 +27,7 @@ static uint8_t alloc_class_for(size_t size_bytes);
 #include AXIS_FRONT
 #include "observe/walk.c"
 #include "observe/counters.c"
+#include "observe/memstats.c"
 #include AXIS_CHECK
 #include "observe/check.c"
 #ifdef GOALLOC_EXPORT_MALLOC

@@ -33,6 +33,33 @@ int goalloc_counters(uint64_t out[GOALLOC_COUNTERS]);
 /* Returns free memory to the OS: the calling thread's cache and all free pages. */
 void goalloc_purge(void);
 
+/* Go's MemStats, by its definitions (Go mstats.go:58). GOALLOC_NA: this build does not count that. In traced builds the
+ * calling thread's cache is flushed first, as Go flushes all of them: what other threads have allocated from the spans
+ * they hold counts once they have used them up. Manual builds do not count operations; their heap is walked. */
+enum { GOALLOC_MEM_STATS_CLASSES = 61 }; /* as Go's: sizes up to 18,432 bytes */
+struct goalloc_mem_stats {
+    uint64_t alloc_bytes, total_alloc_bytes; /* live or not yet swept; ever */
+    uint64_t sys_bytes;                      /* the sum of the six below that end in _sys_bytes */
+    uint64_t mallocs, frees;
+    uint64_t heap_alloc_bytes, heap_sys_bytes, heap_idle_bytes, heap_inuse_bytes, heap_released_bytes, heap_objects;
+    uint64_t mspan_inuse_bytes, mspan_sys_bytes, mcache_inuse_bytes, mcache_sys_bytes;
+    uint64_t gc_sys_bytes, other_sys_bytes;
+    uint64_t next_gc_bytes, last_gc_ns, pause_total_ns, num_gc, num_forced_gc; /* builds that collect */
+    struct {
+        uint64_t size, mallocs, frees;
+    } by_size[GOALLOC_MEM_STATS_CLASSES];
+};
+/* False when there is no heap for want of memory: all is GOALLOC_NA. */
+bool goalloc_read_mem_stats(struct goalloc_mem_stats *out);
+
+/* A metric by its name in Go's runtime/metrics ("/gc/heap/allocs:objects"), without flushing anything. values: one, or
+ * for a histogram over sizes one for each of the 67 size classes and one for all larger objects. False: this build has
+ * no such metric, or count is not the number of its values. */
+enum { GOALLOC_SIZE_BUCKETS = 68 };
+bool goalloc_read_metric(const char *key, uint64_t *values, size_t count);
+/* The metrics that the build has: their names by index, NULL from the end on. */
+const char *goalloc_metric_name(size_t index);
+
 /* What a run of pages is. */
 enum goalloc_run_kind {
     GOALLOC_RUN_SPAN,     /* objects of one span class, live or not */

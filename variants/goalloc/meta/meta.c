@@ -91,6 +91,7 @@ static void *fixalloc_take(struct fixalloc *f) {
         f->chunk_left_bytes = f->chunk == NULL ? 0 : chunk_bytes;
         if (f->chunk == NULL)
             goto out;
+        __atomic_store_n(&f->sys_bytes, f->sys_bytes + chunk_bytes, __ATOMIC_RELAXED);
         fixalloc_widen(f, (uintptr_t)f->chunk, (uintptr_t)f->chunk + chunk_bytes);
     }
     record = f->chunk;
@@ -98,7 +99,7 @@ static void *fixalloc_take(struct fixalloc *f) {
     f->chunk_left_bytes -= f->size_bytes;
 out:
     if (record != NULL)
-        f->in_use_bytes += f->size_bytes;
+        __atomic_store_n(&f->in_use_bytes, f->in_use_bytes + f->size_bytes, __ATOMIC_RELAXED);
     lock_release(&meta.records_lock);
     return record;
 }
@@ -111,6 +112,6 @@ static void fixalloc_give(struct fixalloc *f, void *record) {
         os_die("corrupted metadata: the record of %zu bytes at %p is given back twice", f->size_bytes, record);
     *(void **)record = f->free_list;
     f->free_list = record;
-    f->in_use_bytes -= f->size_bytes;
+    __atomic_store_n(&f->in_use_bytes, f->in_use_bytes - f->size_bytes, __ATOMIC_RELAXED);
     lock_release(&meta.records_lock);
 }

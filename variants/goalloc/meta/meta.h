@@ -38,7 +38,8 @@ struct fixalloc {
     void *free_list;
     char *chunk;
     size_t chunk_left_bytes;
-    size_t in_use_bytes;
+    size_t in_use_bytes; /* atomic */
+    size_t sys_bytes;    /* atomic: of all chunks */
     uintptr_t low, high; /* atomic: every record lies between */
 };
 
