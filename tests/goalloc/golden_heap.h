@@ -20,7 +20,7 @@ enum { PLAIN_BUILD = 1 };
 #endif
 
 /* Longer than any line, comments with it: a comment cut in two would be half a line of data. */
-enum { GOLDEN_LINE_BYTES = 1024 };
+enum { GOLDEN_LINE_BYTES = 4096 };
 
 /* Prints what goalloc does; golden is the file to replay, where there is something to replay. */
 typedef void golden_producer(FILE *out, FILE *golden);

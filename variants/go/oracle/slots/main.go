@@ -100,7 +100,7 @@ func keepSpans(request, spans int, pointers bool) (starts []int) {
 }
 
 func recycled(group, pattern string, seed uint64) {
-	fmt.Fprintf(out, "# %s RECORDED ONLY, goalloc is not compared yet: order of slots in spans swept by a collection, %s, "+
+	fmt.Fprintf(out, "# %s order of slots in spans swept by a collection, %s, "+
 		"%s freed, seed %d: class slot_bytes span_in_order_of_reuse span_in_order_of_birth objects first_offset "+
 		"step*count...\n", runtime.Version(), group, pattern, seed)
 	const spans = 4
