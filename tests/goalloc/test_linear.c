@@ -15,6 +15,8 @@
 
 enum { LINE = LINEAR_LINE_BYTES, MAX = 4096 };
 
+#include "memstats_malloc.h"
+
 static void begin(bool holes) {
     goalloc_free(goalloc_malloc(16)); /* reads the knobs */
     goalloc_purge();
@@ -182,6 +184,7 @@ int main(void) {
         cmocka_unit_test(a_large_request_does_not_end_the_run),
         cmocka_unit_test(holes_are_dead_lines),
         cmocka_unit_test(runs_stay_tiled),
+        cmocka_unit_test(statistics_have_go_s_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include "memstats_malloc.h"
+
 static const enum list_fit all_fits[] = {LIST_SEGREGATED, LIST_FIRST, LIST_NEXT, LIST_BEST};
 
 /* Everything has been freed: the next request begins a fresh run. */
@@ -252,9 +254,13 @@ static void lists_and_bitmaps_agree(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_fit_places_by_its_definition),     cmocka_unit_test(next_fit_goes_around),
-        cmocka_unit_test(small_remainders_stay_with_the_object), cmocka_unit_test(neighbours_coalesce_at_once),
-        cmocka_unit_test(tiny_halves_join_before_they_coalesce), cmocka_unit_test(lists_and_bitmaps_agree),
+        cmocka_unit_test(each_fit_places_by_its_definition),
+        cmocka_unit_test(next_fit_goes_around),
+        cmocka_unit_test(small_remainders_stay_with_the_object),
+        cmocka_unit_test(neighbours_coalesce_at_once),
+        cmocka_unit_test(tiny_halves_join_before_they_coalesce),
+        cmocka_unit_test(lists_and_bitmaps_agree),
+        cmocka_unit_test(statistics_have_go_s_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

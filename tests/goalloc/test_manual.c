@@ -7,6 +7,8 @@
 
 enum { KIB = 1024 };
 
+#include "memstats_malloc.h"
+
 static size_t pages_in_use(void) {
     return __atomic_load_n(&heap.pages_in_use, __ATOMIC_RELAXED);
 }
@@ -327,6 +329,7 @@ int main(void) {
         cmocka_unit_test(orphans_are_adopted),
         cmocka_unit_test(an_idle_owner_loses_what_others_have_emptied),
         cmocka_unit_test(counters_add_up),
+        cmocka_unit_test(statistics_have_go_s_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
