@@ -63,8 +63,8 @@ static json_t *text_or_null(const char *s) {
 static json_t *knob_list(const struct peer *p) {
     json_t *list = json_array();
     for (const struct peer_knob *k = p != NULL ? p->knobs : NULL; k != NULL && k->name != NULL; k++)
-        json_array_append_new(list, json_pack("{s:s s:s s:s s:s? s:s}", "name", k->name, "variable", k->variable, "format",
-                                              k->format, "join", k->join, "summary", k->summary));
+        json_array_append_new(list, json_pack("{s:s s:s s:s s:s? s:s}", "name", k->name, "variable", k->variable,
+                                              "format", k->format, "join", k->join, "summary", k->summary));
     return list;
 }
 
@@ -76,17 +76,17 @@ static json_t *subject_entry(const struct subject *s) {
              variant ? ": " : "", variant ? s->name : "");
     bool bound = s->peer != NULL ? s->peer->bound != 0 : strncmp(s->name, "nogc-", 5) == 0;
     return json_pack("{s:s s:s s:s? s:o s:b s:b s:b s:o}", "name", s->name, "summary", summary, "package",
-                     s->peer != NULL ? s->peer->package : NULL, "library", text_or_null(s->library), "bound", bound, "preload", s->preload,
-                     "present", s->present, "knobs", knob_list(s->peer));
+                     s->peer != NULL ? s->peer->package : NULL, "library", text_or_null(s->library), "bound", bound,
+                     "preload", s->preload, "present", s->present, "knobs", knob_list(s->peer));
 }
 
 static json_t *workload_entry(const struct workload *w) {
     json_t *params = json_array();
     for (const struct workload_param *p = w->params; p != NULL && p->name != NULL; p++)
-        json_array_append_new(params, json_pack("{s:s s:I s:I s:s}", "name", p->name, "value", (json_int_t)p->value, "smoke",
-                                                (json_int_t)p->smoke, "summary", p->summary));
-    return json_pack("{s:s s:s s:s s:s s:s s:s s:o}", "name", w->name, "summary", w->summary, "op", w->op, "models", w->models,
-                     "source", w->source, "bad_for", w->bad_for, "params", params);
+        json_array_append_new(params, json_pack("{s:s s:I s:I s:s}", "name", p->name, "value", (json_int_t)p->value,
+                                                "smoke", (json_int_t)p->smoke, "summary", p->summary));
+    return json_pack("{s:s s:s s:s s:s s:s s:s s:o}", "name", w->name, "summary", w->summary, "op", w->op, "models",
+                     w->models, "source", w->source, "bad_for", w->bad_for, "params", params);
 }
 
 void result_catalog(void) {
@@ -97,8 +97,8 @@ void result_catalog(void) {
         json_array_append_new(subjects, subject_entry(&s));
     for (size_t i = 0; (w = registry_workload(i)) != NULL; i++)
         json_array_append_new(workloads, workload_entry(w));
-    json_t *root = json_pack("{s:i s:s s:o s:o}", "schema", 1, "flavour", bench_flavour.name, "subjects", subjects, "workloads",
-                             workloads);
+    json_t *root = json_pack("{s:i s:s s:o s:o}", "schema", 1, "flavour", bench_flavour.name, "subjects", subjects,
+                             "workloads", workloads);
     json_dumpf(root, stdout, JSON_INDENT(1));
     putchar('\n');
 }
@@ -111,8 +111,9 @@ static json_t *subject_part(const struct result *r) {
     for (unsigned i = 0; i < p->knob_count; i++)
         json_object_set_new(knobs, p->knobs[i].name, json_string(p->knobs[i].value));
     const char *axes = bench_flavour.subject != NULL ? bench_flavour.subject : NULL;
-    return json_pack("{s:s s:o s:o s:o s:s? s:o}", "name", r->subject->name, "version", text_or_null(p->version), "library",
-                     text_or_null(p->library), "sha256", text_or_null(p->sha256), "axes", axes, "knobs", knobs);
+    return json_pack("{s:s s:o s:o s:o s:s? s:o}", "name", r->subject->name, "version", text_or_null(p->version),
+                     "library", text_or_null(p->library), "sha256", text_or_null(p->sha256), "axes", axes, "knobs",
+                     knobs);
 }
 
 static json_t *proof_part(const struct proof *p) {
@@ -128,17 +129,18 @@ static json_t *workload_part(const struct bench *b) {
     json_t *params = json_object();
     for (int i = 0; b->workload->params != NULL && b->workload->params[i].name != NULL; i++)
         json_object_set_new(params, b->workload->params[i].name, json_integer((json_int_t)b->params[i]));
-    return json_pack("{s:s s:s s:o s:I}", "name", b->workload->name, "flavour", bench_flavour.name, "params", params, "seed",
-                     (json_int_t)b->seed);
+    return json_pack("{s:s s:s s:o s:I}", "name", b->workload->name, "flavour", bench_flavour.name, "params", params,
+                     "seed", (json_int_t)b->seed);
 }
 
 static json_t *samples_part(const struct result *r) {
     json_t *list = json_array();
     for (unsigned i = 0; i < r->sample_count; i++) {
         const struct bench_iteration *at = &r->samples[i].at;
-        json_array_append_new(list, json_pack("{s:i s:b s:I s:I s:I s:I}", "iteration", (int)i, "warmup", r->samples[i].warmup,
-                                              "wall_ns", (json_int_t)at->wall_ns, "cpu_ns", (json_int_t)at->cpu_ns, "ops",
-                                              (json_int_t)at->ops, "zero_bytes", (json_int_t)at->zero_bytes));
+        json_array_append_new(list, json_pack("{s:i s:b s:I s:I s:I s:I}", "iteration", (int)i, "warmup",
+                                              r->samples[i].warmup, "wall_ns", (json_int_t)at->wall_ns, "cpu_ns",
+                                              (json_int_t)at->cpu_ns, "ops", (json_int_t)at->ops, "zero_bytes",
+                                              (json_int_t)at->zero_bytes));
     }
     return list;
 }
@@ -150,6 +152,7 @@ static json_t *counters_entry(const struct memory_counters *c) {
     json_t *entry = json_object();
     json_object_set_new(entry, "allocated_bytes", counter_or_null(at.allocated_bytes));
     json_object_set_new(entry, "free_in_span_bytes", counter_or_null(at.free_in_span_bytes));
+    json_object_set_new(entry, "dead_bytes", counter_or_null(at.dead_bytes));
     json_object_set_new(entry, "cached_bytes", counter_or_null(at.cached_bytes));
     json_object_set_new(entry, "metadata_bytes", counter_or_null(at.metadata_bytes));
     json_object_set_new(entry, "lazy_bytes", counter_or_null(at.lazy_bytes));
@@ -214,27 +217,30 @@ static json_t *fragmentation_part(const struct memory_meter *m) {
         allocated -= m->harness_bytes;
     if (allocated != PEER_NA && allocated >= m->end_live_bytes)
         rounding = allocated - m->end_live_bytes;
-    uint64_t known = m->end_live_bytes + (rounding != PEER_NA ? rounding : 0) + (m->harness_known ? m->harness_bytes : 0);
-    const uint64_t parts[] = {at.free_in_span_bytes, at.cached_bytes, at.metadata_bytes, at.lazy_bytes};
+    uint64_t known =
+        m->end_live_bytes + (rounding != PEER_NA ? rounding : 0) + (m->harness_known ? m->harness_bytes : 0);
+    const uint64_t parts[] = {at.dead_bytes, at.free_in_span_bytes, at.cached_bytes, at.metadata_bytes, at.lazy_bytes};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         known += parts[i] != PEER_NA ? parts[i] : 0;
     json_object_set_new(part, "requested_bytes", json_integer((json_int_t)m->end_live_bytes));
     json_object_set_new(part, "rounding_bytes", counter_or_null(rounding));
+    json_object_set_new(part, "dead_bytes", counter_or_null(at.dead_bytes));
     json_object_set_new(part, "free_in_span_bytes", counter_or_null(at.free_in_span_bytes));
     json_object_set_new(part, "cached_bytes", counter_or_null(at.cached_bytes));
     json_object_set_new(part, "metadata_bytes", counter_or_null(at.metadata_bytes));
     json_object_set_new(part, "lazy_bytes", counter_or_null(at.lazy_bytes));
     json_object_set_new(part, "committed_bytes", counter_or_null(at.committed_bytes));
     json_object_set_new(part, "unaccounted_bytes",
-                        at.committed_bytes == PEER_NA ? json_null() : json_integer((json_int_t)(at.committed_bytes - known)));
+                        at.committed_bytes == PEER_NA ? json_null()
+                                                      : json_integer((json_int_t)(at.committed_bytes - known)));
     return part;
 }
 
 static json_t *disturbance_part(void) {
     struct meter_disturbance d = meter_disturbance();
     return json_pack("{s:o s:o s:o s:o}", "steal_ns", signed_or_null(d.steal_ns), "involuntary_switches",
-                     signed_or_null(d.involuntary_switches), "runqueue_ns", signed_or_null(d.runqueue_ns), "frequency_khz",
-                     signed_or_null(d.frequency_khz));
+                     signed_or_null(d.involuntary_switches), "runqueue_ns", signed_or_null(d.runqueue_ns),
+                     "frequency_khz", signed_or_null(d.frequency_khz));
 }
 
 static json_t *environment_part(void) {
@@ -253,9 +259,9 @@ static json_t *environment_part(void) {
     snprintf(heap, sizeof heap, "%p", object);
     flavour_release(object);
     return json_pack("{s:I s:b s:o s:s s:I s:s s:s}", "environment_bytes", (json_int_t)environment_bytes, "aslr",
-                     (personality(0xffffffff) & ADDR_NO_RANDOMIZE) == 0, "thp", close != NULL ? json_string(open + 1) : json_null(),
-                     "library_build_type", build, "page_bytes", (json_int_t)sysconf(_SC_PAGESIZE), "stack_address", stack,
-                     "heap_address", heap);
+                     (personality(0xffffffff) & ADDR_NO_RANDOMIZE) == 0, "thp",
+                     close != NULL ? json_string(open + 1) : json_null(), "library_build_type", build, "page_bytes",
+                     (json_int_t)sysconf(_SC_PAGESIZE), "stack_address", stack, "heap_address", heap);
 }
 
 static json_t *record(const struct result *r, const char *status, const char *message) {
@@ -271,7 +277,8 @@ static json_t *record(const struct result *r, const char *status, const char *me
     json_object_set_new(root, "mode", json_string(r->memory != NULL ? "memory" : "throughput"));
     json_object_set_new(root, "checksum", json_string(r->sample_count > 0 ? checksum : ""));
     json_object_set_new(root, "samples", samples_part(r));
-    json_object_set_new(root, "harness_ns_per_op", r->harness_ns_per_op < 0 ? json_null() : json_real(r->harness_ns_per_op));
+    json_object_set_new(root, "harness_ns_per_op",
+                        r->harness_ns_per_op < 0 ? json_null() : json_real(r->harness_ns_per_op));
     json_object_set_new(root, "workload_counters", workload_counters_part(r->bench));
     bool memory = r->memory != NULL && r->sample_count > 0;
     json_object_set_new(root, "memory", memory ? memory_part(r->memory) : json_null());

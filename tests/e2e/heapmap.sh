@@ -80,10 +80,11 @@ for pair in "1 end" "2 drained"; do
     read -r moment when <<<"$pair"
     same "occupied at $when" "$(caption saw.svg "$moment" occupied)" "$(field saw.json "\$.record.counters.$when.allocated_bytes")"
     same "free in span at $when" "$(caption saw.svg "$moment" free_in_span)" \
-        "$(field saw.json "\$.record.counters.$when.free_in_span_bytes")"
+        "$(($(field saw.json "\$.record.counters.$when.free_in_span_bytes") + $(field saw.json "\$.record.counters.$when.dead_bytes")))"
     same "held at $when" "$(caption saw.svg "$moment" held)" "$(field saw.json "\$.record.counters.$when.committed_bytes")"
     same "metadata at $when" "$(caption saw.svg "$moment" metadata)" "$(field saw.json "\$.record.counters.$when.metadata_bytes")"
 done
+[[ $(field saw.json '$.record.fragmentation.unaccounted_bytes') == 0 ]] || fail "the parts are not all that is committed"
 same "requested at the end" "$(caption saw.svg 1 requested)" "$(field saw.json '$.record.fragmentation.requested_bytes')"
 ((10#$(caption saw.svg 1 occupied) > 10#$(caption saw.svg 2 occupied))) || fail "draining freed nothing"
 grep -q "Occupied includes .* that the harness itself holds" saw.svg || fail "the harness's own objects are not told apart"

@@ -331,7 +331,7 @@ static void check_counters(void) {
     goalloc_counters(counters);
     if (counters[0] != live_bytes)
         FUZZ_FAIL("%llu bytes are counted as allocated, %zu are", (unsigned long long)counters[0], live_bytes);
-    if (counters[0] + counters[1] + counters[2] + counters[3] != counters[5])
+    if (counters[0] + counters[1] + counters[2] + counters[3] + counters[8] != counters[5])
         FUZZ_FAIL("the counters do not add up to what is committed");
 }
 

@@ -177,6 +177,21 @@ static void runs_stay_tiled(void **state) {
     }
 }
 
+/* Without holes a dead object serves nobody before its run is dead. */
+static void the_dead_in_a_run_are_counted(void **state) {
+    (void)state;
+    void *objects[10];
+    for (int i = 0; i < 10; i++)
+        objects[i] = goalloc_malloc(256);
+    uint64_t before = dead_bytes_now();
+    for (int i = 0; i < 3; i++)
+        goalloc_free(objects[i * 2]);
+    assert_int_equal(dead_bytes_now() - before, 3 * 256);
+    for (int i = 0; i < 10; i++)
+        if (i % 2 == 1 || i > 4)
+            goalloc_free(objects[i]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_follow_each_other),
@@ -185,6 +200,9 @@ int main(void) {
         cmocka_unit_test(holes_are_dead_lines),
         cmocka_unit_test(runs_stay_tiled),
         cmocka_unit_test(statistics_have_go_s_names),
+        cmocka_unit_test(the_dead_in_a_run_are_counted),
+        cmocka_unit_test(dead_halves_are_counted),
+        cmocka_unit_test(frees_from_elsewhere_are_dead_at_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -261,6 +261,8 @@ int main(void) {
         cmocka_unit_test(tiny_halves_join_before_they_coalesce),
         cmocka_unit_test(lists_and_bitmaps_agree),
         cmocka_unit_test(statistics_have_go_s_names),
+        cmocka_unit_test(dead_halves_are_counted),
+        cmocka_unit_test(frees_from_elsewhere_are_dead_at_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -304,9 +304,9 @@ static void counters_add_up(void **state) {
     goalloc_counters(after);
     /* 200 B take 208 B slots; 3 B one granule; 50,000 B seven pages. */
     assert_int_equal(after[0] - before[0], 1000 * 208 + 8 + 7 * GOALLOC_PAGE_BYTES);
-    /* In use = objects + free slots + whole free spans; committed adds free pages and metadata. */
+    /* In use = objects + dead + free slots + whole free spans; committed adds free pages and metadata. */
     assert_true(after[5] >= after[0] + after[1] + after[3]);
-    assert_int_equal(after[0] + after[1] + after[2] + after[3], after[5]);
+    assert_int_equal(after[0] + after[1] + after[2] + after[3] + after[8], after[5]);
     for (int i = 0; i < 1000; i++)
         goalloc_free(p[i]);
     goalloc_free(tiny);
@@ -330,6 +330,8 @@ int main(void) {
         cmocka_unit_test(an_idle_owner_loses_what_others_have_emptied),
         cmocka_unit_test(counters_add_up),
         cmocka_unit_test(statistics_have_go_s_names),
+        cmocka_unit_test(dead_halves_are_counted),
+        cmocka_unit_test(frees_from_elsewhere_are_dead_at_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

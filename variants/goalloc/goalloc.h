@@ -26,9 +26,10 @@ int goalloc_knob(const char *name, char *out, size_t size);
 
 /* A counter that a build does not keep. */
 #define GOALLOC_NA UINT64_MAX
-enum { GOALLOC_COUNTERS = 8 };
-/* Fills, in this order: allocated, free in span, cached, metadata, lazily freed, committed bytes; mallocs; frees. Walks
- * the heap: exact when other threads are at rest. Returns 0. */
+enum { GOALLOC_COUNTERS = 9 };
+/* Fills, in this order: allocated, free in span, cached, metadata, lazily freed, committed bytes; mallocs; frees; dead
+ * bytes (freed, and not yet to be given to anybody). Walks the heap: exact when other threads are at rest; committed,
+ * counted where pages change hands, is then the sum of the other bytes. Returns 0. */
 int goalloc_counters(uint64_t out[GOALLOC_COUNTERS]);
 /* Returns free memory to the OS: the calling thread's cache and all free pages. */
 void goalloc_purge(void);
@@ -78,6 +79,7 @@ struct goalloc_run {
     size_t slot_bytes;        /* 0: not made of equal slots */
     size_t slots, used_slots; /* 0 without equal slots; a large object is one slot */
     size_t used_bytes;        /* in live objects, rounding included */
+    size_t dead_bytes;        /* beside live objects: freed, and not yet to be given to anybody */
 };
 /* Visits every run of the heap in address order; what lies between them is address space that the heap has yet to grow
  * into. visit runs under the heap lock: it must not allocate or free. Exact when other threads are at rest. 0, or -1

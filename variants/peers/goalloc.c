@@ -22,7 +22,7 @@ static int read_knob(const char *name, char *out, size_t size) {
     return read != NULL ? read(name, out, size) : -1;
 }
 
-_Static_assert(sizeof(struct peer_counters) == 8 * sizeof(uint64_t),
+_Static_assert(sizeof(struct peer_counters) == 9 * sizeof(uint64_t),
                "goalloc_counters fills the fields in their order");
 
 static int counters(struct peer_counters *out) {

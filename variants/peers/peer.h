@@ -24,6 +24,7 @@ struct peer_counters {
     uint64_t committed_bytes;    /* everything the subject holds from the OS and has not released */
     uint64_t mallocs;            /* objects handed out since start */
     uint64_t frees;              /* objects taken back since start */
+    uint64_t dead_bytes;         /* freed, and not yet to be given to anybody */
 };
 
 /* A run of pages of a subject's heap, as a heap map draws it. */

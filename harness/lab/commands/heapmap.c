@@ -193,7 +193,7 @@ static int check_drained(const struct map *m, json_t *record) {
     json_t *c = json_object_get(json_object_get(record, "counters"), "drained");
     const struct map_totals *t = &drained->totals;
     if (drained->share >= 0 || counter(c, "allocated_bytes") != t->occupied ||
-        counter(c, "free_in_span_bytes") != t->free_in_span || counter(c, "committed_bytes") != t->held)
+        counter(c, "free_in_span_bytes") + counter(c, "dead_bytes") != t->free_in_span || counter(c, "committed_bytes") != t->held)
         return lab_error(LAB_CELL_FAILED,
                          "the drained map does not add up to the subject's own counters: nothing was drawn");
     return LAB_OK;

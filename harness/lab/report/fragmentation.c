@@ -8,15 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COLUMNS = 2, PANEL_WIDTH = 600, FRAME_HEIGHT = 110, BAR_HEIGHT = 18, PARTS = 7 };
+enum { COLUMNS = 2, PANEL_WIDTH = 600, FRAME_HEIGHT = 110, BAR_HEIGHT = 18, PARTS = 8 };
 
 static const struct {
     const char *key, *title, *colour;
 } parts[PARTS] = {
-    {"requested_bytes", "requested", "#0072B2"},        {"rounding_bytes", "rounding", "#56B4E9"},
-    {"free_in_span_bytes", "free in span", "#E69F00"},  {"cached_bytes", "cached", "#F0E442"},
-    {"metadata_bytes", "metadata", "#D55E00"},          {"lazy_bytes", "lazily freed", "#CC79A7"},
-    {"unaccounted_bytes", "not told apart", "#BBBBBB"},
+    {"requested_bytes", "requested", "#0072B2"}, {"rounding_bytes", "rounding", "#56B4E9"},
+    {"dead_bytes", "dead", "#009E73"},           {"free_in_span_bytes", "free in span", "#E69F00"},
+    {"cached_bytes", "cached", "#F0E442"},       {"metadata_bytes", "metadata", "#D55E00"},
+    {"lazy_bytes", "lazily freed", "#CC79A7"},   {"unaccounted_bytes", "not told apart", "#BBBBBB"},
 };
 
 static json_t *split(const struct run_cell *c) {

@@ -2,11 +2,6 @@
 #include "alloc/tiny.h"
 #include "alloc/cache.h"
 
-/* Lower granules of the blocks of a word that are wholly free. */
-static inline uint64_t tiny_free_blocks(uint64_t bits) {
-    return bits & bits >> 1 & UINT64_C(0x5555555555555555);
-}
-
 static bool tiny_window_advance(struct place_window *w) {
     unsigned words = span_words(w->span);
     for (unsigned i = 0; i < words; i++) {

@@ -78,6 +78,16 @@ static struct goalloc_run walk_free_run(const struct arena *arena, size_t page) 
     }
 }
 
+/* What of a span nobody can be given though it is free; the owner may be allocating meanwhile. */
+__attribute__((no_sanitize("thread"))) static uint64_t walk_dead_bytes(struct span *s) {
+    struct cache *owner = AXIS_TRACED ? NULL : __atomic_load_n(&s->owner, __ATOMIC_RELAXED);
+    uintptr_t pending = owner == NULL ? 0 : PLACE_SLOTS ? owner->tiny : place_pending(&owner->pool);
+    if (tiny_class(s->span_class))
+        return tiny_dead_bytes(s, pending);
+    struct place_window *w = owner == NULL ? NULL : &owner->current[s->span_class];
+    return place_dead_bytes(s, w != NULL && w->span == s ? w : NULL, pending);
+}
+
 /* npages is 0 when the record changed hands while it was read: other threads free and allocate meanwhile. */
 static struct goalloc_run walk_span_run(struct span *s, uintptr_t address) {
     struct goalloc_run run = {.kind = GOALLOC_RUN_SPAN,
@@ -94,6 +104,7 @@ static struct goalloc_run walk_span_run(struct span *s, uintptr_t address) {
         run.used_bytes = run.slot_bytes;
     } else {
         run.used_bytes = place_used_bytes(s);
+        run.dead_bytes = run.used_bytes != 0 ? walk_dead_bytes(s) : 0;
         run.slot_bytes = PLACE_SLOTS ? run.slot_bytes : 0;
         run.used_slots = PLACE_SLOTS ? run.used_bytes / s->elem_bytes : place_used_slots(s);
         run.slots = PLACE_SLOTS ? run.slots : run.used_slots;

@@ -186,6 +186,17 @@ static uint64_t place_used_bytes(const struct span *s) {
     return (uint64_t)place_used_slots(s) * s->elem_bytes;
 }
 
+static uintptr_t place_pending(const struct place_pool *pool) {
+    (void)pool;
+    return 0;
+}
+
+/* What is dead is not known before it is swept, and free then. */
+static uint64_t place_dead_bytes(const struct span *s, const struct place_window *w, uintptr_t pending) {
+    (void)s, (void)w, (void)pending;
+    return 0;
+}
+
 /* Slots below freeindex count as allocated whatever their bits say: a sweep resets both. */
 static const char *place_broken(struct span *s) {
     const uint64_t *bits = place_alloc_bits(s);

@@ -122,6 +122,22 @@ static enum place_room place_room(const struct span *s) {
     return linear_holes && linear_find_hole(s, 0, &first, &end) ? PLACE_SOME_ROOM : PLACE_NO_ROOM;
 }
 
+static uintptr_t place_pending(const struct place_pool *pool) {
+    return pool->pending;
+}
+
+/* Where it was bumped through, all that is not live; with holes=on, but for whole dead lines. What lies ahead of the
+ * owner's window is free: nothing has been placed there, or only in lines that are dead now. */
+static uint64_t place_dead_bytes(const struct span *s, const struct place_window *w, uintptr_t pending) {
+    unsigned first, end, ahead = w != NULL ? run_granule(s, w->end) : 0;
+    uint64_t free_bytes = w != NULL ? w->end - w->bump : 0;
+    for (; linear_holes && ahead < s->nelems && linear_find_hole(s, ahead, &first, &end); ahead = end)
+        free_bytes += (uint64_t)(end - first) * RUN_GRANULE_BYTES;
+    if (pending - s->base < (uint64_t)s->npages << GOALLOC_PAGE_SHIFT)
+        free_bytes += RUN_GRANULE_BYTES;
+    return ((uint64_t)s->npages << GOALLOC_PAGE_SHIFT) - place_used_bytes(s) - free_bytes;
+}
+
 /* Without holes only the last free of a run matters; with them, a quarter of its objects make looking for lines worth
  * it. */
 static int32_t place_full_wait(const struct span *s) {

@@ -404,6 +404,23 @@ static void list_each_block(struct place_pool *pool, struct span *s,
     }
 }
 
+static uintptr_t place_pending(const struct place_pool *pool) {
+    return pool->pending;
+}
+
+/* Dead halves of tiny blocks whose other half lives, and what was freed elsewhere and not yet taken over. */
+static uint64_t place_dead_bytes(const struct span *s, const struct place_window *w, uintptr_t pending) {
+    (void)w;
+    uint64_t dead_bytes = 0;
+    for (unsigned i = 0, granules; i < s->nelems; i += granules) {
+        granules = run_extent(s, i);
+        bool live = run_bit(run_live(s), i);
+        if (live ? place_slot_free(s, i) : !list_listed(s, i, granules) && run_address(s, i) != pending)
+            dead_bytes += (uint64_t)granules * RUN_GRANULE_BYTES;
+    }
+    return dead_bytes;
+}
+
 /* Central lock. */
 static enum place_room place_room(const struct span *s) {
     for (unsigned i = 0; i < s->nelems;) {

@@ -24,6 +24,8 @@ struct place_window {
 };
 _Static_assert(sizeof(struct place_window) == 32, "indexing windows is one shift");
 
+struct place_pool;
+
 /* How much of a span could serve: nothing, something, all of it. */
 enum place_room { PLACE_NO_ROOM, PLACE_SOME_ROOM, PLACE_ALL_ROOM };
 
@@ -92,6 +94,12 @@ static inline bool place_slot_free(const struct span *s, unsigned slot);
 static unsigned place_used_slots(const struct span *s);
 /* Bytes of the slots in use, without those. */
 static uint64_t place_used_bytes(const struct span *s);
+/* Bytes of s that the program has freed and that nobody can be given yet; s has a live object. w: the owner's window
+ * when it is on s, else NULL; pending: the half of a tiny block that the owner hands out next, 0 for none. Owner at
+ * rest. */
+static uint64_t place_dead_bytes(const struct span *s, const struct place_window *w, uintptr_t pending);
+/* The half of a tiny block that is handed out next; 0: none. */
+static uintptr_t place_pending(const struct place_pool *pool);
 /* The same, as whoever looks for room asks. */
 static enum place_room place_room(const struct span *s);
 /* What is wrong with the span's bits; NULL: nothing. Other threads at rest. */

@@ -117,6 +117,17 @@ static uint64_t place_used_bytes(const struct span *s) {
     return (uint64_t)used * s->elem_bytes;
 }
 
+static uintptr_t place_pending(const struct place_pool *pool) {
+    (void)pool;
+    return 0;
+}
+
+static uint64_t place_dead_bytes(const struct span *s, const struct place_window *w, uintptr_t pending) {
+    (void)w, (void)pending;
+    return (uint64_t)place_used_slots(s) * s->elem_bytes -
+           place_used_bytes(s); /* freed elsewhere, not yet taken over */
+}
+
 static enum place_room place_room(const struct span *s) {
     unsigned free_slots = place_free_slots(s);
     return free_slots == s->nelems ? PLACE_ALL_ROOM : free_slots > 0 ? PLACE_SOME_ROOM : PLACE_NO_ROOM;
