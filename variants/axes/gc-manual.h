@@ -6,3 +6,4 @@
 #define AXIS_GC_NAME "manual"
 /* What stands on top of the allocation paths: the malloc ABI. */
 #define AXIS_FLAVOUR manual
+enum { AXIS_COLLECTS = 0, AXIS_INLINE_MARKS = 0 };

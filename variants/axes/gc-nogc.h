@@ -8,3 +8,5 @@
 #define AXIS_GC_NAME "nogc"
 /* What stands on top of the allocation paths: the typed interface. */
 #define AXIS_FLAVOUR traced
+enum { AXIS_COLLECTS = 0, AXIS_INLINE_MARKS = 0 };
+#define AXIS_GC "gc/none.c"

@@ -25,6 +25,9 @@ static uint8_t alloc_class_for(size_t size_bytes);
 #include "alloc/thread.c"
 #include "alloc/init.c"
 #include AXIS_FRONT
+#ifdef AXIS_GC /* layout: manual builds have no collector, and no file that stands for one */
+#include AXIS_GC
+#endif
 #include "observe/walk.c"
 #include "observe/counters.c"
 #include "observe/memstats.c"

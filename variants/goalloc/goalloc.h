@@ -124,12 +124,71 @@ struct goalloc_type {
     const uint64_t *masks; /* all words, 64 per element, when size_bytes > 512; else NULL */
 };
 
+/* What the inline paths see of the calling thread; nothing for programs to touch. Slots of one class that are free,
+ * follow each other and are ready to be handed out: zero-filled and with pointer bits in place where they have any. */
+struct goalloc_window {
+    uintptr_t next, end;   /* equal: nothing ready */
+    uint64_t pointer_mask; /* whose pointer bits are in place */
+    size_t slot_bytes;
+};
+enum { GOALLOC_WINDOW_MAX_BYTES = 512, GOALLOC_WINDOWS = GOALLOC_WINDOW_MAX_BYTES / 8 + 1 };
+struct goalloc_thread {
+    uint32_t busy, stop;       /* inside the allocator; asked to stop on leaving it */
+    size_t least_noscan_bytes; /* smaller requests share blocks */
+    struct goalloc_window *scan[GOALLOC_WINDOWS], *noscan[GOALLOC_WINDOWS]; /* by (size + 7) / 8 */
+};
+extern __thread struct goalloc_thread *goalloc_self;
+/* Not 0 while stores must be told to the collector; changes while the world is stopped. */
+extern uint32_t goalloc_marking;
+void *goalloc_new_any(const struct goalloc_type *type, size_t n);
+void *goalloc_bytes_any(size_t size, bool zero);
+void goalloc_note_store(void *old, void *value);
+void goalloc_obey_stop(void);
+
+/* The next slot of a window; NULL when nothing is ready. */
+static inline void *goalloc_take_slot(struct goalloc_thread *thread, struct goalloc_window *window, uint64_t mask) {
+    __atomic_store_n(&thread->busy, 1, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    uintptr_t slot = window->next;
+    if (__builtin_expect(slot == window->end || window->pointer_mask != mask, 0))
+        slot = 0; /* whoever takes the long way obeys a stop there */
+    else
+        window->next = slot + window->slot_bytes;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    __atomic_store_n(&thread->busy, 0, __ATOMIC_RELAXED);
+    if (__builtin_expect(__atomic_load_n(&thread->stop, __ATOMIC_RELAXED) != 0, 0))
+        goalloc_obey_stop();
+    return (void *)slot;
+}
+
 /* n consecutive objects, zero-filled. n = 0 gives the address that all empty objects share. */
-void *goalloc_new(const struct goalloc_type *type, size_t n);
+static inline void *goalloc_new(const struct goalloc_type *type, size_t n) {
+    void *object = NULL;
+    if (n == 1 && type->pointer_mask != 0 && type->size_bytes <= GOALLOC_WINDOW_MAX_BYTES)
+        object = goalloc_take_slot(goalloc_self, goalloc_self->scan[(type->size_bytes + 7) / 8], type->pointer_mask);
+    return __builtin_expect(object != NULL, 1) ? object : goalloc_new_any(type, n);
+}
+
 /* Pointer-free memory; zero-filled when zero is set. */
-void *goalloc_bytes(size_t size, bool zero);
-/* Stores a pointer into a heap object or a registered root. */
-void goalloc_store(void *slot, void *value);
+static inline void *goalloc_bytes(size_t size, bool zero) {
+    void *object = NULL;
+    if (size <= GOALLOC_WINDOW_MAX_BYTES && size >= goalloc_self->least_noscan_bytes)
+        object = goalloc_take_slot(goalloc_self, goalloc_self->noscan[(size + 7) / 8], 0);
+    if (__builtin_expect(object == NULL, 0))
+        return goalloc_bytes_any(size, zero);
+    return zero ? __builtin_memset(object, 0, size) : object;
+}
+
+/* Stores a pointer into a heap object or a registered root. The old value is read before, and the phase after the new
+ * one is stored; a thread can be stopped between any two of them. */
+static inline void goalloc_store(void *slot, void *value) {
+    void *old = __atomic_load_n((void **)slot, __ATOMIC_RELAXED);
+    __atomic_store_n((void **)slot, value, __ATOMIC_RELEASE);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (__builtin_expect(__atomic_load_n(&goalloc_marking, __ATOMIC_RELAXED) != 0, 0))
+        goalloc_note_store(old, value);
+}
+
 /* Typed bulk copy (regions may overlap) and clear of n objects. Raw memcpy of pointers into the heap is not allowed. */
 void goalloc_move(void *dst, const void *src, const struct goalloc_type *type, size_t n);
 void goalloc_clear(void *dst, const struct goalloc_type *type, size_t n);

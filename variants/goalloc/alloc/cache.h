@@ -13,6 +13,7 @@
 
 #include "alloc/heap.h"
 #include "alloc/stats.h"
+#include "goalloc.h"
 
 enum {
     CACHE_BY_8 = GOALLOC_SMALL_SIZE_MAX / 8 + 1,
@@ -36,15 +37,20 @@ struct cache {
             uint32_t empty_pages_total;
         };
         struct {                              /* traced builds: alloc/mcache.c */
+            struct goalloc_thread front;      /* first: all that the inline paths know */
             struct span *alloc[SPAN_CLASSES]; /* the span in use of each class; never NULL in an open cache */
-            struct spanset_block *spare;      /* for the next set of spans that needs one */
-            uint32_t flush_gen;               /* the heap's sweepgen when the cache was last flushed */
-            uint64_t scan_alloc_bytes;        /* allocated since the last refill, as far as it may hold pointers */
+            struct goalloc_window windows[SPAN_CLASSES]; /* tuned, small slots: over the span in use */
+            struct {
+                uintptr_t first;     /* where the window began */
+                uint32_t scan_bytes; /* of each object, as far as it may hold pointers */
+            } window_states[SPAN_CLASSES];
+            bool wants_gc;               /* something is to be done on leaving the allocator (gc_poll) */
+            struct spanset_block *spare; /* for the next set of spans that needs one */
+            uint32_t flush_gen;          /* the heap's sweepgen when the cache was last flushed */
+            uint64_t scan_alloc_bytes;   /* allocated since the last refill, as far as it may hold pointers */
             struct stats stats;
         };
     };
-    /* Stop protocol of traced builds: fast paths hold busy; who is asked to stop while busy parks itself on leaving. */
-    uint32_t busy, stop;
     /* traced: the block in use, 0 none. manual: the granule to hand out next, in the span in use; 0 none */
     uintptr_t tiny;
     uintptr_t tiny_offset; /* traced: bytes of the block used */
@@ -71,6 +77,19 @@ static struct cache cache_none = {
 };
 
 static __thread struct cache *cache_self = &cache_none;
+
+/* Traced builds: the calling thread's cache as the inline paths know it. */
+static void cache_set_self(struct cache *c);
+/* Brackets what a thread does to its cache outside the allocation paths: it is not stopped meanwhile. */
+static void cache_hold(struct cache *c);
+static void cache_unhold(struct cache *c);
+/* Once, before the first request is served. */
+static void cache_handover_init(void);
+static bool cache_handover_knob(const char *name, char *out, size_t size);
+/* Around fork, outside all locks. */
+static void cache_before_fork(void);
+static void cache_after_fork_parent(void);
+static void cache_after_fork_child(void);
 
 /* ---- the placement's part: alloc/slots.c for spans of equal slots, alloc/mcache.c where they are traced */
 

@@ -129,7 +129,8 @@ static uint32_t heap_slot_bytes(uint8_t span_class) {
 static unsigned heap_slots(const struct span *s, size_t span_bytes) {
     if (s->elem_bytes == 0)
         return 1;
-    return span_objects(span_bytes, s->elem_bytes, AXIS_TRACED && !span_class_noscan(s->span_class), false);
+    return span_objects(span_bytes, s->elem_bytes, AXIS_TRACED && !span_class_noscan(s->span_class),
+                        AXIS_INLINE_MARKS != 0);
 }
 
 static bool heap_span_setup(struct cache *c, struct span *s, uintptr_t base, size_t npages, uint8_t span_class) {

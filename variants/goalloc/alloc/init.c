@@ -58,6 +58,7 @@ static bool init_once(void) {
         return false;
     if (pthread_key_create(&caches.key, cache_on_thread_exit) != 0)
         os_die("no thread key is left (pthread_key_create): this process already uses PTHREAD_KEYS_MAX of them");
+    cache_handover_init();
     return true;
 }
 
@@ -105,17 +106,20 @@ static void cache_shared_release(void) {
     } while (0)
 
 static void init_before_fork(void) {
+    cache_before_fork();
     INIT_FOR_EACH_LOCK(lock_acquire);
 }
 
 static void init_after_fork_parent(void) {
     INIT_FOR_EACH_LOCK(lock_release);
+    cache_after_fork_parent();
 }
 
 /* Caches of the parent's other threads are nobody's now: what they own stays allocated, and frees into it wait in their
  * inboxes, which nobody reads. That is memory the child never had a use for, not corruption. */
 static void init_after_fork_child(void) {
     INIT_FOR_EACH_LOCK(lock_reset);
+    cache_after_fork_child();
 }
 
 __attribute__((constructor)) static void init_fork_handlers(void) {

@@ -2,8 +2,15 @@
  *
  * mcache: what a thread of a traced build allocates from: one span per class (Go mcache.go). Accounts are settled when
  * a span comes or goes; what the collector is told is an upper bound in between.
+ *
+ * Tuned builds do not take slots of up to 512 B one by one: a window covers the run of free slots up to the next one in
+ * use. Its slots count as allocated from the start, are zeroed and get their pointer bits together, and are born black
+ * together while marking; an object then costs a comparison and an addition (goalloc.h). Closing the window gives the
+ * rest of the run back, and the span stands as if every object had been allocated on its own, as Go does it.
  */
 #include "alloc/mcentral.h"
+
+#include <string.h>
 
 /* Stands for "no span": full, of no slots. */
 static struct span mcache_no_span;
@@ -29,6 +36,118 @@ static void mcache_count_used(struct cache *c, struct span *s) {
     __atomic_fetch_add(&gc_account.total_alloc_bytes, (uint64_t)used * s->elem_bytes, __ATOMIC_RELAXED);
     s->alloc_count_before_cache = 0;
 }
+
+/* ---- windows */
+
+/* Hooks of the gc layer: these slots were taken as one run, and count of its last ones are given back unused. */
+static inline void gc_run_taken(struct span *s, unsigned first, unsigned count);
+static inline void gc_run_returned(struct span *s, unsigned first, unsigned count);
+
+static bool mcache_windowed(uint8_t span_class) {
+    return heap.tuned && gclass_size(span_class_size_class(span_class)) <= GOALLOC_WINDOW_MAX_BYTES;
+}
+
+/* Pointer bits at the end of a small scan span: bit i of the page's 1024 words (Go mbitmap.go:570-671). */
+static inline uint64_t *mcache_heap_bits(const struct span *s) {
+    return (uint64_t *)span_heap_bits(s);
+}
+
+/* Writes `words` (1 to 64) mask bits from word index `first`; an object touches at most two words of the bitmap. */
+static inline void mcache_set_bits(const struct span *s, uintptr_t address, uint64_t mask, unsigned words) {
+    unsigned first = (unsigned)((address - span_base(s)) / 8);
+    uint64_t *bits = mcache_heap_bits(s) + first / 64;
+    unsigned shift = first % 64;
+    uint64_t keep = words == 64 ? ~UINT64_C(0) : (UINT64_C(1) << words) - 1;
+    bits[0] = (bits[0] & ~(keep << shift)) | (mask & keep) << shift;
+    if (shift + words > 64)
+        bits[1] = (bits[1] & ~(keep >> (64 - shift))) | (mask & keep) >> (64 - shift);
+}
+
+/* The same mask for count slots from address on. Slots of 8, 16, … words repeat within a word of the bitmap. */
+static void mcache_set_run_bits(const struct span *s, uintptr_t address, unsigned count, uint64_t mask) {
+    unsigned words = s->elem_bytes / 8, together = 1;
+    while (together * 2 * words <= 64 && together * 2 <= count) {
+        mask |= mask << together * words;
+        together *= 2;
+    }
+    for (; count >= together; count -= together, address += (uintptr_t)together * s->elem_bytes)
+        mcache_set_bits(s, address, mask, together * words);
+    if (count > 0)
+        mcache_set_bits(s, address, mask, count * words);
+}
+
+static void mcache_close_window(struct cache *c, uint8_t span_class) {
+    struct goalloc_window *w = &c->windows[span_class];
+    if (w->end == 0)
+        return;
+    struct span *s = c->alloc[span_class];
+    unsigned rest = (unsigned)((w->end - w->next) / w->slot_bytes);
+    c->scan_alloc_bytes +=
+        (w->next - c->window_states[span_class].first) / w->slot_bytes * c->window_states[span_class].scan_bytes;
+    if (rest != 0) {
+        gc_run_returned(s, (unsigned)((w->next - s->base) / w->slot_bytes), rest);
+        place_end_run(s, rest);
+    }
+    w->next = w->end = 0;
+}
+
+static void mcache_close_windows(struct cache *c) {
+    for (unsigned i = 0; i < SPAN_CLASSES; i++)
+        mcache_close_window(c, (uint8_t)i);
+}
+
+/* Lies address in what a thread may still hand out? */
+static inline bool alloc_holds_back(const struct span *s, uintptr_t address) {
+    const struct cache *c = __atomic_load_n(&s->owner, __ATOMIC_RELAXED);
+    if (c == NULL || s->elem_bytes == 0)
+        return false;
+    const struct goalloc_window *w = &c->windows[s->span_class];
+    return address >= __atomic_load_n(&w->next, __ATOMIC_RELAXED) &&
+           address < __atomic_load_n(&w->end, __ATOMIC_RELAXED);
+}
+
+/* False: out of memory. */
+static bool mcache_open_window(struct cache *c, uint8_t span_class, uint64_t mask, uint32_t scan_bytes) {
+    mcache_close_window(c, span_class);
+    unsigned count, first = place_take_run(c->alloc[span_class], &count);
+    if (count == 0) {
+        if (!cache_refill(c, span_class))
+            return false;
+        first = place_take_run(c->alloc[span_class], &count);
+    }
+    struct span *s = c->alloc[span_class];
+    uintptr_t address = s->base + (uintptr_t)first * s->elem_bytes;
+    if (!span_class_noscan(span_class)) {
+        if (s->needzero)
+            memset((void *)address, 0, (size_t)count * s->elem_bytes);
+        mcache_set_run_bits(s, address, count, mask);
+    }
+    gc_run_taken(s, first, count);
+    struct goalloc_window *w = &c->windows[span_class];
+    w->pointer_mask = mask;
+    w->slot_bytes = s->elem_bytes;
+    w->end = address + (uintptr_t)count * s->elem_bytes;
+    w->next = c->window_states[span_class].first = address;
+    c->window_states[span_class].scan_bytes = scan_bytes;
+    return true;
+}
+
+/* The next slot by way of the window. mask: where it holds pointers; scan_bytes: up to the last of them. 0: out of
+ * memory. */
+static uintptr_t mcache_take(struct cache *c, uint8_t span_class, uint64_t mask, uint32_t scan_bytes) {
+    struct goalloc_window *w = &c->windows[span_class];
+    if (w->next == w->end && !mcache_open_window(c, span_class, mask, scan_bytes))
+        return 0;
+    uintptr_t address = w->next;
+    w->next += w->slot_bytes;
+    if (GOALLOC_UNLIKELY(w->pointer_mask != mask)) {
+        mcache_set_bits(c->alloc[span_class], address, mask, (unsigned)w->slot_bytes / 8);
+        c->scan_alloc_bytes += (uint64_t)scan_bytes - c->window_states[span_class].scan_bytes;
+    }
+    return address;
+}
+
+/* ---- spans in and out */
 
 /* The span in use is full. Go mcache.go:146. */
 static void mcache_give_full(struct cache *c, uint8_t span_class) {
@@ -58,6 +177,7 @@ static bool cache_refill(struct cache *c, uint8_t span_class) {
     c->alloc[span_class] = s;
     /* As if all its slots were used: the collector must not start late (Go mcache.go:222). */
     mcache_live_add((int64_t)s->npages * GOALLOC_PAGE_BYTES - (int64_t)s->alloc_count * s->elem_bytes);
+    gc_charge(c, (size_t)s->npages * GOALLOC_PAGE_BYTES - (size_t)s->alloc_count * s->elem_bytes);
     mcache_scan_flush(c);
     return true;
 }
@@ -77,6 +197,7 @@ static struct span *mcache_large(struct cache *c, size_t npages, bool noscan) {
     stats_add(&c->stats.large_allocs, 1);
     __atomic_fetch_add(&gc_account.total_alloc_bytes, npages << GOALLOC_PAGE_SHIFT, __ATOMIC_RELAXED);
     mcache_live_add((int64_t)(npages << GOALLOC_PAGE_SHIFT));
+    gc_charge(c, npages << GOALLOC_PAGE_SHIFT);
     place_set_freeindex(s, 1);
     __atomic_store_n(&s->alloc_count, 1, __ATOMIC_RELAXED);
     mcentral_file(c, s, true);
@@ -90,6 +211,7 @@ static bool mcache_release_span(struct cache *c, uint8_t span_class) {
     struct span *s = c->alloc[span_class];
     if (s == &mcache_no_span)
         return true;
+    mcache_close_window(c, span_class);
     if (!mcentral_prepare(c, span_class))
         return false;
     c->alloc[span_class] = &mcache_no_span;
@@ -130,6 +252,13 @@ static void cache_open(struct cache *c) {
     for (unsigned i = 0; i < SPAN_CLASSES; i++)
         if (c->alloc[i] == NULL)
             c->alloc[i] = &mcache_no_span;
+    c->front.least_noscan_bytes = AXIS_TINY ? 16 : 1;
+    /* Without windows the entries lead to closed ones, and every request takes the long way. */
+    for (size_t i = 0; i < GOALLOC_WINDOWS; i++) {
+        unsigned size_class = gclass_of(i == 0 ? 1 : i * 8);
+        c->front.scan[i] = &c->windows[span_class_make(size_class, false)];
+        c->front.noscan[i] = &c->windows[span_class_make(size_class, true)];
+    }
     /* Its last thread has left nothing to flush. */
     c->flush_gen = mcentral_sweepgen();
 }

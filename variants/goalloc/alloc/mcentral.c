@@ -86,12 +86,14 @@ static struct span *mcentral_cache_span(struct cache *c, uint8_t span_class) {
                span_class, (void *)s->base, s->span_class, span_state_of(s), s->alloc_count, s->nelems);
     /* A partial span from another cache stands anywhere. */
     place_fill_cache(s, s->freeindex);
+    __atomic_store_n(&s->owner, c, __ATOMIC_RELAXED);
     return s;
 }
 
 /* A span that was cached when the sweep began is swept by its cache, as soon as that comes here. */
 static void mcentral_uncache_span(struct cache *c, struct span *s) {
     uint32_t sweepgen = mcentral_sweepgen();
+    __atomic_store_n(&s->owner, NULL, __ATOMIC_RELAXED);
     if (GOALLOC_UNLIKELY(s->alloc_count == 0))
         os_die("the span at %p comes back from a thread's cache without an object", (void *)s->base);
     if (__atomic_load_n(&s->sweepgen, __ATOMIC_RELAXED) == sweepgen + 1) {
@@ -102,6 +104,67 @@ static void mcentral_uncache_span(struct cache *c, struct span *s) {
     }
     __atomic_store_n(&s->sweepgen, sweepgen, __ATOMIC_RELEASE);
     mcentral_file(c, s, s->alloc_count == s->nelems);
+}
+
+/* ---- the calling thread */
+
+static struct goalloc_window mcache_no_window;
+/* Stands for "no cache" on the inline paths: nothing is ever ready. */
+static struct goalloc_thread mcache_nobody = {
+    .scan = {[0 ... GOALLOC_WINDOWS - 1] = &mcache_no_window},
+    .noscan = {[0 ... GOALLOC_WINDOWS - 1] = &mcache_no_window},
+};
+__thread struct goalloc_thread *goalloc_self = &mcache_nobody;
+
+/* Hooks of the gc layer. A thread takes part from the one to the other: it is stopped, and its stack is scanned. */
+static void gc_thread_begins(struct cache *c);
+static void gc_thread_ends(struct cache *c);
+static void gc_park(struct cache *c);
+static void gc_init(void);
+static bool gc_knob(const char *name, char *out, size_t size);
+static void gc_before_fork(void);
+static void gc_after_fork_parent(void);
+static void gc_after_fork_child(void);
+
+static void cache_set_self(struct cache *c) {
+    if (c == &cache_none)
+        gc_thread_ends(cache_self);
+    cache_self = c;
+    goalloc_self = c != &cache_none ? &c->front : &mcache_nobody;
+    if (c != &cache_none)
+        gc_thread_begins(c);
+}
+
+static void cache_hold(struct cache *c) {
+    __atomic_store_n(&c->front.busy, 1, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+static void cache_unhold(struct cache *c) {
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    __atomic_store_n(&c->front.busy, 0, __ATOMIC_RELAXED);
+    if (__atomic_load_n(&c->front.stop, __ATOMIC_RELAXED) != 0)
+        gc_park(c);
+}
+
+static void cache_handover_init(void) {
+    gc_init();
+}
+
+static bool cache_handover_knob(const char *name, char *out, size_t size) {
+    return gc_knob(name, out, size);
+}
+
+static void cache_before_fork(void) {
+    gc_before_fork();
+}
+
+static void cache_after_fork_parent(void) {
+    gc_after_fork_parent();
+}
+
+static void cache_after_fork_child(void) {
+    gc_after_fork_child();
 }
 
 /* ---- frees from other threads: traced programs do not free */

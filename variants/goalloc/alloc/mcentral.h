@@ -61,6 +61,10 @@ static struct {
     uint64_t total_free_bytes;
 } gc_account;
 
+/* Hooks of the gc layer: marks that lie elsewhere join mark_bits before s is swept; size_bytes more count as live. */
+static inline void gc_merge_marks(struct span *s);
+static inline void gc_charge(struct cache *c, size_t size_bytes);
+
 /* ---- sweeping: alloc/sweep.c. c is the caller's cache. */
 
 /* Nothing left to sweep. */

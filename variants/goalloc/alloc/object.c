@@ -2,6 +2,10 @@
 #include "alloc/object.h"
 #include "alloc/tiny.h"
 
+/* Does the owner of s keep the slot at address ready to hand out, allocated as it looks? Defined by what threads keep.
+ */
+static inline bool alloc_holds_back(const struct span *s, uintptr_t address);
+
 static size_t object_slot_bytes(const struct span *s, unsigned slot) {
     return s->elem_bytes == 0 ? span_object_bytes(s) : place_slot_bytes(s, slot);
 }
@@ -17,7 +21,7 @@ static bool object_of(uintptr_t address, struct object *out) {
     int slot = s->elem_bytes == 0 ? 0 : place_slot_covering(s, address);
     if (slot < 0)
         return false;
-    if (s->elem_bytes != 0 && place_slot_free(s, (unsigned)slot))
+    if (s->elem_bytes != 0 && (place_slot_free(s, (unsigned)slot) || alloc_holds_back(s, address)))
         return false;
     out->span = s;
     out->slot = (unsigned)slot;

@@ -199,6 +199,36 @@ static void cache_give_spans(struct cache *c) {
     cache_unlock_lists(c);
 }
 
+static void cache_set_self(struct cache *c) {
+    cache_self = c;
+}
+
+/* ---- what only a collector asks for */
+
+static inline bool alloc_holds_back(const struct span *s, uintptr_t address) {
+    (void)s, (void)address;
+    return false;
+}
+
+static void cache_hold(struct cache *c) {
+    (void)c;
+}
+
+static void cache_unhold(struct cache *c) {
+    (void)c;
+}
+
+static void cache_handover_init(void) {}
+
+static bool cache_handover_knob(const char *name, char *out, size_t size) {
+    (void)name, (void)out, (void)size;
+    return false;
+}
+
+static void cache_before_fork(void) {}
+static void cache_after_fork_parent(void) {}
+static void cache_after_fork_child(void) {}
+
 static void cache_admit_others(struct cache *c) {
     __atomic_store_n(&c->inbox, NULL, __ATOMIC_RELEASE);
 }

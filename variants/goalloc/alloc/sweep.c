@@ -98,6 +98,7 @@ static void sweep_account(struct cache *c, struct span *s, unsigned freed) {
 static bool sweep_span(struct cache *c, struct span *s, bool preserve) {
     sweep_expect_owned(s);
     __atomic_fetch_add(&sweep.pages_swept, s->npages, __ATOMIC_RELAXED);
+    gc_merge_marks(s);
     sweep_expect_sound(s);
     uint64_t *fresh = gcbits_take(s->nelems);
     if (fresh == NULL)

@@ -53,7 +53,7 @@ static struct cache *cache_attach(void) {
     if (c == NULL)
         return NULL;
     __atomic_fetch_add(&caches.attached, 1, __ATOMIC_RELAXED);
-    cache_self = c;
+    cache_set_self(c);
     /* Only for the destructor; without it the thread's spans stay behind when it leaves. */
     pthread_setspecific(caches.key, c);
     return c;
@@ -77,8 +77,10 @@ static void cache_detach(void) {
     struct cache *c = cache_self;
     if (c == &cache_none)
         return;
+    cache_hold(c);
     cache_flush(c);
-    cache_self = &cache_none;
+    cache_unhold(c);
+    cache_set_self(&cache_none);
     cache_refuse_others(c);
     lock_acquire(&caches.lock);
     c->next_free = caches.free;

@@ -22,29 +22,26 @@ static uint8_t alloc_class_for(size_t size_bytes) {
 /* All objects of size 0 (Go malloc.go:1022). */
 static uint64_t typed_zero_base;
 
+/* Hooks of the gc layer. */
+
+/* Waits while the world is stopped: of a thread that was asked to while it was busy. */
+static void gc_park(struct cache *c);
+/* Called on leaving when c->wants_gc says that a refill, a large object or a write barrier has left work behind. */
+static void gc_poll(struct cache *c);
+/* While marking, an object is born black; otherwise conservative scanning may see it from now on (Go
+ * malloc.go:1223). */
+static inline void gc_publish(struct span *s, uintptr_t address);
+/* Remembers what a store has overwritten and stored while marking. The thread is busy. */
+static void gc_note_store(struct cache *c, void *old, void *value);
+
+uint32_t goalloc_marking;
+
 /* ---- stop protocol. A thread inside the allocator is busy; a stop request that finds it so is obeyed on leaving. */
-
-/* Hook of the gc layer: waits while the world is stopped. Without a collector nobody ever asks. */
-static inline void gc_park(struct cache *c) {
-    (void)c;
-}
-
-/* Hook of the gc layer: shades old and new value while marking. Without a collector there is no marking phase. */
-static inline void gc_write_barrier(void *old, void *value) {
-    (void)old, (void)value;
-}
-
-/* Hook of the gc layer: while marking, an object is born black; otherwise conservative scanning may see it from now on
- * (Go malloc.go:1223). */
-static inline void gc_publish(struct span *s) {
-    /* Release: who finds the object by it finds its contents and its pointer metadata. */
-    __atomic_store_n(&s->free_index_for_scan, s->freeindex, __ATOMIC_RELEASE);
-}
 
 static inline struct cache *typed_enter(void) {
     struct cache *c = cache_self != &cache_none ? cache_self : cache_attach();
     if (GOALLOC_LIKELY(c != NULL)) {
-        __atomic_store_n(&c->busy, 1, __ATOMIC_RELAXED);
+        __atomic_store_n(&c->front.busy, 1, __ATOMIC_RELAXED);
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
     }
     return c;
@@ -52,9 +49,15 @@ static inline struct cache *typed_enter(void) {
 
 static inline void typed_leave(struct cache *c) {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    __atomic_store_n(&c->busy, 0, __ATOMIC_RELAXED);
-    if (GOALLOC_UNLIKELY(__atomic_load_n(&c->stop, __ATOMIC_RELAXED) != 0))
+    __atomic_store_n(&c->front.busy, 0, __ATOMIC_RELAXED);
+    if (GOALLOC_UNLIKELY(__atomic_load_n(&c->front.stop, __ATOMIC_RELAXED) != 0))
         gc_park(c);
+    if (GOALLOC_UNLIKELY(c->wants_gc))
+        gc_poll(c);
+}
+
+void goalloc_obey_stop(void) {
+    gc_park(cache_self);
 }
 
 static void *typed_failed(void) {
@@ -79,7 +82,7 @@ static inline uintptr_t typed_slot(struct cache *c, uint8_t span_class, struct s
 /* Publication: no store to the object may become visible after the object itself (Go's publicationBarrier). */
 static inline uintptr_t typed_publish(struct span *s, uintptr_t address) {
     os_publication_fence();
-    gc_publish(s);
+    gc_publish(s, address);
     return address;
 }
 
@@ -87,23 +90,6 @@ static inline uintptr_t typed_publish(struct span *s, uintptr_t address) {
 static inline size_t typed_scan_bytes(const struct goalloc_type *type, size_t n) {
     unsigned pointer_words = 64 - (unsigned)__builtin_clzll(type->pointer_mask);
     return (n - 1) * type->size_bytes + pointer_words * TYPED_WORD_BYTES;
-}
-
-/* ---- pointer bits at the end of a small scan span: bit i of the page's 1024 words (Go mbitmap.go:570-671) */
-
-static uint64_t *typed_heap_bits(const struct span *s) {
-    return (uint64_t *)(span_base(s) + GOALLOC_PAGE_BYTES - HEAP_BITS_BYTES);
-}
-
-/* Writes `words` (1 to 64) mask bits from word index `first`; an object touches at most two words of the bitmap. */
-static void typed_set_bits(const struct span *s, uintptr_t address, uint64_t mask, unsigned words) {
-    unsigned first = (unsigned)((address - span_base(s)) / TYPED_WORD_BYTES);
-    uint64_t *bits = typed_heap_bits(s) + first / 64;
-    unsigned shift = first % 64;
-    uint64_t keep = words == 64 ? ~UINT64_C(0) : (UINT64_C(1) << words) - 1;
-    bits[0] = (bits[0] & ~(keep << shift)) | (mask & keep) << shift;
-    if (shift + words > 64)
-        bits[1] = (bits[1] & ~(keep >> (64 - shift))) | (mask & keep) >> (64 - shift);
 }
 
 /* The mask of n consecutive objects of up to 512 B together. */
@@ -116,6 +102,15 @@ static uint64_t typed_array_mask(const struct goalloc_type *type, size_t n) {
 }
 
 /* ---- the five paths; each gets a cache that is entered and returns 0 when out of memory */
+
+/* Nothing in it means anything to the collector, so it is published before it is filled. */
+static uintptr_t typed_noscan_slot(struct cache *c, uint8_t span_class) {
+    if (mcache_windowed(span_class))
+        return mcache_take(c, span_class, 0, 0);
+    struct span *s;
+    uintptr_t address = typed_slot(c, span_class, &s);
+    return address != 0 ? typed_publish(s, address) : 0;
+}
 
 /* Go malloc.go:1158: align by divisibility, combine into the current 16 B block, replace it only for one with more
  * room. */
@@ -132,8 +127,7 @@ static uintptr_t typed_tiny(struct cache *c, size_t size_bytes) {
         c->tiny_allocs++;
         return c->tiny + offset;
     }
-    struct span *s;
-    uintptr_t block = typed_slot(c, SPAN_TINY_CLASS, &s);
+    uintptr_t block = typed_noscan_slot(c, SPAN_TINY_CLASS);
     if (block == 0)
         return 0;
     ((uint64_t *)block)[0] = 0;
@@ -142,29 +136,29 @@ static uintptr_t typed_tiny(struct cache *c, size_t size_bytes) {
         c->tiny = block;
         c->tiny_offset = size_bytes;
     }
-    return typed_publish(s, block);
+    return block;
 }
 
 static uintptr_t typed_small_noscan(struct cache *c, size_t size_bytes, bool zero) {
     uint8_t span_class = span_class_make(gclass_of(size_bytes), true);
-    struct span *s;
-    uintptr_t address = typed_slot(c, span_class, &s);
-    if (address == 0)
-        return 0;
-    if (zero && s->needzero)
-        memset((void *)address, 0, s->elem_bytes);
-    return typed_publish(s, address);
+    uintptr_t address = typed_noscan_slot(c, span_class);
+    if (address != 0 && zero && c->alloc[span_class]->needzero)
+        memset((void *)address, 0, size_bytes);
+    return address;
 }
 
 static uintptr_t typed_small_scan(struct cache *c, const struct goalloc_type *type, size_t n, size_t size_bytes) {
     uint8_t span_class = span_class_make(gclass_of(size_bytes), false);
+    uint64_t mask = typed_array_mask(type, n);
+    if (mcache_windowed(span_class))
+        return mcache_take(c, span_class, mask, (uint32_t)typed_scan_bytes(type, n));
     struct span *s;
     uintptr_t address = typed_slot(c, span_class, &s);
     if (address == 0)
         return 0;
     if (s->needzero)
         memset((void *)address, 0, size_bytes);
-    typed_set_bits(s, address, typed_array_mask(type, n), s->elem_bytes / TYPED_WORD_BYTES);
+    mcache_set_bits(s, address, mask, s->elem_bytes / TYPED_WORD_BYTES);
     c->scan_alloc_bytes += typed_scan_bytes(type, n);
     return typed_publish(s, address);
 }
@@ -202,7 +196,7 @@ static void *typed_return(struct cache *c, uintptr_t address) {
     return GOALLOC_LIKELY(address != 0) ? (void *)address : typed_failed();
 }
 
-void *goalloc_bytes(size_t size_bytes, bool zero) {
+void *goalloc_bytes_any(size_t size_bytes, bool zero) {
     if (size_bytes == 0)
         return &typed_zero_base;
     struct cache *c = typed_enter();
@@ -215,7 +209,7 @@ void *goalloc_bytes(size_t size_bytes, bool zero) {
     return typed_return(c, typed_large(c, NULL, size_bytes, zero));
 }
 
-void *goalloc_new(const struct goalloc_type *type, size_t n) {
+void *goalloc_new_any(const struct goalloc_type *type, size_t n) {
     size_t size_bytes;
     if (__builtin_mul_overflow(type->size_bytes, n, &size_bytes))
         return typed_failed();
@@ -233,13 +227,14 @@ void *goalloc_new(const struct goalloc_type *type, size_t n) {
     return typed_return(c, typed_large(c, type, size_bytes, true));
 }
 
-/* ---- stores. Old value read, new one stored with release, compiler fence, phase tested inside the hook. */
+/* ---- stores */
 
-void goalloc_store(void *slot, void *value) {
-    void *old = __atomic_load_n((void **)slot, __ATOMIC_RELAXED);
-    __atomic_store_n((void **)slot, value, __ATOMIC_RELEASE);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    gc_write_barrier(old, value);
+void goalloc_note_store(void *old, void *value) {
+    struct cache *c = typed_enter();
+    if (c == NULL)
+        os_die("a store into the heap while it is being marked, by a thread that has no memory to take part in it");
+    gc_note_store(c, old, value);
+    typed_leave(c);
 }
 
 static bool typed_word_is_pointer(const struct goalloc_type *type, size_t word) {
@@ -333,14 +328,35 @@ void goalloc_thread_detach(void) {
     cache_detach();
 }
 
-void goalloc_collect(void) {
-    /* This build never collects: that is what it bounds. */
+/* ---- observers see the heap at rest: no window open, and nobody else moving where the world can be stopped */
+
+static void gc_rest_begin(struct cache *c);
+static void gc_rest_end(struct cache *c);
+
+/* NULL: the calling thread has no cache, and what others do meanwhile may be missed. */
+static struct cache *front_rest_begin(void) {
+    struct cache *c = cache_self != &cache_none ? typed_enter() : NULL;
+    if (c != NULL) {
+        gc_rest_begin(c);
+        mcache_close_windows(c);
+    }
+    return c;
+}
+
+static void front_rest_end(struct cache *c) {
+    if (c == NULL)
+        return;
+    gc_rest_end(c);
+    typed_leave(c);
 }
 
 void goalloc_purge(void) {
     if (!heap_init())
         return;
+    struct cache *c = cache_self != &cache_none ? typed_enter() : NULL;
     lock_acquire(&heap.lock);
     page_scavenge(&heap.pages, SIZE_MAX);
     lock_release(&heap.lock);
+    if (c != NULL)
+        typed_leave(c);
 }

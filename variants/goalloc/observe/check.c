@@ -110,10 +110,12 @@ int goalloc_check(char *message, size_t size) {
         message[0] = '\0';
     if (!heap_init())
         return 0; /* no heap, nothing broken */
+    struct cache *c = front_rest_begin();
     lock_acquire(&heap.lock);
     check_pages(&check);
     check_spans(&check);
     check_lists(&check);
     lock_release(&heap.lock);
+    front_rest_end(c);
     return check.broken;
 }

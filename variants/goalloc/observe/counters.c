@@ -25,7 +25,7 @@ const char *goalloc_axes(void) {
 int goalloc_knob(const char *name, char *out, size_t size) {
     if (!heap_init())
         return -1;
-    if (place_knob(name, out, size))
+    if (place_knob(name, out, size) || cache_handover_knob(name, out, size))
         return 0;
     if (strcmp(name, "preset") != 0)
         return -1;
@@ -73,11 +73,13 @@ int goalloc_counters(uint64_t out[GOALLOC_COUNTERS]) {
         out[i] = GOALLOC_NA;
     if (!heap_init())
         return 0;
+    struct cache *c = front_rest_begin();
     lock_acquire(&heap.lock);
     walk_runs(counters_add, &sum);
     uint64_t metadata_bytes = meta_committed_bytes() + heap.pages.metadata_bytes;
     uint64_t backed_bytes = counters_backed_pages() << GOALLOC_PAGE_SHIFT;
     lock_release(&heap.lock);
+    front_rest_end(c);
     out[0] = sum.allocated_bytes;
     out[1] = sum.free_in_span_bytes;
     out[2] = sum.cached_bytes;

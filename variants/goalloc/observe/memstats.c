@@ -52,10 +52,12 @@ static bool memstats_read(struct memstats *m) {
     memset(m, 0, sizeof *m);
     if (!heap_init())
         return false;
+    struct cache *self = front_rest_begin();
     lock_acquire(&heap.lock);
     walk_runs(memstats_add_run, m);
     m->metadata_bytes = meta_committed_bytes() + heap.pages.metadata_bytes;
     lock_release(&heap.lock);
+    front_rest_end(self);
     for (const struct cache *c = __atomic_load_n(&caches.all, __ATOMIC_ACQUIRE); c != NULL; c = c->next_all) {
         m->mcache_sys_bytes += sizeof *c;
         if (AXIS_TRACED)
@@ -86,8 +88,11 @@ static void memstats_fill_counts(struct goalloc_mem_stats *out, const struct mem
 bool goalloc_read_mem_stats(struct goalloc_mem_stats *out) {
     _Static_assert(sizeof *out % sizeof(uint64_t) == 0, "nothing but counters");
     memset(out, 0xff, sizeof *out); /* GOALLOC_NA */
-    if (AXIS_TRACED && cache_self != &cache_none)
+    if (AXIS_TRACED && cache_self != &cache_none) {
+        cache_hold(cache_self);
         cache_give_spans(cache_self);
+        cache_unhold(cache_self);
+    }
     struct memstats m;
     if (!memstats_read(&m))
         return false;

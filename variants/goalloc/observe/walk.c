@@ -160,8 +160,10 @@ static void walk_runs(void (*visit)(void *, const struct goalloc_run *), void *c
 int goalloc_walk(void (*visit)(void *context, const struct goalloc_run *run), void *context) {
     if (!heap_init())
         return -1;
+    struct cache *c = front_rest_begin();
     lock_acquire(&heap.lock);
     walk_runs(visit, context);
     lock_release(&heap.lock);
+    front_rest_end(c);
     return 0;
 }

@@ -96,6 +96,44 @@ static uintptr_t place_next(struct span *s) {
     return s->base + (uintptr_t)index * s->elem_bytes;
 }
 
+/* ---- runs: all slots up to the next one in use at once, for a thread's window */
+
+/* First slot of the next run, which is in use from now on; *count of them, 0 when the span is full. */
+static unsigned place_take_run(struct span *s, unsigned *count) {
+    unsigned first = place_next_index(s), end = first;
+    *count = 0;
+    if (first == s->nelems)
+        return first;
+    const uint64_t *used = place_alloc_bits(s);
+    while (++end < s->nelems) {
+        uint64_t ahead = used[end / 64] >> end % 64;
+        if (ahead != 0) {
+            end += (unsigned)place_lowest(ahead);
+            break;
+        }
+        end |= 63; /* nothing in use in the rest of this word */
+    }
+    if (end > s->nelems)
+        end = s->nelems;
+    *count = end - first;
+    __atomic_store_n(&s->alloc_count, (uint16_t)(s->alloc_count + *count), __ATOMIC_RELAXED);
+    place_set_freeindex(s, end);
+    if (end < s->nelems)
+        place_fill_cache(s, end);
+    __atomic_store_n(&s->free_index_for_scan, (uint16_t)end, __ATOMIC_RELAXED);
+    return first;
+}
+
+/* The last count slots of the run taken last were not used; the span stands as if they had never been taken. */
+static void place_end_run(struct span *s, unsigned count) {
+    unsigned index = s->freeindex - count;
+    __atomic_store_n(&s->alloc_count, (uint16_t)(s->alloc_count - count), __ATOMIC_RELAXED);
+    place_set_freeindex(s, index);
+    __atomic_store_n(&s->free_index_for_scan, (uint16_t)index, __ATOMIC_RELEASE);
+    if (index < s->nelems)
+        place_fill_cache(s, index);
+}
+
 /* ---- laying out and sweeping */
 
 /* Go mheap.go:1453 initSpan. */

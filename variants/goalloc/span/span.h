@@ -62,6 +62,11 @@ enum { HEAP_BITS_BYTES = GOALLOC_PAGE_BYTES / 8 / 8, HEAP_BITS_MAX_OBJECT_BYTES 
  * would be more than the marks can count. */
 enum { INLINE_MARKS_BYTES = 128, INLINE_MARKS_MIN_OBJECT_BYTES = 16, INLINE_MARKS_MAX_OBJECT_BYTES = 512 };
 
+static inline bool span_inline_marked(size_t elem_bytes) {
+    return AXIS_INLINE_MARKS && elem_bytes >= INLINE_MARKS_MIN_OBJECT_BYTES &&
+           elem_bytes <= INLINE_MARKS_MAX_OBJECT_BYTES;
+}
+
 /* Slots of a small span, by what its end holds beside objects (Go mheap.go:1453). pointer_bits: the objects hold
  * pointers, and a collector wants to know which words. inline_marks: the collector is Green Tea. */
 static inline unsigned span_objects(size_t span_bytes, size_t elem_bytes, bool pointer_bits, bool inline_marks) {
@@ -83,8 +88,11 @@ enum { SPAN_INLINE_WORDS = 2, SPAN_MAX_WORDS = 16, SPAN_NEVER = INT32_MAX };
 struct span {
     /* Line 0: all that freeing by the owner reads and writes. */
     uintptr_t base;
-    uint32_t elem_bytes;    /* slot size; 0 for a large object */
-    uint32_t exact_inverse; /* of the slot size's odd part, modulo 2^32: see place_exact_slot */
+    uint32_t elem_bytes; /* slot size; 0 for a large object */
+    union {
+        uint32_t exact_inverse; /* manual builds: of the slot size's odd part, modulo 2^32 (place_exact_slot) */
+        uint32_t div_magic;     /* traced builds: of the size class */
+    };
     union {
         uint64_t *free_bits;  /* manual builds: one bit per slot, 1 = free; bits past nelems are 0 */
         uint64_t *alloc_bits; /* traced builds, atomic: what the last sweep found marked; 1 = not free */
@@ -108,10 +116,7 @@ struct span {
     /* Line 1: freeing by others, and what is rarely needed. */
     union {
         uint64_t inline_remote[SPAN_INLINE_WORDS]; /* atomic */
-        struct {                                   /* traced builds */
-            uint32_t div_magic;                    /* of the size class */
-            uint16_t alloc_count_before_cache;     /* when a thread's cache took the span */
-        };
+        uint16_t alloc_count_before_cache;         /* traced builds: when a thread's cache took the span */
     };
     struct span *remote_next; /* link in an owner's inbox; guarded by remote_queued */
     uint8_t list;             /* enum span_list */
@@ -135,6 +140,12 @@ _Static_assert(offsetof(struct span, inline_remote) == 64, "remote frees must no
 
 static inline uintptr_t span_base(const struct span *s) {
     return s->base;
+}
+
+/* The pointer bits of a small scan span of one page; a build with inline marks keeps those behind them. */
+static inline uintptr_t span_heap_bits(const struct span *s) {
+    return s->base + GOALLOC_PAGE_BYTES - HEAP_BITS_BYTES -
+           (span_inline_marked(s->elem_bytes) ? INLINE_MARKS_BYTES : 0);
 }
 
 static inline unsigned span_words(const struct span *s) {

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * none: a traced heap that never collects. Nobody is ever stopped, nothing is ever marked: that is what it bounds.
+ */
+#include "alloc/mcentral.h"
+#include "goalloc.h"
+
+static void gc_init(void) {}
+
+static bool gc_knob(const char *name, char *out, size_t size) {
+    (void)name, (void)out, (void)size;
+    return false;
+}
+
+static void gc_thread_begins(struct cache *c) {
+    (void)c;
+}
+
+static void gc_thread_ends(struct cache *c) {
+    (void)c;
+}
+
+static void gc_before_fork(void) {}
+static void gc_after_fork_parent(void) {}
+static void gc_after_fork_child(void) {}
+
+static void gc_park(struct cache *c) {
+    (void)c;
+}
+
+static void gc_poll(struct cache *c) {
+    (void)c;
+}
+
+static inline void gc_charge(struct cache *c, size_t size_bytes) {
+    (void)c, (void)size_bytes;
+}
+
+static inline void gc_publish(struct span *s, uintptr_t address) {
+    (void)address;
+    /* Release: who finds the object by it finds its contents and its pointer metadata. */
+    __atomic_store_n(&s->free_index_for_scan, s->freeindex, __ATOMIC_RELEASE);
+}
+
+static inline void gc_run_taken(struct span *s, unsigned first, unsigned count) {
+    (void)s, (void)first, (void)count;
+}
+
+static inline void gc_run_returned(struct span *s, unsigned first, unsigned count) {
+    (void)s, (void)first, (void)count;
+}
+
+static inline void gc_merge_marks(struct span *s) {
+    (void)s;
+}
+
+static void gc_note_store(struct cache *c, void *old, void *value) {
+    (void)c, (void)old, (void)value;
+}
+
+static void gc_rest_begin(struct cache *c) {
+    (void)c;
+}
+
+static void gc_rest_end(struct cache *c) {
+    (void)c;
+}
+
+void goalloc_collect(void) {}
