@@ -71,10 +71,13 @@ static json_t *knob_list(const struct peer *p) {
 static json_t *subject_entry(const struct subject *s) {
     char summary[256];
     bool variant = s->peer != NULL && s->peer->built_glob != NULL && strchr(s->peer->built_glob, '*') != NULL;
+    bool never_collects = s->peer == NULL && strncmp(s->name, "nogc-", 5) == 0;
     snprintf(summary, sizeof summary, "%s%s%s",
-             s->peer != NULL ? s->peer->summary : "goalloc behind the traced interface; it never collects: a bound",
+             s->peer != NULL  ? s->peer->summary
+             : never_collects ? "goalloc behind the traced interface; it never collects: a bound"
+                              : "goalloc with its collector, behind the traced interface",
              variant ? ": " : "", variant ? s->name : "");
-    bool bound = s->peer != NULL ? s->peer->bound != 0 : strncmp(s->name, "nogc-", 5) == 0;
+    bool bound = s->peer != NULL ? s->peer->bound != 0 : never_collects;
     return json_pack("{s:s s:s s:s? s:o s:b s:b s:b s:o}", "name", s->name, "summary", summary, "package",
                      s->peer != NULL ? s->peer->package : NULL, "library", text_or_null(s->library), "bound", bound,
                      "preload", s->preload, "present", s->present, "knobs", knob_list(s->peer));

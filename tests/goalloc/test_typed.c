@@ -185,12 +185,12 @@ static void roots_are_kept_and_removed(void **state) {
     static void *one[4], *two[2];
     assert_int_equal(goalloc_root_add(one, 4), 0);
     assert_int_equal(goalloc_root_add(two, 2), 0);
-    assert_ptr_equal(typed_roots.head->slots, two);
+    assert_ptr_equal(roots.head->slots, two);
     goalloc_root_remove(one);
-    assert_ptr_equal(typed_roots.head->slots, two);
-    assert_null(typed_roots.head->next);
+    assert_ptr_equal(roots.head->slots, two);
+    assert_null(roots.head->next);
     goalloc_root_remove(two);
-    assert_null(typed_roots.head);
+    assert_null(roots.head);
 }
 
 int main(void) {

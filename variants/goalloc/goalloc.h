@@ -199,7 +199,10 @@ void goalloc_root_remove(void *slots);
 bool goalloc_thread_attach(void);
 void goalloc_thread_detach(void);
 /* In long loops that do not allocate: lets a collection begin. */
-static inline void goalloc_safepoint(void) {}
+static inline void goalloc_safepoint(void) {
+    if (__builtin_expect(__atomic_load_n(&goalloc_self->stop, __ATOMIC_RELAXED) != 0, 0))
+        goalloc_obey_stop();
+}
 /* A full collection, where the build has a collector; otherwise nothing. */
 void goalloc_collect(void);
 

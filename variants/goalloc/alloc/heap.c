@@ -3,6 +3,8 @@
 #include "alloc/cache.h"
 #include "alloc/tiny.h"
 
+#include <string.h>
+
 /* Which pages a span has is Go's decision in the faithful preset (and wherever a collector's layout rests on it). */
 static void heap_class_pages_init(void) {
     for (unsigned i = 1; i < GOALLOC_SIZE_CLASSES; i++) {
@@ -184,6 +186,8 @@ static struct span *heap_span_alloc(struct cache *c, size_t npages, uint8_t span
     bool released = heap.tuned && scavenged_bytes == npages << GOALLOC_PAGE_SHIFT;
     s->needzero = arena_needs_zero(&heap.arenas, base, npages) && !released;
     arena_set_spans(&heap.arenas, base, npages, s);
+    if (AXIS_INLINE_MARKS && span_inline_marked(s->elem_bytes) && s->needzero)
+        memset((void *)(base + GOALLOC_PAGE_BYTES - INLINE_MARKS_BYTES), 0, INLINE_MARKS_BYTES);
     heap_page_in_use(base, true);
     __atomic_fetch_add(&heap.pages_in_use, npages, __ATOMIC_RELAXED);
     __atomic_store_n(&s->state, SPAN_IN_USE, __ATOMIC_RELEASE);

@@ -278,47 +278,7 @@ void goalloc_clear(void *dst, const struct goalloc_type *type, size_t n) {
         goalloc_store((void **)dst + i, NULL);
 }
 
-/* ---- roots and threads */
-
-struct typed_root {
-    struct typed_root *next;
-    void **slots;
-    size_t count;
-};
-
-static struct {
-    struct lock lock;
-    struct fixalloc records;
-    struct typed_root *head;
-} typed_roots = {.records = {.size_bytes = sizeof(struct typed_root)}};
-
-int goalloc_root_add(void *slots, size_t n) {
-    struct typed_root *root = fixalloc_take(&typed_roots.records);
-    if (root == NULL)
-        return -1;
-    root->slots = slots;
-    root->count = n;
-    lock_acquire(&typed_roots.lock);
-    root->next = typed_roots.head;
-    typed_roots.head = root;
-    lock_release(&typed_roots.lock);
-    return 0;
-}
-
-void goalloc_root_remove(void *slots) {
-    struct typed_root *found = NULL;
-    lock_acquire(&typed_roots.lock);
-    for (struct typed_root **at = &typed_roots.head; *at != NULL; at = &(*at)->next)
-        if ((*at)->slots == (void **)slots) {
-            found = *at;
-            *at = found->next;
-            break;
-        }
-    lock_release(&typed_roots.lock);
-    if (found == NULL)
-        os_die("goalloc_root_remove(%p): these slots were never added", slots);
-    fixalloc_give(&typed_roots.records, found);
-}
+/* ---- threads */
 
 bool goalloc_thread_attach(void) {
     return cache_attach() != NULL;

@@ -3,6 +3,7 @@
  * none: a traced heap that never collects. Nobody is ever stopped, nothing is ever marked: that is what it bounds.
  */
 #include "alloc/mcentral.h"
+#include "gc/roots.c"
 #include "goalloc.h"
 
 static void gc_init(void) {}

@@ -1,0 +1,610 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * cycle: when marking begins and ends, and who does it (Go mgc.go). Whoever finds the heap at its trigger stops the
+ * world and begins; the collector's threads mark beside the program, and threads that allocate meanwhile pay their
+ * share; who finds no work left anywhere stops the world again and ends the cycle.
+ */
+#include "gc/gc.h"
+#include "gc/pacer.c"
+#include "gc/roots.c"
+#include "gc/settings.c"
+#include "gc/world.c"
+
+#include <sched.h>
+
+enum { CYCLE_MAX_WORKERS = 64, CYCLE_SLICE = 64 << 10, CYCLE_FINISH_BUDGET = 256 << 10 };
+
+static struct {
+    struct lock lock;       /* held by whoever begins or ends a cycle */
+    struct lock sweep_lock; /* held by a background sweeper at work: fork waits for it */
+    uint32_t phase;         /* atomic, enum gc_phase; changes while the world is stopped */
+    uint32_t cycles;        /* atomic: ended */
+    uint32_t forced;        /* of them */
+    uint32_t ending;        /* atomic: marking threads take no new work */
+    uint32_t marking;       /* atomic: threads that are marking now */
+    uint32_t wake;          /* atomic: changes when the collector's threads have something to do */
+    uint32_t active;        /* of these, how many mark in this cycle */
+    uint32_t workers_made;
+    struct gc_thread *workers[CYCLE_MAX_WORKERS];
+    uint64_t trigger_bytes;                 /* atomic */
+    int64_t credit;                         /* atomic: marking done by the collector's threads that assists may use */
+    int64_t black_bytes;                    /* atomic: born marked in this cycle */
+    uint64_t departed_bytes, departed_work; /* of threads that left during it */
+    uint64_t slow_allocations;              /* atomic; GOALLOC_GCSTRESS */
+    struct pacer pacer;
+    /* Of the cycle, and of all. */
+    uint64_t begun_ns, mark_begun_ns, stop_begin_ns, stop_end_ns, last_end_ns, pause_total_ns;
+    uint64_t assist_ns, worker_ns, rescanned_bytes;
+    uint64_t live_at_start_bytes, live_at_end_bytes, marked_bytes, goal_bytes;
+} gc = {.trigger_bytes = UINT64_MAX};
+
+static uint64_t gc_live(void) {
+    return __atomic_load_n(&gc_account.live_bytes, __ATOMIC_RELAXED);
+}
+
+static bool gc_is_marking(void) {
+    return __atomic_load_n(&gc.phase, __ATOMIC_ACQUIRE) == GC_MARK;
+}
+
+/* ---- hooks of the allocation paths */
+
+static inline void gc_charge(struct cache *c, size_t size_bytes) {
+    if (GOALLOC_UNLIKELY(gc_settings.stress_every != 0) &&
+        __atomic_add_fetch(&gc.slow_allocations, 1, __ATOMIC_RELAXED) % gc_settings.stress_every == 0)
+        c->wants_gc = true;
+    if (goalloc_marking) {
+        gc_self->assist_bytes -= (int64_t)size_bytes;
+        c->wants_gc |= gc_self->assist_bytes < 0;
+    } else if (gc_live() >= __atomic_load_n(&gc.trigger_bytes, __ATOMIC_RELAXED)) {
+        c->wants_gc = true;
+    }
+}
+
+static inline void gc_publish(struct span *s, uintptr_t address) {
+    if (GOALLOC_LIKELY(!goalloc_marking)) {
+        /* Release: who finds the object by it finds its contents and its pointer metadata. */
+        __atomic_store_n(&s->free_index_for_scan, s->freeindex, __ATOMIC_RELEASE);
+        return;
+    }
+    marker_take_run(s, mark_slot_of(s, address), 1);
+    mark_page(s);
+    __atomic_fetch_add(&gc.black_bytes, (int64_t)span_object_bytes(s), __ATOMIC_RELAXED);
+}
+
+static inline void gc_run_taken(struct span *s, unsigned first, unsigned count) {
+    if (GOALLOC_LIKELY(!goalloc_marking))
+        return;
+    marker_take_run(s, first, count);
+    mark_page(s);
+    __atomic_fetch_add(&gc.black_bytes, (int64_t)count * s->elem_bytes, __ATOMIC_RELAXED);
+}
+
+static inline void gc_run_returned(struct span *s, unsigned first, unsigned count) {
+    if (GOALLOC_LIKELY(!goalloc_marking))
+        return;
+    marker_return_run(s, first, count);
+    __atomic_fetch_sub(&gc.black_bytes, (int64_t)count * s->elem_bytes, __ATOMIC_RELAXED);
+}
+
+/* GODEBUG=clobberfree=1: what dies is overwritten, so that its use shows (Go mgcsweep.go:607). */
+static void gc_clobber(const struct span *s) {
+    enum { DEAD_WORD = 0x6a6a6a6a };
+    for (unsigned slot = 0; slot < s->nelems; slot++) {
+        bool live = (place_mark_bits(s)[slot / 64] >> slot % 64 & 1) != 0;
+        if (live || (s->elem_bytes != 0 && place_slot_free(s, slot)))
+            continue;
+        memset((void *)(s->base + (uintptr_t)slot * s->elem_bytes), DEAD_WORD & 0xff, span_object_bytes(s));
+    }
+}
+
+static inline void gc_merge_marks(struct span *s) {
+    marker_merge(s);
+    if (GOALLOC_UNLIKELY(gc_settings.clobber))
+        gc_clobber(s);
+}
+
+static void gc_note_store(struct cache *c, void *old, void *value) {
+    (void)c;
+    struct gc_work *w = &gc_self->work;
+    if (!goalloc_marking)
+        return; /* the world was stopped in between */
+    if (w->barrier_count + 2 > GC_BARRIER_ENTRIES)
+        mark_barrier_flush(w);
+    w->barrier[w->barrier_count++] = (uintptr_t)old;
+    if (!heap.tuned) /* Go's hybrid barrier shades both; the snapshot needs the old value only */
+        w->barrier[w->barrier_count++] = (uintptr_t)value;
+}
+
+/* ---- roots */
+
+/* The world is stopped: stacks from where their threads stopped, registered slots, tiny blocks in use. */
+static uint64_t gc_mark_roots(struct gc_work *w) {
+    uint64_t stack_bytes = 0;
+    for (struct gc_thread *t = world.threads; t != NULL; t = t->next) {
+        uintptr_t sp = t->stop_sp & ~(uintptr_t)7;
+        mark_conservatively(w, (const uintptr_t *)sp, (const uintptr_t *)t->stack_top);
+        stack_bytes += t->stack_top - sp;
+        mark_address(w, t->cache->tiny);
+    }
+    for (const struct gc_root *root = roots.head; root != NULL; root = root->next)
+        for (size_t i = 0; i < root->count; i++)
+            mark_word(w, (uintptr_t)&root->slots[i]);
+    return stack_bytes;
+}
+
+/* ---- beginning: the world is stopped */
+
+static void gc_close_windows(void) {
+    for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
+        mcache_close_windows(t->cache);
+}
+
+static void gc_clear_page_marks(void) {
+    for (size_t i = 0; i < heap.arenas.count; i++)
+        memset(heap.arenas.all[i]->page_marks, 0, sizeof heap.arenas.all[i]->page_marks);
+}
+
+static void gc_reset_work(struct gc_thread *t) {
+    struct gc_work *w = &t->work;
+    w->bytes_marked = w->scan_work = w->objects_scanned = w->spans_scanned = w->single_scans = w->rescanned = 0;
+    t->assist_bytes = 0;
+}
+
+static struct pacer_memory gc_memory(void) {
+    uint64_t in_use = heap.pages_in_use, free_pages = heap.pages.free_pages;
+    uint64_t backed = in_use + free_pages - heap.pages.scavenged_free_pages;
+    struct pacer_memory m = {.mapped_bytes = (backed << GOALLOC_PAGE_SHIFT) + meta_committed_bytes(),
+                             .heap_free_bytes = (backed - in_use) << GOALLOC_PAGE_SHIFT,
+                             .heap_alloc_bytes = gc_live()};
+    if (m.heap_alloc_bytes > in_use << GOALLOC_PAGE_SHIFT)
+        m.heap_alloc_bytes = in_use << GOALLOC_PAGE_SHIFT;
+    return m;
+}
+
+static void gc_revise(uint64_t work_bytes) {
+    pacer_revise(&gc.pacer, gc_live(), __atomic_load_n(&gc_account.scan_bytes, __ATOMIC_RELAXED), work_bytes,
+                 gc.pacer.last_stack_scan_bytes, gc.goal_bytes);
+}
+
+/* How many of the collector's own threads mark: Go's dedicated ones, or as many as leave no processor idle. */
+static uint32_t gc_choose_workers(void) {
+    uint32_t running = 0;
+    for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
+        running++;
+    double fractional;
+    uint32_t n = pacer_dedicated(gc_settings.procs, &fractional);
+    if (gc_settings.procs > running && gc_settings.procs - running > n)
+        n = gc_settings.procs - running;
+    n += n == 0;
+    return n < CYCLE_MAX_WORKERS ? n : CYCLE_MAX_WORKERS;
+}
+
+static void gc_begin_marking(struct gc_thread *self) {
+    gc.begun_ns = os_now_ns();
+    gc_close_windows();
+    sweep_finish(self->cache);
+    gc_clear_page_marks();
+    for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
+        gc_reset_work(t);
+    for (uint32_t i = 0; i < gc.workers_made; i++)
+        gc_reset_work(gc.workers[i]);
+    gc.black_bytes = gc.credit = 0;
+    gc.departed_bytes = gc.departed_work = gc.rescanned_bytes = gc.assist_ns = gc.worker_ns = 0;
+    gc.live_at_start_bytes = gc_live();
+    pacer_begin(&gc.pacer, gc.live_at_start_bytes);
+    struct pacer_memory memory = gc_memory();
+    uint64_t least;
+    gc.goal_bytes = pacer_goal(&gc.pacer, &memory, &least);
+    __atomic_store_n(&gc.phase, GC_MARK, __ATOMIC_RELEASE);
+    __atomic_store_n(&goalloc_marking, 1, __ATOMIC_RELEASE);
+    gc.active = gc_choose_workers();
+    gc.pacer.last_stack_scan_bytes = gc_mark_roots(&self->work);
+    gc_revise(0);
+    mark_flush(&self->work);
+    gc.mark_begun_ns = os_now_ns();
+    gc.stop_begin_ns = gc.mark_begun_ns - gc.begun_ns;
+}
+
+/* ---- ending: the world is stopped */
+
+static void gc_sum(uint64_t *marked, uint64_t *work) {
+    *marked = gc.departed_bytes + (uint64_t)gc.black_bytes;
+    *work = gc.departed_work;
+    for (struct gc_thread *t = world.threads; t != NULL; t = t->next) {
+        *marked += t->work.bytes_marked;
+        *work += t->work.scan_work;
+    }
+    for (uint32_t i = 0; i < gc.workers_made; i++) {
+        *marked += gc.workers[i]->work.bytes_marked;
+        *work += gc.workers[i]->work.scan_work;
+    }
+}
+
+static void gc_set_goals(bool swept) {
+    gc.pacer.percent = gc_settings.percent;
+    gc.pacer.memory_limit_bytes = gc_settings.memory_limit_bytes;
+    pacer_commit(&gc.pacer, swept, gc_live());
+    struct pacer_memory memory = gc_memory();
+    __atomic_store_n(&gc.trigger_bytes, pacer_trigger(&gc.pacer, &memory), __ATOMIC_RELAXED);
+}
+
+static void gc_to_sweeping(struct gc_thread *self) {
+    uint64_t work_bytes;
+    gc_sum(&gc.marked_bytes, &work_bytes);
+    double wall_ns = (double)(os_now_ns() - gc.mark_begun_ns) * gc_settings.procs;
+    gc.live_at_end_bytes = gc_live();
+    if (!gc_settings.deterministic && wall_ns > 0)
+        pacer_end(&gc.pacer, gc.live_at_end_bytes, work_bytes, (double)gc.assist_ns / wall_ns, 0);
+    gc.pacer.triggered_bytes = UINT64_MAX;
+    gc.pacer.live_bytes = gc.marked_bytes;
+    gc.pacer.last_heap_scan_bytes = work_bytes;
+    __atomic_store_n(&gc.phase, GC_OFF, __ATOMIC_RELEASE);
+    __atomic_store_n(&goalloc_marking, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&gc_account.live_bytes, gc.marked_bytes, __ATOMIC_RELAXED);
+    __atomic_store_n(&gc_account.scan_bytes, work_bytes, __ATOMIC_RELAXED);
+    sweep_begin();
+    for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
+        mcache_prepare_for_sweep(t->cache);
+    if (gc_settings.stop_the_world == 2)
+        while (sweep_one(self->cache) != SWEEP_NONE)
+            continue;
+    gc_set_goals(sweep_done());
+    sweep_pace(gc.trigger_bytes);
+}
+
+/* Everything is traversed again; what is found unmarked ends the process. */
+static void gc_check_marks(struct gc_thread *self) {
+    for (size_t i = 0; i < heap.arenas.count; i++)
+        if (heap.arenas.all[i]->checkmarks != NULL)
+            os_release(heap.arenas.all[i]->checkmarks, ARENA_BYTES / 64);
+    struct gc_work before = self->work;
+    mark_checking = 1;
+    gc_mark_roots(&self->work);
+    mark_drain(&self->work, UINT64_MAX);
+    mark_checking = 0;
+    self->work.scan_work = before.scan_work;
+    self->work.objects_scanned = before.objects_scanned;
+}
+
+/* False: more was found than a pause has room for; marking goes on. */
+static bool gc_end_marking(struct gc_thread *self) {
+    uint64_t begun_ns = os_now_ns(), marked_before, marked, work;
+    gc_close_windows();
+    for (struct gc_thread *t = world.threads; t != NULL; t = t->next) {
+        mark_barrier_flush(&t->work);
+        mark_flush(&t->work);
+    }
+    gc_sum(&marked_before, &work);
+    gc_mark_roots(&self->work);
+    gc_sum(&marked, &work);
+    gc.rescanned_bytes += marked - marked_before;
+    mark_drain(&self->work, CYCLE_FINISH_BUDGET);
+    mark_flush(&self->work);
+    if (mark_work_left())
+        return false;
+    if (gc_settings.checkmark)
+        gc_check_marks(self);
+    gc_to_sweeping(self);
+    gc.last_end_ns = os_now_ns();
+    gc.stop_end_ns = gc.last_end_ns - begun_ns;
+    gc.pause_total_ns += gc.stop_begin_ns + gc.stop_end_ns;
+    return true;
+}
+
+static void gc_trace(bool forced);
+
+/* Cycle lock held, world running again. */
+static void gc_announce_end(bool forced) {
+    if (gc_settings.trace)
+        gc_trace(forced);
+    gc.forced += forced;
+    __atomic_fetch_add(&gc.cycles, 1, __ATOMIC_RELEASE);
+    os_wake_all(&gc.cycles);
+    __atomic_fetch_add(&gc.wake, 1, __ATOMIC_RELEASE);
+    os_wake_all(&gc.wake);
+}
+
+/* Ends the cycle if nothing is left to mark and nobody is at it. self: the caller's record, its stack scanned from its
+ * stop_sp if it takes part. */
+static void gc_try_end(struct gc_thread *self, bool forced) {
+    if (mark_work_left() || __atomic_load_n(&gc.marking, __ATOMIC_SEQ_CST) != 0)
+        return;
+    if (pthread_mutex_trylock(&gc.lock.mutex) != 0)
+        return;
+    __atomic_store_n(&gc.ending, 1, __ATOMIC_SEQ_CST);
+    bool ended = false;
+    if (gc_is_marking() && __atomic_load_n(&gc.marking, __ATOMIC_SEQ_CST) == 0 && !mark_work_left()) {
+        world_stop(self);
+        ended = gc_end_marking(self);
+        __atomic_store_n(&gc.ending, 0, __ATOMIC_SEQ_CST);
+        world_start();
+    }
+    __atomic_store_n(&gc.ending, 0, __ATOMIC_SEQ_CST);
+    if (ended)
+        gc_announce_end(forced);
+    lock_release(&gc.lock);
+}
+
+/* ---- marking beside the program */
+
+/* What was done; 0 as well while a cycle is being ended. */
+static uint64_t gc_mark_slice(struct gc_work *w, uint64_t budget) {
+    __atomic_fetch_add(&gc.marking, 1, __ATOMIC_SEQ_CST);
+    uint64_t done = 0;
+    if (__atomic_load_n(&gc.ending, __ATOMIC_SEQ_CST) == 0 && gc_is_marking())
+        done = mark_drain(w, budget);
+    mark_flush(w);
+    __atomic_fetch_sub(&gc.marking, 1, __ATOMIC_SEQ_CST);
+    return done;
+}
+
+static void gc_work_in_background(struct gc_thread *self) {
+    while (gc_is_marking()) {
+        uint64_t cpu_ns = os_thread_cpu_ns(), done = gc_mark_slice(&self->work, CYCLE_SLICE * 16);
+        __atomic_fetch_add(&gc.worker_ns, os_thread_cpu_ns() - cpu_ns, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&gc.credit, (int64_t)done, __ATOMIC_RELAXED);
+        if (done != 0 || mark_work_left())
+            continue;
+        gc_try_end(self, false);
+        if (!gc_is_marking())
+            return;
+        __atomic_fetch_add(&mark_hungry, 1, __ATOMIC_RELAXED);
+        os_wait_while(&gc.phase, GC_MARK, 50000);
+        __atomic_fetch_sub(&mark_hungry, 1, __ATOMIC_RELAXED);
+    }
+}
+
+static void gc_sweep_in_background(struct gc_thread *self) {
+    for (;;) {
+        lock_acquire(&gc.sweep_lock);
+        size_t swept = 0;
+        for (unsigned i = 0; i < 10 && swept != SWEEP_NONE; i++) /* Go mgcsweep.go:298 */
+            swept = sweep_one(self->cache);
+        lock_release(&gc.sweep_lock);
+        if (swept == SWEEP_NONE)
+            return;
+        sched_yield();
+    }
+}
+
+static void *gc_worker(void *arg) {
+    struct gc_thread *self = arg;
+    uint32_t index = 0;
+    while (gc.workers[index] != self)
+        index++;
+    for (;;) {
+        uint32_t seen = __atomic_load_n(&gc.wake, __ATOMIC_ACQUIRE);
+        if (gc_is_marking() && index < __atomic_load_n(&gc.active, __ATOMIC_RELAXED))
+            gc_work_in_background(self);
+        if (index == 0 && !gc_is_marking())
+            gc_sweep_in_background(self);
+        os_wait_while(&gc.wake, seen, 0);
+    }
+    return NULL;
+}
+
+/* Threads are made at the first cycle that wants them, with no signal to disturb them. Without them assists do all. */
+static void gc_make_workers(uint32_t wanted) {
+    sigset_t all, before;
+    sigfillset(&all);
+    while (gc.workers_made < wanted) {
+        struct cache *c = cache_record_take();
+        pthread_t thread;
+        pthread_attr_t attributes;
+        if (c == NULL)
+            return;
+        gc.workers[gc.workers_made] = world_thread_make(c);
+        pthread_attr_init(&attributes);
+        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        bool ok = pthread_create(&thread, &attributes, gc_worker, gc.workers[gc.workers_made]) == 0;
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        pthread_attr_destroy(&attributes);
+        if (!ok)
+            return;
+        gc.workers_made++;
+    }
+}
+
+/* ---- what allocating threads do */
+
+static void gc_sweep_all(struct cache *c) {
+    cache_hold(c);
+    while (sweep_one(c) != SWEEP_NONE)
+        continue;
+    cache_unhold(c);
+    while (!sweep_done())
+        sched_yield();
+}
+
+/* The whole cycle in one stop. */
+static void gc_collect_stopped(struct gc_thread *self) {
+    mark_shared = 0;
+    mark_drain(&self->work, UINT64_MAX);
+    if (!gc_end_marking(self))
+        os_die("marking with the world stopped left work behind");
+    mark_shared = 1;
+}
+
+/* Begins a cycle, or does all of it, unless somebody else has. Registers are spilled. */
+__attribute__((noinline)) static void gc_begin_spilled(struct gc_thread *self, bool forced) {
+    lock_acquire(&gc.lock);
+    if (gc_is_marking() || (!forced && gc_live() < gc.trigger_bytes && gc_settings.stress_every == 0)) {
+        lock_release(&gc.lock);
+        return;
+    }
+    gc_sweep_all(self->cache);
+    bool stopped = gc_settings.stop_the_world != 0;
+    world_stop(self);
+    self->stop_sp = (uintptr_t)__builtin_frame_address(0);
+    gc_begin_marking(self);
+    if (stopped)
+        gc_collect_stopped(self);
+    world_start();
+    if (stopped) {
+        gc_announce_end(forced);
+    } else {
+        gc_make_workers(gc.active);
+        __atomic_fetch_add(&gc.wake, 1, __ATOMIC_RELEASE);
+        os_wake_all(&gc.wake);
+    }
+    lock_release(&gc.lock);
+}
+
+__attribute__((noinline)) static void gc_begin(struct gc_thread *self, bool forced) {
+    __builtin_unwind_init();
+    gc_begin_spilled(self, forced);
+    world_keep_frame();
+}
+
+__attribute__((noinline)) static void gc_end_spilled(struct gc_thread *self, bool forced) {
+    self->stop_sp = (uintptr_t)__builtin_frame_address(0);
+    gc_try_end(self, forced);
+}
+
+__attribute__((noinline)) static void gc_end(struct gc_thread *self, bool forced) {
+    __builtin_unwind_init();
+    gc_end_spilled(self, forced);
+    world_keep_frame();
+}
+
+/* Marks in return for what was allocated (Go mgcmark.go:508): credit first, then work, at least 64 KiB of it. */
+static void gc_assist(struct gc_thread *t) {
+    enum { LEAST_BYTES = 64 << 10 };
+    uint64_t begun_ns = os_thread_cpu_ns();
+    while (gc_is_marking() && t->assist_bytes < 0) {
+        double ratio = gc.pacer.assist_work_per_byte;
+        int64_t work = (int64_t)((double)-t->assist_bytes * ratio);
+        if (work < LEAST_BYTES)
+            work = LEAST_BYTES;
+        int64_t credit = __atomic_load_n(&gc.credit, __ATOMIC_RELAXED);
+        if (credit > 0) {
+            int64_t take = credit < work ? credit : work;
+            __atomic_fetch_sub(&gc.credit, take, __ATOMIC_RELAXED);
+            t->assist_bytes += 1 + (int64_t)((double)take / ratio);
+            continue;
+        }
+        cache_hold(t->cache);
+        uint64_t done = gc_mark_slice(&t->work, (uint64_t)work);
+        cache_unhold(t->cache);
+        t->assist_bytes += 1 + (int64_t)((double)done / ratio);
+        if (done == 0) {
+            gc_end(t, false);
+            if (gc_is_marking()) /* the rest is in others' hands */
+                os_wait_while(&gc.phase, GC_MARK, 20000);
+        }
+    }
+    __atomic_fetch_add(&gc.assist_ns, os_thread_cpu_ns() - begun_ns, __ATOMIC_RELAXED);
+}
+
+static void gc_poll(struct cache *c) {
+    c->wants_gc = false;
+    if (gc_is_marking())
+        gc_assist(gc_self);
+    else
+        gc_begin(gc_self, false);
+}
+
+void goalloc_collect(void) {
+    struct cache *c = cache_attach();
+    if (c == NULL)
+        return;
+    uint32_t target = __atomic_load_n(&gc.cycles, __ATOMIC_ACQUIRE) + (gc_is_marking() ? 2 : 1);
+    while ((int32_t)(__atomic_load_n(&gc.cycles, __ATOMIC_ACQUIRE) - target) < 0) {
+        if (!gc_is_marking()) {
+            gc_begin(gc_self, true);
+            continue;
+        }
+        cache_hold(c);
+        uint64_t done = gc_mark_slice(&gc_self->work, CYCLE_SLICE * 16);
+        cache_unhold(c);
+        if (done != 0)
+            continue;
+        gc_end(gc_self, true);
+        if (gc_is_marking())
+            os_wait_while(&gc.phase, GC_MARK, 20000);
+    }
+    gc_sweep_all(c);
+}
+
+/* ---- threads, observers, fork */
+
+static void gc_thread_ends(struct cache *c) {
+    (void)c;
+    struct gc_thread *t = gc_self;
+    lock_acquire(&world.lock);
+    if (gc_is_marking())
+        mark_barrier_flush(&t->work);
+    mark_flush(&t->work);
+    gc.departed_bytes += t->work.bytes_marked;
+    gc.departed_work += t->work.scan_work;
+    world_unlist(t);
+    gc_self = NULL;
+    lock_release(&world.lock);
+    fixalloc_give(&world.records, t);
+}
+
+static void gc_rest_begin(struct cache *c) {
+    __atomic_store_n(&c->front.busy, 0, __ATOMIC_RELAXED); /* waiting for one's turn is not being busy */
+    world_stop(gc_self);
+    __atomic_store_n(&c->front.busy, 1, __ATOMIC_RELAXED);
+    gc_close_windows();
+}
+
+static void gc_rest_end(struct cache *c) {
+    (void)c;
+    world_start();
+}
+
+static void gc_before_fork(void) {
+    for (;;) {
+        lock_acquire(&gc.lock);
+        if (!gc_is_marking())
+            break;
+        lock_release(&gc.lock);
+        sched_yield();
+    }
+    lock_acquire(&gc.sweep_lock);
+    lock_acquire(&roots.lock);
+    world_stop(gc_self);
+}
+
+static void gc_after_fork_parent(void) {
+    world_start();
+    lock_release(&roots.lock);
+    lock_release(&gc.sweep_lock);
+    lock_release(&gc.lock);
+}
+
+/* The other threads are not there any more; they had stopped outside the allocator, so what they held is in order. */
+static void gc_after_fork_child(void) {
+    gc_close_windows();
+    struct gc_thread *next;
+    for (struct gc_thread *t = world.threads; t != NULL; t = next) {
+        next = t->next;
+        t->tid = (int)syscall(SYS_gettid);
+        if (t == gc_self)
+            continue;
+        world_unlist(t);
+        cache_flush(t->cache);
+        lock_acquire(&caches.lock);
+        t->cache->next_free = caches.free;
+        caches.free = t->cache;
+        lock_release(&caches.lock);
+        __atomic_fetch_sub(&caches.attached, 1, __ATOMIC_RELAXED);
+    }
+    gc.workers_made = 0;
+    world_start();
+    lock_release(&roots.lock);
+    lock_release(&gc.sweep_lock);
+    lock_release(&gc.lock);
+}
+
+static void gc_init(void) {
+    settings_read();
+    world_init();
+    gc.pacer.triggered_bytes = UINT64_MAX;
+    gc_set_goals(true);
+}
+
+#include "gc/trace.c"

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * gc: one concurrent mark-sweep collector, whatever its marker (Go mgc.go). A cycle: the world is stopped, the sweep of
+ * the last cycle finished, stacks and roots scanned; then marking beside the running program, stores told of by the
+ * write barrier, objects born black; the world stopped again, what is left marked, and everything unmarked is to be
+ * swept.
+ *
+ * Because the snapshot is taken with the world stopped and every overwritten pointer is shaded, what was reachable at
+ * the start gets marked, and what is born later is black: the second scan of stacks and roots finds nothing new unless
+ * a program stores behind the barrier's back. It is done all the same, and what it finds is counted (rescan_greyed).
+ */
+#ifndef GOALLOC_GC_H
+#define GOALLOC_GC_H
+
+#include "alloc/mcentral.h"
+#include "alloc/object.h"
+#include "goalloc.h"
+#include "os/futex.h"
+
+enum {
+    GC_WORKBUF_BYTES = 2048, /* Go mgcwork.go:17 */
+    GC_WORKBUF_ITEMS = (GC_WORKBUF_BYTES - 16) / 8,
+    GC_OBLET_BYTES = 128 << 10, /* Go mgcmark.go:40: longer objects are scanned in parts */
+    GC_BARRIER_ENTRIES = 512,   /* Go mwbbuf.go:70 */
+    GC_LEAST_ADDRESS = 4096,    /* smaller values are no pointers (Go mwbbuf.go:231) */
+    GC_AHEAD = 8,               /* objects whose memory is asked for before it is needed */
+    GC_SPAN_RING = 256,         /* Green Tea: spans a thread keeps in order (Go 1.25 mgcmark_greenteagc.go:346) */
+};
+
+/* Addresses to be scanned. Buffers are type-stable: a stale pointer to one is harmless. */
+struct workbuf {
+    struct workbuf *next; /* atomic */
+    size_t count;
+    uintptr_t items[GC_WORKBUF_ITEMS];
+};
+_Static_assert(sizeof(struct workbuf) == GC_WORKBUF_BYTES, "254 entries with their header");
+
+/* What a marking thread has in hand. Its own but while the world is stopped. */
+struct gc_work {
+    struct workbuf *first, *second; /* a stack of up to two buffers: pops and pushes at the border do not go global */
+    uint64_t bytes_marked, scan_work;
+    uint64_t objects_scanned, spans_scanned, single_scans, rescanned;
+    uintptr_t ring[GC_SPAN_RING]; /* Green Tea: spans to scan, first in, first out */
+    uint32_t ring_first, ring_count;
+    uint32_t barrier_count;
+    uintptr_t barrier[GC_BARRIER_ENTRIES];
+};
+
+/* A thread that takes part, or one of the collector's own. */
+struct gc_thread {
+    struct gc_work work;
+    struct gc_thread *next; /* all there are, under the world's lock */
+    struct cache *cache;
+    int tid;
+    uintptr_t stack_top;
+    uintptr_t stop_sp;      /* where its stack ended when it stopped */
+    uint32_t stopped_epoch; /* atomic: the last stop it obeyed */
+    uint32_t parked;        /* waits outside the signal handler */
+    int64_t assist_bytes;   /* allocated in advance of marking; below 0 there is debt */
+};
+
+enum gc_phase { GC_OFF, GC_MARK };
+
+/* Settings, read once. */
+struct gc_settings {
+    int64_t percent;             /* GOGC; -1: off */
+    uint64_t memory_limit_bytes; /* GOMEMLIMIT; UINT64_MAX: off */
+    unsigned procs;              /* GOMAXPROCS */
+    bool deterministic, trace, checkmark, clobber;
+    unsigned stop_the_world; /* 1: marking stops the world; 2: sweeping too */
+    uint64_t stress_every;   /* GOALLOC_GCSTRESS: collect at every Nth slow allocation; 0: never */
+};
+
+static struct gc_settings gc_settings;
+
+/* ---- world.c */
+
+/* Stops every thread that takes part but the calling one (self; NULL: it does not take part). Others wait their turn.
+ */
+static void world_stop(struct gc_thread *self);
+static void world_start(void);
+
+/* ---- marking: mark.c. w is the caller's. */
+
+/* The object that the address lies in gets marked and, if it holds pointers, is to be scanned. */
+static inline void mark_address(struct gc_work *w, uintptr_t address);
+/* The same for any word whatever. */
+static void mark_conservatively(struct gc_work *w, const uintptr_t *from, const uintptr_t *end);
+/* Scans until nothing is left anywhere, or scan_work units have been done; what was done. */
+static uint64_t mark_drain(struct gc_work *w, uint64_t budget);
+static void mark_flush(struct gc_work *w);
+static bool mark_work_left(void);
+
+/* ---- what differs between markers: classic.c, greentea.c */
+
+/* Green Tea: the object in a span with inline marks gets marked; if it is new and holds pointers, its span is queued.
+ */
+static inline void marker_shade_inline(struct gc_work *w, struct span *s, unsigned slot);
+/* Scans what is marked and not yet scanned in a queued span. */
+static void marker_scan_span(struct gc_work *w, uintptr_t item);
+static void marker_take_run(struct span *s, unsigned first, unsigned count);
+static void marker_return_run(struct span *s, unsigned first, unsigned count);
+/* Before s is swept, its marks are in mark_bits. */
+static void marker_merge(struct span *s);
+static bool marker_is_marked(const struct span *s, unsigned slot);
+
+#endif

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * mark: from an address to a marked object, and from an object to the addresses in it (Go mgcmark.go). The heap is
+ * scanned precisely, by pointer bits and types; stacks and registers conservatively.
+ */
+#include "gc/gc.h"
+#include "gc/work.c"
+
+#include <string.h>
+
+/* Others mark, too: not while the world is stopped and one thread drains. */
+static uint32_t mark_shared = 1;
+/* atomic: marking threads that look for work */
+static uint32_t mark_hungry;
+
+static inline void mark_page(const struct span *s) {
+    struct arena *arena = arena_of(&heap.arenas, s->base);
+    size_t page = (s->base >> GOALLOC_PAGE_SHIFT) % ARENA_PAGES;
+    uint8_t bit = (uint8_t)(1u << page % 8);
+    if ((__atomic_load_n(&arena->page_marks[page / 8], __ATOMIC_RELAXED) & bit) == 0)
+        __atomic_fetch_or(&arena->page_marks[page / 8], bit, __ATOMIC_RELAXED);
+}
+
+/* Sets bits of a word of mark bits; those that were not set before. Relaxed: objects are found by pointers, whose
+ * stores were released, and threads meet where the world stops. */
+static inline uint64_t mark_set(uint64_t *word, uint64_t bits) {
+    uint64_t before = __atomic_load_n(word, __ATOMIC_RELAXED);
+    if ((bits & ~before) == 0)
+        return 0;
+    if (mark_shared)
+        before = __atomic_fetch_or(word, bits, __ATOMIC_RELAXED);
+    else
+        *word = before | bits;
+    return bits & ~before;
+}
+
+/* Bits [first, first + count) of a bitmap, word by word. Neighbours may be set by others meanwhile. */
+static inline void mark_range(uint64_t *bits, unsigned first, unsigned count, bool set) {
+    for (unsigned at = first, end = first + count; at < end;) {
+        unsigned run = 64 - at % 64 < end - at ? 64 - at % 64 : end - at;
+        uint64_t mask = (run == 64 ? ~UINT64_C(0) : (UINT64_C(1) << run) - 1) << at % 64;
+        if (set)
+            __atomic_fetch_or(&bits[at / 64], mask, __ATOMIC_RELAXED);
+        else
+            __atomic_fetch_and(&bits[at / 64], ~mask, __ATOMIC_RELAXED);
+        at += run;
+    }
+}
+
+/* ---- GODEBUG=gccheckmark=1: once marking has ended, everything is traversed again, and must be marked already. Which
+ * objects that traversal has seen is kept beside the marks, a bit for each possible start (Go mcheckmark.go). */
+
+static uint32_t mark_checking;
+
+static bool mark_check_first_visit(uintptr_t base) {
+    enum { START_BYTES = 8 };
+    struct arena *arena = arena_of(&heap.arenas, base);
+    if (arena->checkmarks == NULL)
+        arena->checkmarks = os_map_lazy(ARENA_BYTES / START_BYTES / 8);
+    if (arena->checkmarks == NULL)
+        os_die("out of memory for gccheckmark");
+    size_t start = (base - arena->base) / START_BYTES;
+    uint64_t *word = &((uint64_t *)arena->checkmarks)[start / 64], bit = UINT64_C(1) << start % 64;
+    bool first = (*word & bit) == 0;
+    *word |= bit;
+    return first;
+}
+
+/* An object that is marked already. */
+static inline void mark_again(struct gc_work *w, const struct span *s, unsigned slot) {
+    uintptr_t base = s->base + (uintptr_t)slot * s->elem_bytes;
+    if (GOALLOC_UNLIKELY(mark_checking) && mark_check_first_visit(base) && !span_class_noscan(s->span_class))
+        work_push(w, base);
+}
+
+/* An object that has just been marked. */
+static inline void mark_anew(const struct span *s, unsigned slot) {
+    if (GOALLOC_UNLIKELY(mark_checking))
+        os_die("gccheckmark: the object at %p, slot %u of the span of %zu-byte objects at %p, is reachable and was not "
+               "marked; was it stored without goalloc_store?",
+               (void *)(s->base + (uintptr_t)slot * s->elem_bytes), slot, span_object_bytes(s), (void *)s->base);
+}
+
+/* The object is marked; if it is new it counts, and is to be scanned unless it holds no pointers. */
+static inline void mark_slot(struct gc_work *w, struct span *s, unsigned slot, uintptr_t base) {
+    if (mark_set(&place_mark_bits(s)[slot / 64], UINT64_C(1) << slot % 64) == 0) {
+        mark_again(w, s, slot);
+        return;
+    }
+    mark_anew(s, slot);
+    mark_page(s);
+    w->bytes_marked += span_object_bytes(s);
+    if (span_class_noscan(s->span_class))
+        return;
+    __builtin_prefetch((void *)base);
+    work_push(w, base);
+}
+
+static inline unsigned mark_slot_of(const struct span *s, uintptr_t address) {
+    return s->elem_bytes == 0 ? 0 : (unsigned)((uint64_t)(address - s->base) * s->div_magic >> 32);
+}
+
+static inline void mark_in_span(struct gc_work *w, struct span *s, unsigned slot) {
+    if (span_inline_marked(s->elem_bytes))
+        marker_shade_inline(w, s, slot);
+    else
+        mark_slot(w, s, slot, s->base + (uintptr_t)slot * s->elem_bytes);
+}
+
+static inline void mark_address(struct gc_work *w, uintptr_t address) {
+    if (address < GC_LEAST_ADDRESS)
+        return;
+    struct span *s = heap_span_of(address);
+    if (s == NULL)
+        return;
+    unsigned slot = mark_slot_of(s, address);
+    if (GOALLOC_LIKELY(slot < s->nelems))
+        mark_in_span(w, s, slot);
+}
+
+/* ---- stacks: any word may be anything. The world is stopped and no window is open, so a free slot is known for one.
+ */
+
+__attribute__((no_sanitize("address", "thread"))) static void
+mark_conservatively(struct gc_work *w, const uintptr_t *from, const uintptr_t *end) {
+    for (const uintptr_t *at = from; at < end; at++) {
+        struct span *s = *at < GC_LEAST_ADDRESS ? NULL : heap_span_of(*at);
+        if (s == NULL)
+            continue;
+        unsigned slot = mark_slot_of(s, *at);
+        if (slot >= s->nelems || (s->elem_bytes != 0 && place_slot_free(s, slot)))
+            continue;
+        mark_in_span(w, s, slot);
+    }
+}
+
+/* ---- scanning an object */
+
+static inline void mark_word(struct gc_work *w, uintptr_t at) {
+    mark_address(w, __atomic_load_n((uintptr_t *)at, __ATOMIC_RELAXED));
+}
+
+/* Words of [from, end) that type says are pointers; from is `word` words into consecutive elements. */
+static void mark_by_type(struct gc_work *w, const struct goalloc_type *type, uintptr_t from, uintptr_t end,
+                         size_t word) {
+    size_t words = type->size_bytes / 8;
+    word %= words;
+    for (uintptr_t at = from; at < end;) {
+        uint64_t mask = type->masks != NULL ? type->masks[word / 64] : word < 64 ? type->pointer_mask : 0;
+        mask >>= word % 64;
+        size_t run = 64 - word % 64;
+        if (run > words - word)
+            run = words - word;
+        if (run > (end - at) / 8)
+            run = (end - at) / 8;
+        if (run < 64)
+            mask &= (UINT64_C(1) << run) - 1;
+        for (; mask != 0; mask &= mask - 1)
+            mark_word(w, at + 8 * place_lowest(mask));
+        at += run * 8;
+        word = (word + run) % words;
+    }
+}
+
+/* Pointer bits of an object of up to 64 words. */
+static inline uint64_t mark_object_bits(const struct span *s, uintptr_t base) {
+    const uint64_t *bits = (const uint64_t *)span_heap_bits(s);
+    unsigned first = (unsigned)((base - s->base) / 8), words = s->elem_bytes / 8, shift = first % 64;
+    uint64_t mask = __atomic_load_n(&bits[first / 64], __ATOMIC_RELAXED) >> shift;
+    if (shift + words > 64)
+        mask |= __atomic_load_n(&bits[first / 64 + 1], __ATOMIC_RELAXED) << (64 - shift);
+    return words == 64 ? mask : mask & ((UINT64_C(1) << words) - 1);
+}
+
+static void mark_scan_small(struct gc_work *w, const struct span *s, uintptr_t base) {
+    w->scan_work += s->elem_bytes;
+    for (uint64_t mask = mark_object_bits(s, base); mask != 0; mask &= mask - 1)
+        mark_word(w, base + 8 * place_lowest(mask));
+}
+
+/* A long object is scanned in parts, which others may take. */
+static void mark_scan_large(struct gc_work *w, const struct span *s, uintptr_t at) {
+    const struct goalloc_type *type = __atomic_load_n(&s->large_type, __ATOMIC_ACQUIRE);
+    uintptr_t end = s->base + span_object_bytes(s);
+    if (type == NULL)
+        return; /* being made, and zero so far */
+    if (at == s->base)
+        for (uintptr_t oblet = at + GC_OBLET_BYTES; oblet < end; oblet += GC_OBLET_BYTES)
+            work_push(w, oblet);
+    uintptr_t oblet_end = end - at > GC_OBLET_BYTES ? at + GC_OBLET_BYTES : end;
+    w->scan_work += oblet_end - at;
+    mark_by_type(w, type, at, oblet_end, (at - s->base) / 8);
+}
+
+static void mark_scan_object(struct gc_work *w, uintptr_t base) {
+    const struct span *s = arena_span_of_huge(&heap.arenas, base);
+    w->objects_scanned++;
+    if (s->elem_bytes == 0) {
+        mark_scan_large(w, s, base);
+    } else if (s->elem_bytes <= HEAP_BITS_MAX_OBJECT_BYTES) {
+        mark_scan_small(w, s, base);
+    } else {
+        const struct goalloc_type *type = __atomic_load_n((const struct goalloc_type **)base, __ATOMIC_ACQUIRE);
+        w->scan_work += s->elem_bytes;
+        mark_by_type(w, type, base + 8, base + s->elem_bytes, 0);
+    }
+}
+
+/* ---- draining. Objects wait in a short line while their memory is on its way. */
+
+struct mark_line {
+    uintptr_t items[GC_AHEAD];
+    unsigned next;
+};
+
+/* The object that has waited longest; 0: none has. */
+static inline uintptr_t mark_line_swap(struct mark_line *line, uintptr_t item) {
+    uintptr_t oldest = line->items[line->next];
+    line->items[line->next] = item;
+    line->next = (line->next + 1) % GC_AHEAD;
+    return oldest;
+}
+
+static bool mark_fetch(struct gc_work *w) {
+    return work_fetch(w) || (AXIS_INLINE_MARKS && work_fetch_spans(w));
+}
+
+/* What others wait for is shared once in a while. */
+static void mark_feed(struct gc_work *w) {
+    if (__atomic_load_n(&mark_hungry, __ATOMIC_RELAXED) == 0 || mark_work_left())
+        return;
+    work_share(w);
+    if (AXIS_INLINE_MARKS && w->ring_count >= 4)
+        work_spill_spans(w, w->ring_count / 2);
+}
+
+static uint64_t mark_drain(struct gc_work *w, uint64_t budget) {
+    struct mark_line line = {{0}, 0};
+    uint64_t start = w->scan_work;
+    unsigned waiting = 0, turn = 0;
+    for (;;) {
+        uintptr_t item = w->scan_work - start < budget ? work_pop(w) : 0;
+        if (item == 0 && waiting == 0) {
+            if (w->scan_work - start >= budget)
+                break;
+            uintptr_t span_item = AXIS_INLINE_MARKS ? work_pop_span(w) : 0;
+            if (span_item != 0)
+                marker_scan_span(w, span_item);
+            else if (!mark_fetch(w))
+                break;
+            if (++turn % 64 == 0)
+                mark_feed(w);
+            continue;
+        }
+        waiting += item != 0;
+        __builtin_prefetch((void *)item);
+        uintptr_t oldest = mark_line_swap(&line, item);
+        if (oldest == 0)
+            continue;
+        waiting--;
+        mark_scan_object(w, oldest);
+        if (++turn % 64 == 0)
+            mark_feed(w);
+    }
+    return w->scan_work - start;
+}
+
+/* All that is in hand becomes everybody's. */
+static void mark_flush(struct gc_work *w) {
+    work_give_up(&w->first);
+    work_give_up(&w->second);
+    while (w->ring_count > 0)
+        work_spill_spans(w, GC_SPAN_RING);
+}
+
+/* ---- the write barrier's buffer (Go mwbbuf.go) */
+
+static void mark_barrier_flush(struct gc_work *w) {
+    for (uint32_t i = 0; i < w->barrier_count; i++)
+        mark_address(w, w->barrier[i]);
+    w->barrier_count = 0;
+}

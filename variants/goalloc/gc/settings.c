@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * settings: what the environment says, under Go's names where Go has them; a malformed value ends the process at start
+ * in one line, as in Go.
+ */
+#include "gc/gc.h"
+#include "os/knob.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int64_t settings_number(const char *variable, const char *value, int64_t least, int64_t most) {
+    char *end;
+    long long number = strtoll(value, &end, 10);
+    if (end == value || *end != '\0' || number < least || number > most)
+        os_die("%s is '%.64s': set it to a number from %lld to %lld", variable, value, (long long)least,
+               (long long)most);
+    return number;
+}
+
+static int64_t settings_integer(const char *variable, int64_t least, int64_t most, int64_t otherwise) {
+    const char *value = getenv(variable);
+    return value == NULL || *value == '\0' ? otherwise : settings_number(variable, value, least, most);
+}
+
+/* Go mgcpacer.go:1307 readGOGC: a number, or off. */
+static int64_t settings_percent(void) {
+    const char *value = getenv("GOGC");
+    if (value != NULL && strcmp(value, "off") == 0)
+        return -1;
+    if (value == NULL || *value == '\0')
+        return 100;
+    char *end;
+    long long number = strtoll(value, &end, 10);
+    if (*end != '\0' || number < 0 || number > INT32_MAX)
+        os_die("GOGC is '%.64s': set it to a percentage of the live heap, or to off", value);
+    return number;
+}
+
+/* Go mgcpacer.go:1357 readGOMEMLIMIT. */
+static uint64_t settings_memory_limit(void) {
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    const char *value = getenv("GOMEMLIMIT");
+    if (value == NULL || *value == '\0' || strcmp(value, "off") == 0)
+        return UINT64_MAX;
+    char *unit;
+    unsigned long long number = strtoull(value, &unit, 10);
+    unsigned shift = *unit == '\0' ? 0 : 100;
+    for (unsigned i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (strcmp(unit, units[i]) == 0)
+            shift = i * 10;
+    if (value[0] < '0' || value[0] > '9' || shift == 100 || number > (uint64_t)INT64_MAX >> shift)
+        os_die("GOMEMLIMIT is '%.64s': set it to a number of bytes with B, KiB, MiB, GiB or TiB, or to off", value);
+    return number << shift;
+}
+
+static unsigned settings_procs(void) {
+    cpu_set_t set;
+    int available = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return (unsigned)settings_integer("GOMAXPROCS", 1, 1024, available);
+}
+
+/* Names that Go knows and this runtime does not are passed over, as Go does with names that it does not know. */
+static void settings_debug_word(const char *name, size_t length, const char *value) {
+    if (length == 7 && strncmp(name, "gctrace", 7) == 0)
+        gc_settings.trace = settings_number("gctrace in GODEBUG", value, 0, 2) != 0;
+    else if (length == 14 && strncmp(name, "gcstoptheworld", 14) == 0)
+        gc_settings.stop_the_world = (unsigned)settings_number("gcstoptheworld in GODEBUG", value, 0, 2);
+    else if (length == 11 && strncmp(name, "gccheckmark", 11) == 0)
+        gc_settings.checkmark = settings_number("gccheckmark in GODEBUG", value, 0, 1) != 0;
+    else if (length == 11 && strncmp(name, "clobberfree", 11) == 0)
+        gc_settings.clobber = settings_number("clobberfree in GODEBUG", value, 0, 1) != 0;
+}
+
+static void settings_debug(void) {
+    const char *value = getenv("GODEBUG");
+    while (value != NULL && *value != '\0') {
+        size_t length = strcspn(value, ",");
+        const char *equals = memchr(value, '=', length);
+        char number[16];
+        if (equals != NULL && length - (size_t)(equals + 1 - value) < sizeof number) {
+            size_t digits = length - (size_t)(equals + 1 - value);
+            memcpy(number, equals + 1, digits);
+            number[digits] = '\0';
+            settings_debug_word(value, (size_t)(equals - value), number);
+        }
+        value += length + (value[length] == ',');
+    }
+}
+
+static void settings_read(void) {
+    gc_settings.percent = settings_percent();
+    gc_settings.memory_limit_bytes = settings_memory_limit();
+    gc_settings.procs = settings_procs();
+    gc_settings.deterministic = settings_integer("GOALLOC_DETERMINISTIC", 0, 1, 0) != 0;
+    gc_settings.stress_every = (uint64_t)settings_integer("GOALLOC_GCSTRESS", 0, INT32_MAX, 0);
+    settings_debug();
+    if (gc_settings.deterministic && gc_settings.stop_the_world == 0)
+        gc_settings.stop_the_world = 1;
+}
+
+static bool gc_knob(const char *name, char *out, size_t size) {
+    if (strcmp(name, "GOGC") == 0)
+        snprintf(out, size, gc_settings.percent < 0 ? "off" : "%lld", (long long)gc_settings.percent);
+    else if (strcmp(name, "GOMAXPROCS") == 0)
+        snprintf(out, size, "%u", gc_settings.procs);
+    else if (strcmp(name, "GOMEMLIMIT") == 0)
+        snprintf(out, size, gc_settings.memory_limit_bytes == UINT64_MAX ? "off" : "%llu",
+                 (unsigned long long)gc_settings.memory_limit_bytes);
+    else if (strcmp(name, "deterministic") == 0)
+        snprintf(out, size, "%d", gc_settings.deterministic);
+    else
+        return false;
+    return true;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * trace: GODEBUG=gctrace=1, a line for each cycle in the format of Go mgc.go:1254-1295.
+ */
+#include "gc/gc.h"
+
+#include <stdio.h>
+
+static uint64_t trace_start_ns;
+
+/* Milliseconds as Go writes them (mgc.go:1884): whole from 10 on, else two significant digits, three places at most. */
+static const char *trace_ms(char out[24], uint64_t ns) {
+    uint64_t us = ns / 1000;
+    if (us >= 10000)
+        snprintf(out, 24, "%llu", (unsigned long long)(us / 1000));
+    else if (us >= 1000)
+        snprintf(out, 24, "%llu.%llu", (unsigned long long)(us / 1000), (unsigned long long)(us / 100 % 10));
+    else if (us >= 100)
+        snprintf(out, 24, "0.%02llu", (unsigned long long)(us / 10));
+    else
+        snprintf(out, 24, us == 0 ? "0" : "0.%03llu", (unsigned long long)us);
+    return out;
+}
+
+static void gc_trace(bool forced) {
+    char ms[8][24], line[512];
+    uint64_t now_ns = gc.last_end_ns, concurrent_ns = now_ns - gc.stop_end_ns - gc.mark_begun_ns;
+    if (trace_start_ns == 0)
+        trace_start_ns = gc.begun_ns;
+    uint64_t since_ns = gc.begun_ns - trace_start_ns, elapsed_ns = now_ns - trace_start_ns;
+    uint64_t cpu_ns = gc.pause_total_ns * gc_settings.procs;
+    unsigned percent = elapsed_ns == 0 ? 0 : (unsigned)(cpu_ns * 100 / (elapsed_ns * gc_settings.procs));
+    int length = snprintf(
+        line, sizeof line,
+        "gc %u @%llu.%03llus %u%%: %s+%s+%s ms clock, %s+%s/%s/%s+%s ms cpu, %llu->%llu->%llu MB, %llu MB goal, "
+        "%llu MB stacks, %llu MB globals, %u P%s\n",
+        gc.cycles + 1, (unsigned long long)(since_ns / 1000000000), (unsigned long long)(since_ns / 1000000 % 1000),
+        percent, trace_ms(ms[0], gc.stop_begin_ns), trace_ms(ms[1], concurrent_ns), trace_ms(ms[2], gc.stop_end_ns),
+        trace_ms(ms[3], gc.stop_begin_ns * gc_settings.procs), trace_ms(ms[4], gc.assist_ns),
+        trace_ms(ms[5], gc.worker_ns), trace_ms(ms[6], 0), trace_ms(ms[7], gc.stop_end_ns * gc_settings.procs),
+        (unsigned long long)(gc.live_at_start_bytes >> 20), (unsigned long long)(gc.live_at_end_bytes >> 20),
+        (unsigned long long)(gc.marked_bytes >> 20), (unsigned long long)(gc.goal_bytes >> 20),
+        (unsigned long long)(gc.pacer.last_stack_scan_bytes >> 20),
+        (unsigned long long)(gc.pacer.globals_scan_bytes >> 20), gc_settings.procs, forced ? " (forced)" : "");
+    if (length > 0 && write(STDERR_FILENO, line, (size_t)length) < 0)
+        return; /* nobody reads it */
+}

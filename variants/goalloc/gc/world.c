@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * world: the threads that take part, and stopping them (Go stopTheWorldWithSema, preemption by signal). Three ways to
+ * stop: a signal finds a thread outside the allocator, wherever it loops or sleeps; a busy thread stops itself when it
+ * leaves the allocator; loops may poll. A stopped thread holds none of the allocator's locks: they are taken while
+ * busy.
+ *
+ * The handler has no stack of its own: what it interrupted, registers and red zone included, lies between its frame
+ * and the stack's top. ThreadSanitizer holds signals back until a thread blocks or polls; its builds stop there.
+ */
+#include "gc/gc.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+
+enum { WORLD_SIGNAL = SIGURG }; /* Go's choice, for its reasons: nothing else relies on it, and it may come unasked */
+static const uint64_t world_patience_ns = UINT64_C(10000000000);
+
+static struct {
+    struct lock lock;          /* threads; held while the world is stopped */
+    struct gc_thread *threads; /* those that take part */
+    uint32_t epoch;            /* atomic: odd while the world is stopped or stopping */
+    uint32_t arrived;          /* atomic: threads that have obeyed */
+    struct fixalloc records;
+    struct sigaction previous;
+} world = {.records = {.size_bytes = (sizeof(struct gc_thread) + 63) / 64 * 64}};
+
+static __thread struct gc_thread *gc_self;
+
+/* ---- obeying */
+
+/* Async-signal-safe. */
+static void world_wait(struct gc_thread *t, uint32_t epoch, uintptr_t sp) {
+    t->stop_sp = sp;
+    /* Release: the stopper reads the stack. */
+    __atomic_store_n(&t->stopped_epoch, epoch, __ATOMIC_RELEASE);
+    __atomic_fetch_add(&world.arrived, 1, __ATOMIC_ACQ_REL);
+    os_wake_all(&world.arrived);
+    while (__atomic_load_n(&world.epoch, __ATOMIC_ACQUIRE) == epoch)
+        os_wait_while(&world.epoch, epoch, 0);
+}
+
+static bool world_asks(const struct gc_thread *t, uint32_t epoch) {
+    return epoch % 2 == 1 && __atomic_load_n(&t->stopped_epoch, __ATOMIC_RELAXED) != epoch &&
+           __atomic_load_n(&t->cache->front.stop, __ATOMIC_ACQUIRE) != 0;
+}
+
+static void world_on_signal(int number, siginfo_t *info, void *context) {
+    struct gc_thread *t = gc_self;
+    uint32_t epoch = __atomic_load_n(&world.epoch, __ATOMIC_ACQUIRE);
+    if (t != NULL && world_asks(t, epoch) && !t->parked &&
+        __atomic_load_n(&t->cache->front.busy, __ATOMIC_RELAXED) == 0) {
+        world_wait(t, epoch, (uintptr_t)__builtin_frame_address(0));
+        return;
+    }
+    bool ours = info->si_code == SI_TKILL && info->si_pid == getpid();
+    if (ours || world.previous.sa_handler == SIG_DFL || world.previous.sa_handler == SIG_IGN)
+        return;
+    if ((world.previous.sa_flags & SA_SIGINFO) != 0)
+        world.previous.sa_sigaction(number, info, context);
+    else
+        world.previous.sa_handler(number);
+}
+
+/* Behind the last call of a function whose frame must stay while that runs: no tail call, which would drop it. */
+static inline void world_keep_frame(void) {
+    __asm__ volatile("" ::: "memory");
+}
+
+/* Registers must be in memory before: the caller has spilled them. */
+__attribute__((noinline)) static void world_park_spilled(struct gc_thread *t) {
+    do {
+        t->parked = 1;
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+        uint32_t epoch = __atomic_load_n(&world.epoch, __ATOMIC_ACQUIRE);
+        if (world_asks(t, epoch))
+            world_wait(t, epoch, (uintptr_t)__builtin_frame_address(0));
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+        t->parked = 0;
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+        /* A signal that found parked set has been ignored; the request that sent it still stands. */
+    } while (world_asks(t, __atomic_load_n(&world.epoch, __ATOMIC_ACQUIRE)));
+}
+
+__attribute__((noinline)) static void gc_park(struct cache *c) {
+    (void)c;
+    if (gc_self == NULL)
+        return;
+    __builtin_unwind_init(); /* callee-saved registers go to this frame */
+    world_park_spilled(gc_self);
+    world_keep_frame();
+}
+
+/* ---- asking */
+
+static void world_ask(struct gc_thread *t) {
+    __atomic_store_n(&t->cache->front.stop, 1, __ATOMIC_RELEASE);
+    if (syscall(SYS_tgkill, getpid(), t->tid, WORLD_SIGNAL) != 0)
+        os_die("cannot stop thread %d for the collector (errno %d): it has ended without goalloc_thread_detach", t->tid,
+               errno);
+}
+
+static void world_await(uint32_t expected) {
+    uint64_t deadline_ns = 0;
+    for (;;) {
+        uint32_t arrived = __atomic_load_n(&world.arrived, __ATOMIC_ACQUIRE);
+        if (arrived >= expected)
+            return;
+        if (deadline_ns == 0)
+            deadline_ns = os_now_ns() + world_patience_ns;
+        else if (os_now_ns() > deadline_ns)
+            break;
+        os_wait_while(&world.arrived, arrived, UINT64_C(1000000000));
+    }
+    for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
+        if (__atomic_load_n(&t->stopped_epoch, __ATOMIC_ACQUIRE) != world.epoch && t != gc_self)
+            os_die("thread %d has not stopped for the collector in 10 s; does it block SIGURG, or not poll "
+                   "goalloc_safepoint in a ThreadSanitizer build?",
+                   t->tid);
+}
+
+static void world_stop(struct gc_thread *self) {
+    lock_acquire(&world.lock);
+    __atomic_store_n(&world.arrived, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&world.epoch, world.epoch + 1, __ATOMIC_RELEASE);
+    uint32_t expected = 0;
+    for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
+        if (t != self) {
+            expected++;
+            world_ask(t);
+        }
+    world_await(expected);
+}
+
+static void world_start(void) {
+    for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
+        __atomic_store_n(&t->cache->front.stop, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&world.epoch, world.epoch + 1, __ATOMIC_RELEASE);
+    os_wake_all(&world.epoch);
+    lock_release(&world.lock);
+}
+
+/* ---- threads come and go */
+
+static uintptr_t world_stack_top(void) {
+    pthread_attr_t attributes;
+    void *low = NULL;
+    size_t size_bytes = 0;
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0 ||
+        pthread_attr_getstack(&attributes, &low, &size_bytes) != 0)
+        os_die("the extent of a thread's stack is unknown (pthread_getattr_np); the collector must scan it");
+    pthread_attr_destroy(&attributes);
+    return ((uintptr_t)low + size_bytes) & ~(uintptr_t)7;
+}
+
+/* A record for a thread that marks or takes part. Its cache is c. */
+static struct gc_thread *world_thread_make(struct cache *c) {
+    struct gc_thread *t = fixalloc_take(&world.records);
+    if (t == NULL)
+        os_die("out of memory for the record of a thread");
+    memset(t, 0, sizeof *t);
+    t->cache = c;
+    t->tid = (int)syscall(SYS_gettid);
+    return t;
+}
+
+static void gc_thread_begins(struct cache *c) {
+    struct gc_thread *t = world_thread_make(c);
+    t->stack_top = world_stack_top();
+    lock_acquire(&world.lock);
+    gc_self = t;
+    c->front.stop = 0;
+    c->front.busy = 0;
+    c->flush_gen = mcentral_sweepgen(); /* a cycle may have passed since it was opened */
+    t->next = world.threads;
+    world.threads = t;
+    lock_release(&world.lock);
+}
+
+static void world_unlist(struct gc_thread *t) {
+    struct gc_thread **at = &world.threads;
+    while (*at != t)
+        at = &(*at)->next;
+    *at = t->next;
+}
+
+static void world_init(void) {
+    struct sigaction action = {.sa_flags = SA_SIGINFO | SA_RESTART};
+    action.sa_sigaction = world_on_signal;
+    sigemptyset(&action.sa_mask);
+    if (sigaction(WORLD_SIGNAL, &action, &world.previous) != 0)
+        os_die("cannot install the handler that stops threads (errno %d)", errno);
+}
