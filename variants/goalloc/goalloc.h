@@ -138,7 +138,9 @@ struct goalloc_thread {
     struct goalloc_window *scan[GOALLOC_WINDOWS], *noscan[GOALLOC_WINDOWS]; /* by (size + 7) / 8 */
 };
 extern __thread struct goalloc_thread *goalloc_self;
-/* Not 0 while stores must be told to the collector; changes while the world is stopped. */
+/* Not 0 while stores must be told to the collector; changes while the world is stopped. A snapshot needs what a store
+ * overwrites; Go's hybrid barrier, in the faithful preset, what it stores as well. */
+enum { GOALLOC_SHADES_OLD = 1, GOALLOC_SHADES_BOTH = 2 };
 extern uint32_t goalloc_marking;
 void *goalloc_new_any(const struct goalloc_type *type, size_t n);
 void *goalloc_bytes_any(size_t size, bool zero);
@@ -185,7 +187,8 @@ static inline void goalloc_store(void *slot, void *value) {
     void *old = __atomic_load_n((void **)slot, __ATOMIC_RELAXED);
     __atomic_store_n((void **)slot, value, __ATOMIC_RELEASE);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    if (__builtin_expect(__atomic_load_n(&goalloc_marking, __ATOMIC_RELAXED) != 0, 0))
+    uint32_t marking = __atomic_load_n(&goalloc_marking, __ATOMIC_RELAXED);
+    if (__builtin_expect(marking != 0, 0) && (old != NULL || marking == GOALLOC_SHADES_BOTH))
         goalloc_note_store(old, value);
 }
 

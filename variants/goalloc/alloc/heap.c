@@ -186,8 +186,11 @@ static struct span *heap_span_alloc(struct cache *c, size_t npages, uint8_t span
     bool released = heap.tuned && scavenged_bytes == npages << GOALLOC_PAGE_SHIFT;
     s->needzero = arena_needs_zero(&heap.arenas, base, npages) && !released;
     arena_set_spans(&heap.arenas, base, npages, s);
-    if (AXIS_INLINE_MARKS && span_inline_marked(s->elem_bytes) && s->needzero)
-        memset((void *)(base + GOALLOC_PAGE_BYTES - INLINE_MARKS_BYTES), 0, INLINE_MARKS_BYTES);
+    if (AXIS_INLINE_MARKS && span_inline_marked(s->elem_bytes)) {
+        if (s->needzero)
+            memset((void *)(base + GOALLOC_PAGE_BYTES - INLINE_MARKS_BYTES), 0, INLINE_MARKS_BYTES);
+        arena_set_inline_class(&heap.arenas, base, span_class);
+    }
     heap_page_in_use(base, true);
     __atomic_fetch_add(&heap.pages_in_use, npages, __ATOMIC_RELAXED);
     __atomic_store_n(&s->state, SPAN_IN_USE, __ATOMIC_RELEASE);
@@ -215,6 +218,8 @@ static void heap_span_release(struct span *s) {
     uintptr_t base = span_base(s);
     size_t npages = s->npages;
     heap_expect_release(s);
+    if (AXIS_INLINE_MARKS && span_inline_marked(s->elem_bytes))
+        arena_set_inline_class(&heap.arenas, base, 0);
     arena_set_spans(&heap.arenas, base, npages, NULL);
     heap_page_in_use(base, false);
     __atomic_fetch_sub(&heap.pages_in_use, npages, __ATOMIC_RELAXED);

@@ -33,6 +33,8 @@ static void arena_open_window(struct arena_space *a, uintptr_t first) {
     if (below_bytes > first)
         below_bytes = first;
     a->window = window;
+    if (AXIS_INLINE_MARKS)
+        a->inline_classes = os_map_lazy(pages);
     a->window_base = (first - below_bytes) & ~(uintptr_t)(ARENA_BYTES - 1);
     __atomic_store_n(&a->window_pages, pages, __ATOMIC_RELEASE);
 }

@@ -5,8 +5,15 @@
  */
 #include "gc/mark.c"
 
-static inline void marker_shade_inline(struct gc_work *w, struct span *s, unsigned slot) {
-    (void)w, (void)s, (void)slot;
+static void marker_init(void) {}
+
+static inline void marker_shade_inline(struct gc_work *w, uintptr_t page, uint8_t span_class, unsigned slot) {
+    (void)w, (void)page, (void)span_class, (void)slot;
+}
+
+static inline bool marker_shade_address(struct gc_work *w, uintptr_t address) {
+    (void)w, (void)address;
+    return false;
 }
 
 static void marker_scan_span(struct gc_work *w, uintptr_t item) {

@@ -196,7 +196,7 @@ static void gc_begin_marking(struct gc_thread *self) {
     uint64_t least;
     gc.goal_bytes = pacer_goal(&gc.pacer, &memory, &least);
     __atomic_store_n(&gc.phase, GC_MARK, __ATOMIC_RELEASE);
-    __atomic_store_n(&goalloc_marking, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&goalloc_marking, heap.tuned ? GOALLOC_SHADES_OLD : GOALLOC_SHADES_BOTH, __ATOMIC_RELEASE);
     gc.active = gc_choose_workers();
     gc.pacer.last_stack_scan_bytes = gc_mark_roots(&self->work);
     gc_revise(0);
@@ -602,6 +602,7 @@ static void gc_after_fork_child(void) {
 
 static void gc_init(void) {
     settings_read();
+    marker_init();
     world_init();
     gc.pacer.triggered_bytes = UINT64_MAX;
     gc_set_goals(true);

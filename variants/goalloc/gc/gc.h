@@ -93,9 +93,12 @@ static bool mark_work_left(void);
 
 /* ---- what differs between markers: classic.c, greentea.c */
 
-/* Green Tea: the object in a span with inline marks gets marked; if it is new and holds pointers, its span is queued.
+/* Green Tea: the object in a page with inline marks gets marked; if it is new and holds pointers, its page is queued.
  */
-static inline void marker_shade_inline(struct gc_work *w, struct span *s, unsigned slot);
+static inline void marker_shade_inline(struct gc_work *w, uintptr_t page, uint8_t span_class, unsigned slot);
+/* The same for the object that address lies in; false: no such page. */
+static inline bool marker_shade_address(struct gc_work *w, uintptr_t address);
+static void marker_init(void);
 /* Scans what is marked and not yet scanned in a queued span. */
 static void marker_scan_span(struct gc_work *w, uintptr_t item);
 static void marker_take_run(struct span *s, unsigned first, unsigned count);

@@ -33,11 +33,27 @@ static inline struct tea_marks *tea_marks_of(uintptr_t page) {
     return (struct tea_marks *)(page + GOALLOC_PAGE_BYTES - INLINE_MARKS_BYTES);
 }
 
-/* True: the page is the caller's to queue. */
-static inline bool tea_acquire(struct tea_marks *m) {
+/* What there is to know of a span class whose pages have inline marks; of the others nelems is 0. */
+static struct tea_class {
+    uint32_t magic; /* of the division by elem_bytes */
+    uint16_t nelems, elem_bytes;
+} tea_classes[SPAN_CLASSES];
+
+static void marker_init(void) {
+    for (unsigned i = 2; i < SPAN_CLASSES; i++) {
+        size_t elem_bytes = gclass_size(i / 2);
+        if (!span_inline_marked(elem_bytes))
+            continue;
+        unsigned nelems = span_objects(GOALLOC_PAGE_BYTES, elem_bytes, i % 2 == 0, true);
+        tea_classes[i] = (struct tea_class){gclass_div_magic(i / 2), (uint16_t)nelems, (uint16_t)elem_bytes};
+    }
+}
+
+/* Says that one object more was marked in the page, or several. True: the page is the caller's to queue. */
+static inline bool tea_acquire(struct tea_marks *m, bool several) {
     uint8_t owned = __atomic_load_n(&m->owned, __ATOMIC_SEQ_CST);
     while (owned != TEA_MANY) {
-        uint8_t next = owned == TEA_FREE ? TEA_ONE : TEA_MANY;
+        uint8_t next = owned == TEA_FREE && !several ? TEA_ONE : TEA_MANY;
         if (!mark_shared) {
             m->owned = next;
             return owned == TEA_FREE;
@@ -48,45 +64,152 @@ static inline bool tea_acquire(struct tea_marks *m) {
     return false;
 }
 
-static inline void marker_shade_inline(struct gc_work *w, struct span *s, unsigned slot) {
-    struct tea_marks *m = tea_marks_of(s->base);
-    if (mark_set(&m->marks[slot / 64], UINT64_C(1) << slot % 64) == 0) {
-        mark_again(w, s, slot);
-        return;
-    }
-    mark_anew(s, slot);
-    w->bytes_marked += s->elem_bytes;
-    if (!span_class_noscan(s->span_class) && tea_acquire(m))
-        work_push_span(w, s->base | slot);
-}
-
-static void tea_scan_slots(struct gc_work *w, const struct span *s, unsigned first, uint64_t slots) {
-    for (; slots != 0; slots &= slots - 1) {
-        uintptr_t base = s->base + (uintptr_t)(first + place_lowest(slots)) * s->elem_bytes;
-        w->objects_scanned++;
-        mark_scan_small(w, s, base);
-    }
-}
-
-static void marker_scan_span(struct gc_work *w, uintptr_t item) {
-    uintptr_t page = item & ~(uintptr_t)(GOALLOC_PAGE_BYTES - 1);
-    unsigned slot = item % GOALLOC_PAGE_BYTES;
+/* Slots of one word of a page's marks, first being the slot of bit 0. */
+static inline void tea_shade_word(struct gc_work *w, uintptr_t page, uint8_t span_class, unsigned first,
+                                  uint64_t slots) {
     struct tea_marks *m = tea_marks_of(page);
-    const struct span *s = arena_span_of(&heap.arenas, page);
-    uint8_t owned = __atomic_exchange_n(&m->owned, TEA_FREE, __ATOMIC_SEQ_CST);
-    w->spans_scanned++;
-    if (owned == TEA_ONE) {
-        w->single_scans++;
-        tea_scan_slots(w, s, slot & ~63u, mark_set(&m->scans[slot / 64], UINT64_C(1) << slot % 64));
+    uint64_t fresh = mark_set(&m->marks[first / 64], slots);
+    if (fresh == 0)
+        return;
+    w->bytes_marked += (uint64_t)__builtin_popcountll(fresh) * tea_classes[span_class].elem_bytes;
+    if (!span_class_noscan(span_class) && tea_acquire(m, (fresh & (fresh - 1)) != 0))
+        work_push_span(w, page | (first + place_lowest(fresh)));
+}
+
+static inline void marker_shade_inline(struct gc_work *w, uintptr_t page, uint8_t span_class, unsigned slot) {
+    if (GOALLOC_UNLIKELY(mark_checking)) {
+        uintptr_t base = page + (uintptr_t)slot * tea_classes[span_class].elem_bytes;
+        if ((tea_marks_of(page)->marks[slot / 64] >> slot % 64 & 1) == 0)
+            mark_anew(base);
+        mark_again(w, base, span_class_noscan(span_class));
         return;
     }
+    tea_shade_word(w, page, span_class, slot & ~63u, UINT64_C(1) << slot % 64);
+}
+
+static inline unsigned tea_slot_of(const struct tea_class *class, uintptr_t address) {
+    return (unsigned)((uint64_t)(address % GOALLOC_PAGE_BYTES) * class->magic >> 32);
+}
+
+static inline bool marker_shade_address(struct gc_work *w, uintptr_t address) {
+    uint8_t span_class = arena_inline_class(&heap.arenas, address);
+    if (span_class == 0)
+        return false;
+    unsigned slot = tea_slot_of(&tea_classes[span_class], address);
+    if (GOALLOC_LIKELY(slot < tea_classes[span_class].nelems))
+        marker_shade_inline(w, address & ~(uintptr_t)(GOALLOC_PAGE_BYTES - 1), span_class, slot);
+    return true;
+}
+
+/* ---- scanning a page: first all pointers in it, then what they point to, the marks of those ahead being asked for;
+ * neighbours that share a word of marks are marked by one operation */
+
+enum { TEA_PAGE_WORDS = GOALLOC_PAGE_BYTES / 8, TEA_AHEAD = 12 };
+
+static inline void tea_prefetch(uintptr_t address) {
+    __builtin_prefetch(&tea_marks_of(address & ~(uintptr_t)(GOALLOC_PAGE_BYTES - 1))->marks[0], 1);
+}
+
+static void tea_shade_all(struct gc_work *w, const uintptr_t *found, unsigned count) {
+    uintptr_t page = 0;
+    uint64_t slots = 0;
+    unsigned first = 0;
+    uint8_t span_class = 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (i + TEA_AHEAD < count)
+            tea_prefetch(found[i + TEA_AHEAD]);
+        uintptr_t at = found[i] & ~(uintptr_t)(GOALLOC_PAGE_BYTES - 1);
+        uint8_t class_at = at == page ? span_class : arena_inline_class(&heap.arenas, at);
+        if (GOALLOC_UNLIKELY(class_at == 0)) {
+            mark_address(w, found[i]);
+            continue;
+        }
+        unsigned slot = tea_slot_of(&tea_classes[class_at], found[i]);
+        if (GOALLOC_UNLIKELY(slot >= tea_classes[class_at].nelems))
+            continue;
+        if (at != page || (slot & ~63u) != first) {
+            if (slots != 0)
+                tea_shade_word(w, page, span_class, first, slots);
+            page = at;
+            span_class = class_at;
+            first = slot & ~63u;
+            slots = 0;
+        }
+        slots |= UINT64_C(1) << slot % 64;
+    }
+    if (slots != 0)
+        tea_shade_word(w, page, span_class, first, slots);
+}
+
+/* The words of these slots, slot 0 of bit 0 being `first`. */
+static inline void tea_add_words(uint64_t *words, unsigned first, uint64_t slots, unsigned slot_words) {
+    uint64_t ones = slot_words == 64 ? ~UINT64_C(0) : (UINT64_C(1) << slot_words) - 1;
+    for (; slots != 0; slots &= slots - 1) {
+        unsigned word = (first + (unsigned)place_lowest(slots)) * slot_words, shift = word % 64;
+        words[word / 64] |= ones << shift;
+        if (shift + slot_words > 64)
+            words[word / 64 + 1] |= ones >> (64 - shift);
+    }
+}
+
+/* Pointers of the words that words and the page's pointer bits agree on. */
+static inline unsigned tea_gather(const struct span *s, const uint64_t *words, uintptr_t *found) {
+    const uint64_t *bits = (const uint64_t *)span_heap_bits(s);
+    unsigned count = 0;
+    for (unsigned i = 0; i < TEA_PAGE_WORDS / 64; i++) {
+        if (words[i] == 0)
+            continue;
+        for (uint64_t mask = words[i] & __atomic_load_n(&bits[i], __ATOMIC_RELAXED); mask != 0; mask &= mask - 1) {
+            uintptr_t at = s->base + 8 * (i * 64 + place_lowest(mask));
+            uintptr_t value = __atomic_load_n((uintptr_t *)at, __ATOMIC_RELAXED);
+            found[count] = value;
+            count += value >= GC_LEAST_ADDRESS;
+        }
+    }
+    return count;
+}
+
+/* The slots of the page that have been marked and not been scanned; they count as scanned from now on. */
+static unsigned tea_take_grey(struct gc_work *w, const struct span *s, struct tea_marks *m, uint64_t *words) {
+    unsigned slots = 0;
     for (unsigned i = 0; i * 64 < s->nelems; i++) {
         uint64_t grey = __atomic_load_n(&m->marks[i], __ATOMIC_SEQ_CST);
         grey &= i == TEA_WORDS - 1 ? UINT64_MAX >> 8 : UINT64_MAX;
         grey &= ~__atomic_load_n(&m->scans[i], __ATOMIC_RELAXED);
-        if (grey != 0)
-            tea_scan_slots(w, s, i * 64, mark_set(&m->scans[i], grey));
+        if (grey == 0)
+            continue;
+        grey = mark_set(&m->scans[i], grey);
+        slots += (unsigned)__builtin_popcountll(grey);
+        tea_add_words(words, i * 64, grey, s->elem_bytes / 8);
     }
+    w->objects_scanned += slots;
+    return slots;
+}
+
+static uint8_t tea_release(struct tea_marks *m) {
+    if (mark_shared)
+        return __atomic_exchange_n(&m->owned, TEA_FREE, __ATOMIC_SEQ_CST);
+    uint8_t owned = m->owned;
+    m->owned = TEA_FREE;
+    return owned;
+}
+
+static void marker_scan_span(struct gc_work *w, uintptr_t item) {
+    uintptr_t page = item & ~(uintptr_t)(GOALLOC_PAGE_BYTES - 1), found[TEA_PAGE_WORDS + 1];
+    unsigned slot = item % GOALLOC_PAGE_BYTES;
+    struct tea_marks *m = tea_marks_of(page);
+    const struct span *s = arena_span_of(&heap.arenas, page);
+    w->spans_scanned++;
+    if (tea_release(m) == TEA_ONE) {
+        w->single_scans++;
+        w->objects_scanned++;
+        if (mark_set(&m->scans[slot / 64], UINT64_C(1) << slot % 64) != 0)
+            mark_scan_small(w, s, page + (uintptr_t)slot * s->elem_bytes);
+        return;
+    }
+    uint64_t words[TEA_PAGE_WORDS / 64 + 1] = {0};
+    w->scan_work += (uint64_t)tea_take_grey(w, s, m, words) * s->elem_bytes;
+    tea_shade_all(w, found, tea_gather(s, words, found));
 }
 
 /* ---- black allocation: nothing in a new object has to be scanned */

@@ -67,27 +67,26 @@ static bool mark_check_first_visit(uintptr_t base) {
 }
 
 /* An object that is marked already. */
-static inline void mark_again(struct gc_work *w, const struct span *s, unsigned slot) {
-    uintptr_t base = s->base + (uintptr_t)slot * s->elem_bytes;
-    if (GOALLOC_UNLIKELY(mark_checking) && mark_check_first_visit(base) && !span_class_noscan(s->span_class))
+static inline void mark_again(struct gc_work *w, uintptr_t base, bool noscan) {
+    if (GOALLOC_UNLIKELY(mark_checking) && mark_check_first_visit(base) && !noscan)
         work_push(w, base);
 }
 
 /* An object that has just been marked. */
-static inline void mark_anew(const struct span *s, unsigned slot) {
+static inline void mark_anew(uintptr_t base) {
     if (GOALLOC_UNLIKELY(mark_checking))
-        os_die("gccheckmark: the object at %p, slot %u of the span of %zu-byte objects at %p, is reachable and was not "
-               "marked; was it stored without goalloc_store?",
-               (void *)(s->base + (uintptr_t)slot * s->elem_bytes), slot, span_object_bytes(s), (void *)s->base);
+        os_die("gccheckmark: the object at %p is reachable and was not marked; was a pointer to it stored without "
+               "goalloc_store?",
+               (void *)base);
 }
 
 /* The object is marked; if it is new it counts, and is to be scanned unless it holds no pointers. */
 static inline void mark_slot(struct gc_work *w, struct span *s, unsigned slot, uintptr_t base) {
     if (mark_set(&place_mark_bits(s)[slot / 64], UINT64_C(1) << slot % 64) == 0) {
-        mark_again(w, s, slot);
+        mark_again(w, base, span_class_noscan(s->span_class));
         return;
     }
-    mark_anew(s, slot);
+    mark_anew(base);
     mark_page(s);
     w->bytes_marked += span_object_bytes(s);
     if (span_class_noscan(s->span_class))
@@ -102,13 +101,13 @@ static inline unsigned mark_slot_of(const struct span *s, uintptr_t address) {
 
 static inline void mark_in_span(struct gc_work *w, struct span *s, unsigned slot) {
     if (span_inline_marked(s->elem_bytes))
-        marker_shade_inline(w, s, slot);
+        marker_shade_inline(w, s->base, s->span_class, slot);
     else
         mark_slot(w, s, slot, s->base + (uintptr_t)slot * s->elem_bytes);
 }
 
 static inline void mark_address(struct gc_work *w, uintptr_t address) {
-    if (address < GC_LEAST_ADDRESS)
+    if (address < GC_LEAST_ADDRESS || marker_shade_address(w, address))
         return;
     struct span *s = heap_span_of(address);
     if (s == NULL)
