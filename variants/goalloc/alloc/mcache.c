@@ -58,9 +58,10 @@ static inline void mcache_set_bits(const struct span *s, uintptr_t address, uint
     uint64_t *bits = mcache_heap_bits(s) + first / 64;
     unsigned shift = first % 64;
     uint64_t keep = words == 64 ? ~UINT64_C(0) : (UINT64_C(1) << words) - 1;
-    bits[0] = (bits[0] & ~(keep << shift)) | (mask & keep) << shift;
+    /* Markers read the neighbours' bits meanwhile; nobody else writes. */
+    place_store(&bits[0], (place_load(&bits[0]) & ~(keep << shift)) | (mask & keep) << shift);
     if (shift + words > 64)
-        bits[1] = (bits[1] & ~(keep >> (64 - shift))) | (mask & keep) >> (64 - shift);
+        place_store(&bits[1], (place_load(&bits[1]) & ~(keep >> (64 - shift))) | (mask & keep) >> (64 - shift));
 }
 
 /* The same mask for count slots from address on. Slots of 8, 16, … words repeat within a word of the bitmap. */

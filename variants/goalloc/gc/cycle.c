@@ -151,8 +151,11 @@ static void gc_reset_work(struct gc_thread *t) {
 }
 
 static struct pacer_memory gc_memory(void) {
-    uint64_t in_use = heap.pages_in_use, free_pages = heap.pages.free_pages;
-    uint64_t backed = in_use + free_pages - heap.pages.scavenged_free_pages;
+    /* As of about now: the collector's threads and those that do not take part may be sweeping and growing. */
+    uint64_t in_use = __atomic_load_n(&heap.pages_in_use, __ATOMIC_RELAXED);
+    lock_acquire(&heap.lock);
+    uint64_t backed = in_use + heap.pages.free_pages - heap.pages.scavenged_free_pages;
+    lock_release(&heap.lock);
     struct pacer_memory m = {.mapped_bytes = (backed << GOALLOC_PAGE_SHIFT) + meta_committed_bytes(),
                              .heap_free_bytes = (backed - in_use) << GOALLOC_PAGE_SHIFT,
                              .heap_alloc_bytes = gc_live()};
@@ -188,8 +191,11 @@ static void gc_begin_marking(struct gc_thread *self) {
         gc_reset_work(t);
     for (uint32_t i = 0; i < gc.workers_made; i++)
         gc_reset_work(gc.workers[i]);
-    gc.black_bytes = gc.credit = 0;
-    gc.departed_bytes = gc.departed_work = gc.rescanned_bytes = gc.assist_ns = gc.worker_ns = 0;
+    /* The collector's threads are not stopped, and may be late to count. */
+    __atomic_store_n(&gc.black_bytes, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&gc.credit, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&gc.worker_ns, 0, __ATOMIC_RELAXED);
+    gc.departed_bytes = gc.departed_work = gc.rescanned_bytes = gc.assist_ns = 0;
     gc.live_at_start_bytes = gc_live();
     pacer_begin(&gc.pacer, gc.live_at_start_bytes);
     struct pacer_memory memory = gc_memory();
@@ -197,7 +203,7 @@ static void gc_begin_marking(struct gc_thread *self) {
     gc.goal_bytes = pacer_goal(&gc.pacer, &memory, &least);
     __atomic_store_n(&gc.phase, GC_MARK, __ATOMIC_RELEASE);
     __atomic_store_n(&goalloc_marking, heap.tuned ? GOALLOC_SHADES_OLD : GOALLOC_SHADES_BOTH, __ATOMIC_RELEASE);
-    gc.active = gc_choose_workers();
+    __atomic_store_n(&gc.active, gc_choose_workers(), __ATOMIC_RELAXED);
     gc.pacer.last_stack_scan_bytes = gc_mark_roots(&self->work);
     gc_revise(0);
     mark_flush(&self->work);
@@ -331,9 +337,10 @@ static void gc_try_end(struct gc_thread *self, bool forced) {
 static uint64_t gc_mark_slice(struct gc_work *w, uint64_t budget) {
     __atomic_fetch_add(&gc.marking, 1, __ATOMIC_SEQ_CST);
     uint64_t done = 0;
-    if (__atomic_load_n(&gc.ending, __ATOMIC_SEQ_CST) == 0 && gc_is_marking())
+    if (__atomic_load_n(&gc.ending, __ATOMIC_SEQ_CST) == 0 && gc_is_marking()) {
         done = mark_drain(w, budget);
-    mark_flush(w);
+        mark_flush(w);
+    }
     __atomic_fetch_sub(&gc.marking, 1, __ATOMIC_SEQ_CST);
     return done;
 }
@@ -428,7 +435,7 @@ static void gc_collect_stopped(struct gc_thread *self) {
 
 /* Begins a cycle, or does all of it, unless somebody else has. Registers are spilled. */
 __attribute__((noinline)) static void gc_begin_spilled(struct gc_thread *self, bool forced) {
-    lock_acquire(&gc.lock);
+    world_lock(&gc.lock);
     if (gc_is_marking() || (!forced && gc_live() < gc.trigger_bytes && gc_settings.stress_every == 0)) {
         lock_release(&gc.lock);
         return;
@@ -532,7 +539,7 @@ void goalloc_collect(void) {
 static void gc_thread_ends(struct cache *c) {
     (void)c;
     struct gc_thread *t = gc_self;
-    lock_acquire(&world.lock);
+    world_lock(&world.lock);
     if (gc_is_marking())
         mark_barrier_flush(&t->work);
     mark_flush(&t->work);
@@ -546,6 +553,7 @@ static void gc_thread_ends(struct cache *c) {
 
 static void gc_rest_begin(struct cache *c) {
     __atomic_store_n(&c->front.busy, 0, __ATOMIC_RELAXED); /* waiting for one's turn is not being busy */
+    world_lock(&gc.sweep_lock);                            /* the collector's threads are not stopped */
     world_stop(gc_self);
     __atomic_store_n(&c->front.busy, 1, __ATOMIC_RELAXED);
     gc_close_windows();
@@ -554,17 +562,18 @@ static void gc_rest_begin(struct cache *c) {
 static void gc_rest_end(struct cache *c) {
     (void)c;
     world_start();
+    lock_release(&gc.sweep_lock);
 }
 
 static void gc_before_fork(void) {
     for (;;) {
-        lock_acquire(&gc.lock);
+        world_lock(&gc.lock);
         if (!gc_is_marking())
             break;
         lock_release(&gc.lock);
         sched_yield();
     }
-    lock_acquire(&gc.sweep_lock);
+    world_lock(&gc.sweep_lock);
     lock_acquire(&roots.lock);
     world_stop(gc_self);
 }

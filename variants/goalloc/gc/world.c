@@ -11,6 +11,7 @@
 #include "gc/gc.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 
@@ -92,6 +93,16 @@ __attribute__((noinline)) static void gc_park(struct cache *c) {
     world_keep_frame();
 }
 
+/* Acquires a lock that is held while threads are stopped: who waits for it can be stopped meanwhile, also where signals
+ * are held back. */
+static void world_lock(struct lock *lock) {
+    while (pthread_mutex_trylock(&lock->mutex) != 0) {
+        if (gc_self != NULL && gc_self->cache->front.busy == 0)
+            gc_park(gc_self->cache);
+        sched_yield();
+    }
+}
+
 /* ---- asking */
 
 static void world_ask(struct gc_thread *t) {
@@ -121,7 +132,7 @@ static void world_await(uint32_t expected) {
 }
 
 static void world_stop(struct gc_thread *self) {
-    lock_acquire(&world.lock);
+    world_lock(&world.lock);
     __atomic_store_n(&world.arrived, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&world.epoch, world.epoch + 1, __ATOMIC_RELEASE);
     uint32_t expected = 0;
@@ -168,7 +179,7 @@ static struct gc_thread *world_thread_make(struct cache *c) {
 static void gc_thread_begins(struct cache *c) {
     struct gc_thread *t = world_thread_make(c);
     t->stack_top = world_stack_top();
-    lock_acquire(&world.lock);
+    world_lock(&world.lock);
     gc_self = t;
     c->front.stop = 0;
     c->front.busy = 0;

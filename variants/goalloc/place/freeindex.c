@@ -159,7 +159,7 @@ static void place_span_fini(struct span *s) {
 static unsigned place_zombie(const struct span *s) {
     const uint64_t *marks = place_mark_bits(s), *allocated = place_alloc_bits(s);
     for (unsigned i = s->freeindex / 64; i < gcbits_words(s->nelems); i++) {
-        uint64_t zombies = marks[i] & ~allocated[i];
+        uint64_t zombies = place_load(&marks[i]) & ~allocated[i]; /* markers may be at work beside an observer */
         if (i == s->freeindex / 64)
             zombies = zombies >> s->freeindex % 64 << s->freeindex % 64;
         if (zombies != 0)
@@ -171,7 +171,7 @@ static unsigned place_zombie(const struct span *s) {
 static unsigned place_count_marks(const struct span *s) {
     unsigned n = 0;
     for (unsigned i = 0; i < gcbits_words(s->nelems); i++)
-        n += (unsigned)__builtin_popcountll(place_mark_bits(s)[i]);
+        n += (unsigned)__builtin_popcountll(place_load(&place_mark_bits(s)[i]));
     return n;
 }
 
