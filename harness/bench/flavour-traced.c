@@ -9,7 +9,21 @@
 #error "compile with -DSPANLAB_SUBJECT=\"GC-TINY-PLACE\", the variant that this program is linked with"
 #endif
 
+static const struct peer_knob knobs[] = {
+    {"preset", "GOALLOC_PRESET", "%s", NULL, "tuned (default), or faithful to every decision of Go's"},
+    {"GOGC", "GOGC", "%s", NULL, "growth of the heap between collections, percent of what is live (default 100), or off"},
+    {"GOMEMLIMIT", "GOMEMLIMIT", "%s", NULL, "bytes that the process should stay below, or off (default)"},
+    {"GOMAXPROCS", "GOMAXPROCS", "%s", NULL, "processors that pacing reckons with (default: those there are)"},
+    {"gcstoptheworld", "GODEBUG", "gcstoptheworld=%s", ",", "1: marking stops the program; 2: sweeping too (default 0)"},
+    {"gccheckmark", "GODEBUG", "gccheckmark=%s", ",", "1: each cycle is checked by a second traversal (default 0)"},
+    {"clobberfree", "GODEBUG", "clobberfree=%s", ",", "1: what is freed is overwritten (default 0)"},
+    {"deterministic", "GOALLOC_DETERMINISTIC", "%s", NULL, "1: collects inline, by bytes alone, without clocks (default 0)"},
+    {0},
+};
+
 const struct flavour bench_flavour = {
+    .knobs = knobs,
+    .read_knob = goalloc_knob,
     .name = "traced",
     .workloads = WORKLOAD_TRACED,
     .subject = SPANLAB_SUBJECT,

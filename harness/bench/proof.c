@@ -167,7 +167,7 @@ static bool read_back(struct proof *p, const struct subject *s, const char *name
         return fail(p, "more than %d knobs", PROOF_MAX_KNOBS);
     struct proof_knob *k = &p->knobs[p->knob_count];
     snprintf(k->name, sizeof k->name, "%s", name);
-    if (s->peer == NULL || s->peer->read_knob == NULL || s->peer->read_knob(name, k->value, sizeof k->value) != 0)
+    if (subject_read_knob(s, name, k->value, sizeof k->value) != 0)
         return fail(p, "knob %s of %s cannot be read back, so nothing would prove that it was in force", name, s->name);
     p->knob_count++;
     if (wanted != NULL && strcmp(k->value, wanted) != 0)
@@ -188,13 +188,13 @@ static bool prove_knobs(struct proof *p, const struct subject *s, const char *kn
             return false;
     }
     /* What was not asked for is recorded as it is. */
-    const struct peer_knob *known = s->peer != NULL ? s->peer->knobs : NULL;
+    const struct peer_knob *known = subject_knobs(s);
     for (; known != NULL && known->name != NULL && p->knob_count < PROOF_MAX_KNOBS; known++) {
         bool have = false;
         for (unsigned i = 0; i < p->knob_count; i++)
             have |= strcmp(p->knobs[i].name, known->name) == 0;
         struct proof_knob *k = &p->knobs[p->knob_count];
-        if (have || s->peer->read_knob == NULL || s->peer->read_knob(known->name, k->value, sizeof k->value) != 0)
+        if (have || subject_read_knob(s, known->name, k->value, sizeof k->value) != 0)
             continue;
         snprintf(k->name, sizeof k->name, "%s", known->name);
         p->knob_count++;

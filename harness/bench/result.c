@@ -60,9 +60,9 @@ static json_t *text_or_null(const char *s) {
 
 /* ---- catalog */
 
-static json_t *knob_list(const struct peer *p) {
+static json_t *knob_list(const struct subject *s) {
     json_t *list = json_array();
-    for (const struct peer_knob *k = p != NULL ? p->knobs : NULL; k != NULL && k->name != NULL; k++)
+    for (const struct peer_knob *k = subject_knobs(s); k != NULL && k->name != NULL; k++)
         json_array_append_new(list, json_pack("{s:s s:s s:s s:s? s:s}", "name", k->name, "variable", k->variable,
                                               "format", k->format, "join", k->join, "summary", k->summary));
     return list;
@@ -80,7 +80,7 @@ static json_t *subject_entry(const struct subject *s) {
     bool bound = s->peer != NULL ? s->peer->bound != 0 : never_collects;
     return json_pack("{s:s s:s s:s? s:o s:b s:b s:b s:o}", "name", s->name, "summary", summary, "package",
                      s->peer != NULL ? s->peer->package : NULL, "library", text_or_null(s->library), "bound", bound,
-                     "preload", s->preload, "present", s->present, "knobs", knob_list(s->peer));
+                     "preload", s->preload, "present", s->present, "knobs", knob_list(s));
 }
 
 static json_t *workload_entry(const struct workload *w) {

@@ -135,3 +135,12 @@ void subject_serving(struct subject *out) {
     snprintf(out->name, sizeof out->name, "%.100s", file);
     snprintf(out->library, sizeof out->library, "%s", server.path);
 }
+
+const struct peer_knob *subject_knobs(const struct subject *s) {
+    return s->peer != NULL ? s->peer->knobs : bench_flavour.knobs;
+}
+
+int subject_read_knob(const struct subject *s, const char *name, char *out, size_t size) {
+    int (*read_knob)(const char *, char *, size_t) = s->peer != NULL ? s->peer->read_knob : bench_flavour.read_knob;
+    return read_knob != NULL ? read_knob(name, out, size) : -1;
+}

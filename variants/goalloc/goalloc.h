@@ -34,9 +34,10 @@ int goalloc_counters(uint64_t out[GOALLOC_COUNTERS]);
 /* Returns free memory to the OS: the calling thread's cache and all free pages. */
 void goalloc_purge(void);
 
-/* Go's MemStats, by its definitions (Go mstats.go:58). GOALLOC_NA: this build does not count that. In traced builds the
- * calling thread's cache is flushed first, as Go flushes all of them: what other threads have allocated from the spans
- * they hold counts once they have used them up. Manual builds do not count operations; their heap is walked. */
+/* Go's MemStats, by its definitions (Go mstats.go:58). GOALLOC_NA: this build does not count that. Builds that collect
+ * stop the world and flush all caches first, as Go does; the traced build that does not flushes the calling thread's:
+ * what others have allocated from the spans they hold counts once they have used them up. Manual builds do not count
+ * operations; their heap is walked. */
 enum { GOALLOC_MEM_STATS_CLASSES = 61 }; /* as Go's: sizes up to 18,432 bytes */
 struct goalloc_mem_stats {
     uint64_t alloc_bytes, total_alloc_bytes; /* live or not yet swept; ever */

@@ -35,4 +35,11 @@ static inline void stats_sum(struct stats *sum, const struct stats *s) {
         to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
 }
 
+/* What the collector has done, under Go's names; written while the world is stopped. Builds that never collect leave it
+ * zero. */
+static struct {
+    uint64_t next_gc_bytes, last_gc_ns; /* heap goal; when the last cycle ended, UNIX time */
+    uint64_t pause_total_ns, num_gc, num_forced_gc;
+} gc_statistics;
+
 #endif

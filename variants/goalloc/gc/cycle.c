@@ -19,7 +19,6 @@ static struct {
     struct lock sweep_lock; /* held by a background sweeper at work: fork waits for it */
     uint32_t phase;         /* atomic, enum gc_phase; changes while the world is stopped */
     uint32_t cycles;        /* atomic: ended */
-    uint32_t forced;        /* of them */
     uint32_t ending;        /* atomic: marking threads take no new work */
     uint32_t marking;       /* atomic: threads that are marking now */
     uint32_t wake;          /* atomic: changes when the collector's threads have something to do */
@@ -231,6 +230,8 @@ static void gc_set_goals(bool swept) {
     gc.pacer.memory_limit_bytes = gc_settings.memory_limit_bytes;
     pacer_commit(&gc.pacer, swept, gc_live());
     struct pacer_memory memory = gc_memory();
+    uint64_t least;
+    gc_statistics.next_gc_bytes = pacer_goal(&gc.pacer, &memory, &least);
     __atomic_store_n(&gc.trigger_bytes, pacer_trigger(&gc.pacer, &memory), __ATOMIC_RELAXED);
 }
 
@@ -273,7 +274,7 @@ static void gc_check_marks(struct gc_thread *self) {
 }
 
 /* False: more was found than a pause has room for; marking goes on. */
-static bool gc_end_marking(struct gc_thread *self) {
+static bool gc_end_marking(struct gc_thread *self, bool forced) {
     uint64_t begun_ns = os_now_ns(), marked_before, marked, work;
     gc_close_windows();
     for (struct gc_thread *t = world.threads; t != NULL; t = t->next) {
@@ -294,6 +295,10 @@ static bool gc_end_marking(struct gc_thread *self) {
     gc.last_end_ns = os_now_ns();
     gc.stop_end_ns = gc.last_end_ns - begun_ns;
     gc.pause_total_ns += gc.stop_begin_ns + gc.stop_end_ns;
+    gc_statistics.pause_total_ns = gc.pause_total_ns;
+    gc_statistics.last_gc_ns = os_clock_ns(CLOCK_REALTIME);
+    gc_statistics.num_gc++;
+    gc_statistics.num_forced_gc += forced;
     return true;
 }
 
@@ -303,7 +308,6 @@ static void gc_trace(bool forced);
 static void gc_announce_end(bool forced) {
     if (gc_settings.trace)
         gc_trace(forced);
-    gc.forced += forced;
     __atomic_fetch_add(&gc.cycles, 1, __ATOMIC_RELEASE);
     os_wake_all(&gc.cycles);
     __atomic_fetch_add(&gc.wake, 1, __ATOMIC_RELEASE);
@@ -321,7 +325,7 @@ static void gc_try_end(struct gc_thread *self, bool forced) {
     bool ended = false;
     if (gc_is_marking() && __atomic_load_n(&gc.marking, __ATOMIC_SEQ_CST) == 0 && !mark_work_left()) {
         world_stop(self);
-        ended = gc_end_marking(self);
+        ended = gc_end_marking(self, forced);
         __atomic_store_n(&gc.ending, 0, __ATOMIC_SEQ_CST);
         world_start();
     }
@@ -425,10 +429,10 @@ static void gc_sweep_all(struct cache *c) {
 }
 
 /* The whole cycle in one stop. */
-static void gc_collect_stopped(struct gc_thread *self) {
+static void gc_collect_stopped(struct gc_thread *self, bool forced) {
     mark_shared = 0;
     mark_drain(&self->work, UINT64_MAX);
-    if (!gc_end_marking(self))
+    if (!gc_end_marking(self, forced))
         os_die("marking with the world stopped left work behind");
     mark_shared = 1;
 }
@@ -446,7 +450,7 @@ __attribute__((noinline)) static void gc_begin_spilled(struct gc_thread *self, b
     self->stop_sp = (uintptr_t)__builtin_frame_address(0);
     gc_begin_marking(self);
     if (stopped)
-        gc_collect_stopped(self);
+        gc_collect_stopped(self, forced);
     world_start();
     if (stopped) {
         gc_announce_end(forced);

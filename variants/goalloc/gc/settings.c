@@ -109,6 +109,12 @@ static bool gc_knob(const char *name, char *out, size_t size) {
     else if (strcmp(name, "GOMEMLIMIT") == 0)
         snprintf(out, size, gc_settings.memory_limit_bytes == UINT64_MAX ? "off" : "%llu",
                  (unsigned long long)gc_settings.memory_limit_bytes);
+    else if (strcmp(name, "gcstoptheworld") == 0)
+        snprintf(out, size, "%u", gc_settings.stop_the_world);
+    else if (strcmp(name, "gccheckmark") == 0)
+        snprintf(out, size, "%d", gc_settings.checkmark);
+    else if (strcmp(name, "clobberfree") == 0)
+        snprintf(out, size, "%d", gc_settings.clobber);
     else if (strcmp(name, "deterministic") == 0)
         snprintf(out, size, "%d", gc_settings.deterministic);
     else

@@ -48,11 +48,21 @@ static void memstats_count(struct memstats *m) {
     m->live_objects = m->total_allocs - m->total_frees;
 }
 
-static bool memstats_read(struct memstats *m) {
+/* Others stand still only where the world can be stopped. */
+static void memstats_flush(struct cache *self) {
+    for (struct cache *c = __atomic_load_n(&caches.all, __ATOMIC_ACQUIRE); c != NULL; c = c->next_all)
+        if (c == self || AXIS_COLLECTS)
+            cache_give_spans(c);
+}
+
+/* flush: what threads have allocated from the spans they hold counts, too, as far as they can be stopped for it. */
+static bool memstats_read(struct memstats *m, bool flush) {
     memset(m, 0, sizeof *m);
     if (!heap_init())
         return false;
     struct cache *self = front_rest_begin();
+    if (AXIS_TRACED && flush && self != NULL)
+        memstats_flush(self);
     lock_acquire(&heap.lock);
     walk_runs(memstats_add_run, m);
     m->metadata_bytes = meta_committed_bytes() + heap.pages.metadata_bytes;
@@ -76,6 +86,13 @@ static bool memstats_read(struct memstats *m) {
 /* Requests that share a tiny block are allocations too, and freed ones at once: nobody knows when they die (Go
  * mstats.go:424). */
 static void memstats_fill_counts(struct goalloc_mem_stats *out, const struct memstats *m) {
+    if (AXIS_COLLECTS) {
+        out->next_gc_bytes = gc_statistics.next_gc_bytes;
+        out->last_gc_ns = gc_statistics.last_gc_ns;
+        out->pause_total_ns = gc_statistics.pause_total_ns;
+        out->num_gc = gc_statistics.num_gc;
+        out->num_forced_gc = gc_statistics.num_forced_gc;
+    }
     out->total_alloc_bytes = m->total_alloc_bytes;
     out->mallocs = m->total_allocs + m->counts.tiny_allocs;
     out->frees = m->total_frees + m->counts.tiny_allocs;
@@ -88,13 +105,8 @@ static void memstats_fill_counts(struct goalloc_mem_stats *out, const struct mem
 bool goalloc_read_mem_stats(struct goalloc_mem_stats *out) {
     _Static_assert(sizeof *out % sizeof(uint64_t) == 0, "nothing but counters");
     memset(out, 0xff, sizeof *out); /* GOALLOC_NA */
-    if (AXIS_TRACED && cache_self != &cache_none) {
-        cache_hold(cache_self);
-        cache_give_spans(cache_self);
-        cache_unhold(cache_self);
-    }
     struct memstats m;
-    if (!memstats_read(&m))
+    if (!memstats_read(&m, true))
         return false;
     out->alloc_bytes = out->heap_alloc_bytes = m.live_bytes;
     out->heap_objects = m.live_objects;
@@ -200,7 +212,7 @@ bool goalloc_read_metric(const char *key, uint64_t *values, size_t count) {
     if (metric == NULL || count != (metric->value != NULL ? 1 : GOALLOC_SIZE_BUCKETS))
         return false;
     struct memstats m;
-    if (!memstats_read(&m))
+    if (!memstats_read(&m, false))
         return false;
     if (metric->value != NULL)
         values[0] = metric->value(&m);

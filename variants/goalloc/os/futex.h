@@ -29,17 +29,19 @@ static inline void os_wake_all(const uint32_t *word) {
     errno = saved_errno;
 }
 
-static inline uint64_t os_now_ns(void) {
+static inline uint64_t os_clock_ns(clockid_t clock) {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static inline uint64_t os_now_ns(void) {
+    return os_clock_ns(CLOCK_MONOTONIC);
 }
 
 /* CPU time of the calling thread. */
 static inline uint64_t os_thread_cpu_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+    return os_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 #endif
