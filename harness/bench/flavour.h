@@ -16,14 +16,12 @@ struct flavour_call {
     void (*address)(void);
 };
 
-struct peer_knob;
+struct traced_subject;
 struct flavour {
     const char *name;          /* "manual" or "traced" */
     unsigned workloads;        /* WORKLOAD_MANUAL or WORKLOAD_TRACED */
     const char *subject;       /* the one subject of a traced program; NULL: whatever is preloaded */
-    /* A traced subject's settings, as struct peer has them; NULL in bench-manual, whose peers have their own. */
-    const struct peer_knob *knobs;
-    int (*read_knob)(const char *name, char *out, size_t size);
+    const struct traced_subject *traced; /* what it tells of itself; NULL in bench-manual, whose peers do that */
     const struct flavour_call *calls; /* terminated by a NULL name; NULL in traced programs */
 };
 

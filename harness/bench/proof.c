@@ -2,6 +2,7 @@
 #include "proof.h"
 
 #include "flavour.h"
+#include "traced.h"
 #include "objects.h"
 
 #include <dlfcn.h>
@@ -12,14 +13,40 @@
 #include <sys/types.h>
 
 static const char *const family[] = {
-    "malloc", "calloc", "realloc", "reallocarray", "free", "free_sized", "free_aligned_sized", "aligned_alloc",
-    "posix_memalign", "memalign", "valloc", "pvalloc", "malloc_usable_size",
+    "malloc",
+    "calloc",
+    "realloc",
+    "reallocarray",
+    "free",
+    "free_sized",
+    "free_aligned_sized",
+    "aligned_alloc",
+    "posix_memalign",
+    "memalign",
+    "valloc",
+    "pvalloc",
+    "malloc_usable_size",
     /* operator new, new[]: plain, nothrow, aligned, both */
-    "_Znwm", "_Znam", "_ZnwmRKSt9nothrow_t", "_ZnamRKSt9nothrow_t", "_ZnwmSt11align_val_t", "_ZnamSt11align_val_t",
-    "_ZnwmSt11align_val_tRKSt9nothrow_t", "_ZnamSt11align_val_tRKSt9nothrow_t",
+    "_Znwm",
+    "_Znam",
+    "_ZnwmRKSt9nothrow_t",
+    "_ZnamRKSt9nothrow_t",
+    "_ZnwmSt11align_val_t",
+    "_ZnamSt11align_val_t",
+    "_ZnwmSt11align_val_tRKSt9nothrow_t",
+    "_ZnamSt11align_val_tRKSt9nothrow_t",
     /* operator delete, delete[]: plain, sized, nothrow, aligned, sized and aligned, aligned and nothrow */
-    "_ZdlPv", "_ZdaPv", "_ZdlPvm", "_ZdaPvm", "_ZdlPvRKSt9nothrow_t", "_ZdaPvRKSt9nothrow_t", "_ZdlPvSt11align_val_t",
-    "_ZdaPvSt11align_val_t", "_ZdlPvmSt11align_val_t", "_ZdaPvmSt11align_val_t", "_ZdlPvSt11align_val_tRKSt9nothrow_t",
+    "_ZdlPv",
+    "_ZdaPv",
+    "_ZdlPvm",
+    "_ZdaPvm",
+    "_ZdlPvRKSt9nothrow_t",
+    "_ZdaPvRKSt9nothrow_t",
+    "_ZdlPvSt11align_val_t",
+    "_ZdaPvSt11align_val_t",
+    "_ZdlPvmSt11align_val_t",
+    "_ZdaPvmSt11align_val_t",
+    "_ZdlPvSt11align_val_tRKSt9nothrow_t",
     "_ZdaPvSt11align_val_tRKSt9nothrow_t",
 };
 enum { FAMILY = sizeof family / sizeof *family };
@@ -136,13 +163,11 @@ static bool prove_symbols(struct proof *p, const struct subject *s, const struct
     return p->ok;
 }
 
-/* A traced program has its heap linked in; its axes are compiled into it. */
-static bool prove_axes(struct proof *p, const struct subject *s) {
-    const char *(*axes)(void) = (const char *(*)(void))dlsym(RTLD_DEFAULT, "goalloc_axes");
-    if (axes == NULL)
-        return fail(p, "this program exports no goalloc_axes: rebuild with make build");
-    if (strcmp(axes(), s->name) != 0)
-        return fail(p, "this program was built as %s, not as %s", axes(), s->name);
+/* A traced program has its heap linked in, which says itself what it is. */
+static bool prove_linked(struct proof *p, const struct subject *s) {
+    const char *identity = bench_flavour.traced->identity();
+    if (strcmp(identity, s->name) != 0)
+        return fail(p, "this program was built as %s, not as %s", identity, s->name);
     return true;
 }
 
@@ -152,12 +177,15 @@ static bool prove_counter(struct proof *p, const struct subject *s) {
     memset(&before, 0xff, sizeof before);
     memset(&after, 0xff, sizeof after);
     enum { PROBE_BYTES = 100 << 10 };
-    if (s->peer == NULL || s->peer->counters == NULL || s->peer->counters(&before) != 0 || before.allocated_bytes == PEER_NA)
+    if (s->peer == NULL || s->peer->counters == NULL || s->peer->counters(&before) != 0 ||
+        before.allocated_bytes == PEER_NA)
         return true; /* it does not count */
     void *probe = flavour_allocate(PROBE_BYTES);
-    bool grown = probe != NULL && s->peer->counters(&after) == 0 && after.allocated_bytes >= before.allocated_bytes + PROBE_BYTES;
+    bool grown = probe != NULL && s->peer->counters(&after) == 0 &&
+                 after.allocated_bytes >= before.allocated_bytes + PROBE_BYTES;
     flavour_release(probe);
-    return grown || fail(p, "%s did not count an allocation of %d bytes: it does not serve this process", s->name, PROBE_BYTES);
+    return grown ||
+           fail(p, "%s did not count an allocation of %d bytes: it does not serve this process", s->name, PROBE_BYTES);
 }
 
 /* ---- knobs */
@@ -205,10 +233,10 @@ static bool prove_knobs(struct proof *p, const struct subject *s, const char *kn
 /* ---- all of it */
 
 static void tell_version(struct proof *p, const struct subject *s) {
-    const char *(*own)(void) = (const char *(*)(void))dlsym(RTLD_DEFAULT, "goalloc_version");
-    if (bench_flavour.subject != NULL && own != NULL)
-        snprintf(p->version, sizeof p->version, "%s (%s)", own(), s->name);
-    else if (s->peer == NULL || s->peer->version == NULL || s->peer->version(p->version, sizeof p->version) != 0)
+    int (*traced)(char *, size_t) = bench_flavour.traced != NULL ? bench_flavour.traced->version : NULL;
+    if (traced != NULL && traced(p->version, sizeof p->version) == 0)
+        return;
+    if (s->peer == NULL || s->peer->version == NULL || s->peer->version(p->version, sizeof p->version) != 0)
         p->version[0] = '\0';
 }
 
@@ -223,7 +251,7 @@ bool proof_run(struct proof *p, const struct subject *s, const char *library, co
         return fail(p, "%s was replaced while this process started: run it again", expected.path);
     SHA256File(expected.path, p->sha256);
     tell_version(p, s);
-    bool resolved = bench_flavour.subject != NULL ? prove_axes(p, s) : prove_symbols(p, s, &expected);
+    bool resolved = bench_flavour.subject != NULL ? prove_linked(p, s) : prove_symbols(p, s, &expected);
     /* A build says itself what it is; a file name alone would not tell one variant from another. */
     const char *(*axes)(void) = (const char *(*)(void))dlsym(RTLD_DEFAULT, "goalloc_axes");
     if (resolved && s->peer != NULL && s->peer->built_glob != NULL && strchr(s->peer->built_glob, '*') != NULL &&

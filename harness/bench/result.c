@@ -2,6 +2,7 @@
 #include "result.h"
 
 #include "flavour.h"
+#include "traced.h"
 #include "gbench.h"
 #include "meter.h"
 #include "registry.h"
@@ -73,9 +74,10 @@ static json_t *subject_entry(const struct subject *s) {
     bool variant = s->peer != NULL && s->peer->built_glob != NULL && strchr(s->peer->built_glob, '*') != NULL;
     bool never_collects = s->peer == NULL && strncmp(s->name, "nogc-", 5) == 0;
     snprintf(summary, sizeof summary, "%s%s%s",
-             s->peer != NULL  ? s->peer->summary
-             : never_collects ? "goalloc behind the traced interface; it never collects: a bound"
-                              : "goalloc with its collector, behind the traced interface",
+             s->peer != NULL                ? s->peer->summary
+             : never_collects               ? "goalloc behind the traced interface; it never collects: a bound"
+             : bench_flavour.traced != NULL ? bench_flavour.traced->summary
+                                            : "a library of yours",
              variant ? ": " : "", variant ? s->name : "");
     bool bound = s->peer != NULL ? s->peer->bound != 0 : never_collects;
     return json_pack("{s:s s:s s:s? s:o s:b s:b s:b s:o}", "name", s->name, "summary", summary, "package",

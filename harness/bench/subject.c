@@ -2,6 +2,7 @@
 #include "subject.h"
 
 #include "flavour.h"
+#include "traced.h"
 #include "objects.h"
 #include "registry.h"
 
@@ -40,8 +41,9 @@ static bool find_in(const char *dirs, const char *soname, char *out, size_t size
 }
 
 static bool find_library(const struct peer *p, char *out, size_t size) {
-    static const char standard[] = "/usr/local/lib:/usr/lib/x86_64-linux-gnu:/lib/x86_64-linux-gnu:/usr/lib/aarch64-linux-gnu:"
-                                   "/usr/lib64:/usr/lib";
+    static const char standard[] =
+        "/usr/local/lib:/usr/lib/x86_64-linux-gnu:/lib/x86_64-linux-gnu:/usr/lib/aarch64-linux-gnu:"
+        "/usr/lib64:/usr/lib";
     for (const char *const *name = p->libraries; *name != NULL; name++)
         if (find_in(getenv("LD_LIBRARY_PATH"), *name, out, size) || find_in(standard, *name, out, size))
             return true;
@@ -137,10 +139,14 @@ void subject_serving(struct subject *out) {
 }
 
 const struct peer_knob *subject_knobs(const struct subject *s) {
-    return s->peer != NULL ? s->peer->knobs : bench_flavour.knobs;
+    if (s->peer != NULL)
+        return s->peer->knobs;
+    return bench_flavour.traced != NULL ? bench_flavour.traced->knobs : NULL;
 }
 
 int subject_read_knob(const struct subject *s, const char *name, char *out, size_t size) {
-    int (*read_knob)(const char *, char *, size_t) = s->peer != NULL ? s->peer->read_knob : bench_flavour.read_knob;
+    int (*read_knob)(const char *, char *, size_t) = s->peer != NULL                ? s->peer->read_knob
+                                                     : bench_flavour.traced != NULL ? bench_flavour.traced->read_knob
+                                                                                    : NULL;
     return read_knob != NULL ? read_knob(name, out, size) : -1;
 }

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * bdwgc: the Boehm-Demers-Weiser conservative collector, Debian's build: parallel marking, stop-the-world.
+ * pkg-config: bdw-gc
+ */
+#define SPANLAB_HEAP_HEADER "heap-bdwgc.h"
+#include "heap.h"
+#include "traced.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int bdwgc_typed;
+static int interior = 1;
+static pthread_once_t begun = PTHREAD_ONCE_INIT;
+static __thread int registered;
+
+/* 0 or 1 from the environment; anything else ends the process before it measures what was not asked for. */
+static int setting(const char *variable, int otherwise) {
+    const char *value = getenv(variable);
+    if (value == NULL || *value == '\0')
+        return otherwise;
+    if ((value[0] != '0' && value[0] != '1') || value[1] != '\0') {
+        fprintf(stderr, "bdwgc: %s is '%s': set it to 0 or 1\n", variable, value);
+        exit(2);
+    }
+    return value[0] - '0';
+}
+
+static void begin(void) {
+    bdwgc_typed = setting("SPANLAB_BDWGC_TYPED", 0);
+    interior = setting("SPANLAB_BDWGC_INTERIOR", 1);
+    GC_set_all_interior_pointers(interior);
+    GC_INIT();
+    GC_allow_register_threads();
+    GC_start_mark_threads(); /* otherwise it waits for a thread that it makes itself */
+}
+
+void bdwgc_attach(void) {
+    struct GC_stack_base base;
+    pthread_once(&begun, begin);
+    if (registered || GC_thread_is_registered())
+        return; /* the thread that began is known already */
+    if (GC_get_stack_base(&base) != GC_SUCCESS || GC_register_my_thread(&base) != GC_SUCCESS)
+        abort();
+    registered = 1;
+}
+
+void bdwgc_detach(void) {
+    if (registered)
+        GC_unregister_my_thread();
+    registered = 0;
+}
+
+/* A workload has a handful of types; they are looked up by what they say. */
+GC_descr bdwgc_descriptor(const heap_type *type) {
+    enum { KNOWN = 64 };
+    static __thread struct {
+        size_t size_bytes;
+        uint64_t pointer_mask;
+        GC_descr descriptor;
+    } known[KNOWN];
+    unsigned i = 0;
+    for (; i < KNOWN - 1 && known[i].size_bytes != 0; i++)
+        if (known[i].size_bytes == type->size_bytes && known[i].pointer_mask == type->pointer_mask)
+            return known[i].descriptor;
+    GC_word bitmap[64] = {type->pointer_mask};
+    known[i].size_bytes = type->size_bytes;
+    known[i].pointer_mask = type->pointer_mask;
+    known[i].descriptor = GC_make_descriptor(bitmap, type->size_bytes / sizeof(GC_word));
+    return known[i].descriptor;
+}
+
+static int read_knob(const char *name, char *out, size_t size) {
+    if (strcmp(name, "typed") == 0)
+        snprintf(out, size, "%d", bdwgc_typed);
+    else if (strcmp(name, "interior") == 0)
+        snprintf(out, size, "%d", GC_get_all_interior_pointers());
+    else if (strcmp(name, "divisor") == 0)
+        snprintf(out, size, "%lu", (unsigned long)GC_get_free_space_divisor());
+    else if (strcmp(name, "markers") == 0)
+        snprintf(out, size, "%d", GC_get_parallel() + 1);
+    else
+        return -1;
+    return 0;
+}
+
+static const char *identity(void) {
+    return "bdwgc";
+}
+
+static int version(char *out, size_t size) {
+    unsigned v = GC_get_version();
+    snprintf(out, size, "%u.%u.%u", v >> 16, v >> 8 & 0xff, v & 0xff);
+    return 0;
+}
+
+static int counters(struct peer_counters *out) {
+    struct GC_prof_stats_s s;
+    memset(out, 0xff, sizeof *out); /* PEER_NA */
+    if (GC_get_prof_stats(&s, sizeof s) < sizeof s)
+        return -1;
+    out->committed_bytes = s.heapsize_full - s.unmapped_bytes;
+    out->cached_bytes = s.free_bytes_full - s.unmapped_bytes;
+    out->allocated_bytes = out->committed_bytes - out->cached_bytes;
+    return 0;
+}
+
+static const struct peer_knob knobs[] = {
+    {"typed", "SPANLAB_BDWGC_TYPED", "%s", NULL, "1: objects are scanned by their types (default 0: conservatively)"},
+    {"interior", "SPANLAB_BDWGC_INTERIOR", "%s", NULL, "0: only pointers to an object's start keep it (default 1)"},
+    {"divisor", "GC_FREE_SPACE_DIVISOR", "%s", NULL, "larger: collects more often, smaller heap (default 3)"},
+    {"markers", "GC_MARKERS", "%s", NULL, "marking threads (default: one for each processor)"},
+    {0},
+};
+
+const struct traced_subject traced_subject = {
+    .summary = "the Boehm-Demers-Weiser collector, Debian's build: conservative, parallel, stop-the-world",
+    .knobs = knobs,
+    .read_knob = read_knob,
+    .identity = identity,
+    .version = version,
+    .counters = counters,
+};

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * goalloc's traced builds: each is linked into programs of its own.
+ */
+#include "goalloc_walk.h"
+#include "traced.h"
+
+#include <stdio.h>
+
+static const struct peer_knob knobs[] = {
+    {"preset", "GOALLOC_PRESET", "%s", NULL, "tuned (default), or faithful to every decision of Go's"},
+    {"GOGC", "GOGC", "%s", NULL,
+     "growth of the heap between collections, percent of what is live (default 100), or off"},
+    {"GOMEMLIMIT", "GOMEMLIMIT", "%s", NULL, "bytes that the process should stay below, or off (default)"},
+    {"GOMAXPROCS", "GOMAXPROCS", "%s", NULL, "processors that pacing reckons with (default: those there are)"},
+    {"gcstoptheworld", "GODEBUG", "gcstoptheworld=%s", ",",
+     "1: marking stops the program; 2: sweeping too (default 0)"},
+    {"gccheckmark", "GODEBUG", "gccheckmark=%s", ",", "1: each cycle is checked by a second traversal (default 0)"},
+    {"clobberfree", "GODEBUG", "clobberfree=%s", ",", "1: what is freed is overwritten (default 0)"},
+    {"deterministic", "GOALLOC_DETERMINISTIC", "%s", NULL,
+     "1: collects inline, by bytes alone, without clocks (default 0)"},
+    {0},
+};
+
+static int version(char *out, size_t size) {
+    snprintf(out, size, "%s (%s)", goalloc_version(), goalloc_axes());
+    return 0;
+}
+
+_Static_assert(sizeof(struct peer_counters) == GOALLOC_COUNTERS * sizeof(uint64_t),
+               "the same fields in the same order");
+
+static int counters(struct peer_counters *out) {
+    return goalloc_counters((uint64_t *)out);
+}
+
+static int walk(void (*visit)(void *, const struct peer_run *), void *context) {
+    return peer_goalloc_walk(goalloc_walk, visit, context);
+}
+
+const struct traced_subject traced_subject = {
+    .summary = "goalloc with its collector, behind the traced interface",
+    .knobs = knobs,
+    .read_knob = goalloc_knob,
+    .identity = goalloc_axes,
+    .version = version,
+    .counters = counters,
+    .walk = walk,
+};
