@@ -78,7 +78,7 @@ enum { BOUNDS = 8, CYCLES = 100, PROCS = 8 };
 #define MIB   (1024.0 * 1024)
 #define LIMIT (512 * MIB)
 /* 3 % less (mgcpacer.go:1089). */
-#define LIMIT_GOAL       (LIMIT - floor(LIMIT / 100) * 3)
+#define LIMIT_GOAL (LIMIT - 3.0 * (int64_t)(LIMIT / 100))
 #define LATER(n)         (n), CYCLES
 #define NEAR_QUARTER(by) 0.25 - (by), 0.25 + (by)
 
