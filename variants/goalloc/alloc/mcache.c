@@ -107,6 +107,14 @@ static inline bool alloc_holds_back(const struct span *s, uintptr_t address) {
            address < __atomic_load_n(&w->end, __ATOMIC_RELAXED);
 }
 
+/* Memory that was never written is zero already, but must not be read first: the kernel would map its page of zeros,
+ * and replace it at the first write, at the price of a second fault and of interrupting all processors. A store reads
+ * what it overwrites. */
+static void mcache_touch(uintptr_t address, size_t size_bytes) {
+    for (uintptr_t at = address; at < address + size_bytes; at = (at | (OS_PAGE_BYTES - 1)) + 1)
+        *(volatile uint64_t *)at = 0;
+}
+
 /* False: out of memory. */
 static bool mcache_open_window(struct cache *c, uint8_t span_class, uint64_t mask, uint32_t scan_bytes) {
     mcache_close_window(c, span_class);
@@ -121,6 +129,8 @@ static bool mcache_open_window(struct cache *c, uint8_t span_class, uint64_t mas
     if (!span_class_noscan(span_class)) {
         if (s->needzero)
             memset((void *)address, 0, (size_t)count * s->elem_bytes);
+        else
+            mcache_touch(address, (size_t)count * s->elem_bytes);
         mcache_set_run_bits(s, address, count, mask);
     }
     gc_run_taken(s, first, count);

@@ -144,6 +144,13 @@ static inline void work_push_span(struct gc_work *w, uintptr_t item) {
 static inline uintptr_t work_pop_span(struct gc_work *w) {
     if (w->ring_count == 0)
         return 0;
+    /* The one after next: its marks and pointer bits, and the first of its objects. */
+    uintptr_t later = w->ring[(w->ring_first + 2) % GC_SPAN_RING] & ~(uintptr_t)(GOALLOC_PAGE_BYTES - 1);
+    if (w->ring_count > 2) {
+        uintptr_t tail = later + GOALLOC_PAGE_BYTES - INLINE_MARKS_BYTES - HEAP_BITS_BYTES;
+        for (unsigned line = 0; line < (INLINE_MARKS_BYTES + HEAP_BITS_BYTES) / 64; line++)
+            __builtin_prefetch((void *)(tail + line * 64));
+    }
     w->ring_count--;
     return w->ring[w->ring_first++ % GC_SPAN_RING];
 }
