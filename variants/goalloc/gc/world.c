@@ -16,7 +16,7 @@
 #include <string.h>
 
 enum { WORLD_SIGNAL = SIGURG }; /* Go's choice, for its reasons: nothing else relies on it, and it may come unasked */
-static const uint64_t world_patience_ns = UINT64_C(10000000000);
+static const uint64_t world_patience_ns = UINT64_C(60000000000);
 
 static struct {
     struct lock lock;          /* threads; held while the world is stopped */
@@ -126,7 +126,7 @@ static void world_await(uint32_t expected) {
     }
     for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
         if (__atomic_load_n(&t->stopped_epoch, __ATOMIC_ACQUIRE) != world.epoch && t != gc_self)
-            os_die("thread %d has not stopped for the collector in 10 s; does it block SIGURG, or not poll "
+            os_die("thread %d has not stopped for the collector in a minute; does it block SIGURG, or not poll "
                    "goalloc_safepoint in a ThreadSanitizer build?",
                    t->tid);
 }
