@@ -96,6 +96,20 @@ static void expect_node(const struct mutator *m, const struct node *node, int64_
              node != NULL ? (unsigned long long)node->id : 0, node != NULL ? (unsigned long long)node->check : 0);
 }
 
+/* Second children are known by pointers into them: any of their first four words. */
+static size_t inside_bytes(unsigned k, int64_t id) {
+    return k == 1 ? (size_t)id % 4 * 8 : 0;
+}
+
+static void link_child(struct node *from, unsigned k, struct node *to, int64_t to_id) {
+    goalloc_store(&from->child[k], to != NULL ? (struct node *)((char *)to + inside_bytes(k, to_id)) : NULL);
+}
+
+static struct node *child_of(const struct node *node, unsigned k, int64_t child_id) {
+    struct node *child = node->child[k];
+    return child != NULL ? (struct node *)((char *)child - inside_bytes(k, child_id)) : NULL;
+}
+
 static struct node *make_node(struct mutator *m, unsigned kind, int64_t id) {
     struct node *node = goalloc_new(&types[kind], 1);
     if (node == NULL)
@@ -117,7 +131,7 @@ static void add(struct mutator *m) {
     struct node *node = make_node(m, kind, id);
     m->shadow[id].kind = (uint8_t)kind;
     for (unsigned k = 0; k < 2; k++) {
-        goalloc_store(&node->child[k], m->roots[from[k]]);
+        link_child(node, k, m->roots[from[k]], m->root_ids[from[k]]);
         m->shadow[id].child[k] = m->root_ids[from[k]];
     }
     goalloc_store(&m->roots[at], node);
@@ -132,7 +146,7 @@ static struct node *walk(struct mutator *m, int64_t *id) {
     expect_node(m, node, *id);
     for (uint64_t steps = draw(m, WALK); node != NULL && steps > 0; steps--) {
         unsigned k = (unsigned)draw(m, 2);
-        struct node *next = node->child[k];
+        struct node *next = child_of(node, k, m->shadow[*id].child[k]);
         expect_node(m, next, m->shadow[*id].child[k]);
         if (next == NULL)
             break;
@@ -148,7 +162,7 @@ static void relink(struct mutator *m) {
     if (from == NULL)
         return;
     unsigned k = (unsigned)draw(m, 2);
-    goalloc_store(&from->child[k], to);
+    link_child(from, k, to, to_id);
     m->shadow[from_id].child[k] = to != NULL ? to_id : -1;
 }
 
@@ -191,8 +205,8 @@ static void verify_all(struct mutator *m) {
             continue;
         seen[id] = 1;
         for (unsigned k = 0; k < 2; k++) {
-            expect_node(m, node->child[k], m->shadow[id].child[k]);
-            stack[depth] = node->child[k];
+            stack[depth] = child_of(node, k, m->shadow[id].child[k]);
+            expect_node(m, stack[depth], m->shadow[id].child[k]);
             ids[depth++] = m->shadow[id].child[k];
         }
     }
@@ -344,6 +358,16 @@ static void expect_loose_freed(uintptr_t top) {
              unexplained);
 }
 
+/* With nobody else allocating nothing is under way once a collection has returned, whoever of the collector's threads
+ * ended it. */
+static void expect_whole_collections(void) {
+    for (unsigned i = 0; i < 300; i++) {
+        goalloc_collect();
+        if (__atomic_load_n(&goalloc_marking, __ATOMIC_RELAXED) != 0)
+            fail("collection %u returned while marking", i);
+    }
+}
+
 /* ---- threads that do not cooperate: one loops without a call, one sleeps in the kernel; both hold an object */
 
 static _Atomic int spinning, spin_stop;
@@ -463,6 +487,7 @@ int main(int argc, char **argv) {
     char message[256];
     if (goalloc_check(message, sizeof message) != 0)
         fail("%s", message);
+    expect_whole_collections();
     expect_loose_freed((uintptr_t)__builtin_frame_address(0));
     collect_beside_others();
     if (STOPS_BY_SIGNAL)

@@ -191,9 +191,9 @@ static size_t tree_blocks(uintptr_t root, uintptr_t *last, unsigned *last_units)
 static size_t bin_blocks(const struct place_pool *pool) {
     size_t n = 0;
     for (unsigned bin = 0; bin < LIST_BINS; bin++) {
-        assert_int_equal(pool->bin_bits[bin / 64] >> bin % 64 & 1, pool->bins[bin] != 0);
+        assert_int_equal(pool->fit.bin_bits[bin / 64] >> bin % 64 & 1, pool->fit.bins[bin] != 0);
         uintptr_t before = 0;
-        for (uintptr_t block = pool->bins[bin]; block != 0; before = block, block = list_right(block), n++) {
+        for (uintptr_t block = pool->fit.bins[bin]; block != 0; before = block, block = list_right(block), n++) {
             assert_int_equal(list_bin(list_units(block)), bin);
             assert_int_equal(list_left(block), before);
         }
@@ -218,7 +218,7 @@ static void check_pool(void) {
     uintptr_t last = 0;
     unsigned last_units = 0;
     const struct place_pool *pool = &cache_self->pool;
-    assert_int_equal(list.fit == LIST_SEGREGATED ? bin_blocks(pool) : tree_blocks(pool->root, &last, &last_units),
+    assert_int_equal(list.fit == LIST_SEGREGATED ? bin_blocks(pool) : tree_blocks(pool->fit.root, &last, &last_units),
                      blocks);
 }
 

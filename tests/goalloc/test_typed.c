@@ -155,7 +155,7 @@ static void heap_bits_hold_the_mask(void **state) {
         struct span *s = heap_span_of((uintptr_t)objects[i]);
         for (unsigned word = 0; word < 6; word++) {
             unsigned at = (unsigned)(((uintptr_t)objects[i] - span_base(s)) / 8) + word;
-            assert_int_equal(mcache_heap_bits(s)[at / 64] >> at % 64 & 1, 0x26 >> word & 1);
+            assert_int_equal(place_pointer_bits(s)[at / 64] >> at % 64 & 1, 0x26 >> word & 1);
         }
     }
 }

@@ -5,6 +5,9 @@
 #endif
 #define AXIS_PLACE_NAME   "linear"
 #define AXIS_PLACE_manual "place/linear.c"
+#define AXIS_PLACE_traced "place/linear_marked.c"
 /* What a thread keeps of it, and how small requests are served. */
 #define AXIS_CACHE_manual "alloc/bump.c"
+#define AXIS_CACHE_traced "alloc/mcache_runs.c"
 #define AXIS_MALLOC       "alloc/malloc_runs.c"
+#define AXIS_TYPED        "alloc/typed_runs.c"

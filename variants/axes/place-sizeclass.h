@@ -8,5 +8,6 @@
 #define AXIS_PLACE_traced "place/freeindex.c"
 /* What a thread keeps of it, and how small requests are served. */
 #define AXIS_CACHE_manual "alloc/slots.c"
-#define AXIS_CACHE_traced "alloc/mcache.c"
+#define AXIS_CACHE_traced "alloc/mcache_slots.c"
 #define AXIS_MALLOC       "alloc/malloc_slots.c"
+#define AXIS_TYPED        "alloc/typed_slots.c"

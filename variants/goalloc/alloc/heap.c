@@ -131,6 +131,8 @@ static uint32_t heap_slot_bytes(uint8_t span_class) {
 static unsigned heap_slots(const struct span *s, size_t span_bytes) {
     if (s->elem_bytes == 0)
         return 1;
+    if (!PLACE_SLOTS)
+        return (unsigned)(span_bytes / s->elem_bytes);
     return span_objects(span_bytes, s->elem_bytes, AXIS_TRACED && !span_class_noscan(s->span_class),
                         AXIS_INLINE_MARKS != 0);
 }
@@ -161,6 +163,16 @@ static bool heap_span_setup(struct cache *c, struct span *s, uintptr_t base, siz
     return place_span_init(s);
 }
 
+/* Each page's marks are zero, and the page says that it has them. */
+static void heap_inline_marks_begin(const struct span *s) {
+    for (size_t i = 0; i < s->npages; i++) {
+        uintptr_t page = s->base + (i << GOALLOC_PAGE_SHIFT);
+        if (s->needzero)
+            memset((void *)(page + GOALLOC_PAGE_BYTES - INLINE_MARKS_BYTES), 0, INLINE_MARKS_BYTES);
+        arena_set_inline_class(&heap.arenas, page, s->span_class);
+    }
+}
+
 static struct span *heap_span_alloc(struct cache *c, size_t npages, uint8_t span_class, size_t align_bytes) {
     if (npages > heap.largest_pages)
         return NULL;
@@ -186,11 +198,8 @@ static struct span *heap_span_alloc(struct cache *c, size_t npages, uint8_t span
     bool released = heap.tuned && scavenged_bytes == npages << GOALLOC_PAGE_SHIFT;
     s->needzero = arena_needs_zero(&heap.arenas, base, npages) && !released;
     arena_set_spans(&heap.arenas, base, npages, s);
-    if (AXIS_INLINE_MARKS && span_inline_marked(s->elem_bytes)) {
-        if (s->needzero)
-            memset((void *)(base + GOALLOC_PAGE_BYTES - INLINE_MARKS_BYTES), 0, INLINE_MARKS_BYTES);
-        arena_set_inline_class(&heap.arenas, base, span_class);
-    }
+    if (span_class_inline_marked(span_class))
+        heap_inline_marks_begin(s);
     heap_page_in_use(base, true);
     __atomic_fetch_add(&heap.pages_in_use, npages, __ATOMIC_RELAXED);
     __atomic_store_n(&s->state, SPAN_IN_USE, __ATOMIC_RELEASE);
@@ -218,8 +227,8 @@ static void heap_span_release(struct span *s) {
     uintptr_t base = span_base(s);
     size_t npages = s->npages;
     heap_expect_release(s);
-    if (AXIS_INLINE_MARKS && span_inline_marked(s->elem_bytes))
-        arena_set_inline_class(&heap.arenas, base, 0);
+    for (size_t i = 0; span_class_inline_marked(s->span_class) && i < npages; i++)
+        arena_set_inline_class(&heap.arenas, base + (i << GOALLOC_PAGE_SHIFT), 0);
     arena_set_spans(&heap.arenas, base, npages, NULL);
     heap_page_in_use(base, false);
     __atomic_fetch_sub(&heap.pages_in_use, npages, __ATOMIC_RELAXED);

@@ -2,11 +2,6 @@
  *
  * mcache: what a thread of a traced build allocates from: one span per class (Go mcache.go). Accounts are settled when
  * a span comes or goes; what the collector is told is an upper bound in between.
- *
- * Tuned builds do not take slots of up to 512 B one by one: a window covers the run of free slots up to the next one in
- * use. Its slots count as allocated from the start, are zeroed and get their pointer bits together, and are born black
- * together while marking; an object then costs a comparison and an addition (goalloc.h). Closing the window gives the
- * rest of the run back, and the span stands as if every object had been allocated on its own, as Go does it.
  */
 #include "alloc/mcentral.h"
 
@@ -32,30 +27,17 @@ static void mcache_tiny_flush(struct cache *c) {
 /* Counts what was allocated from s while it was cached. */
 static void mcache_count_used(struct cache *c, struct span *s) {
     unsigned used = (unsigned)(s->alloc_count - s->alloc_count_before_cache);
-    stats_add(&c->stats.small_allocs[span_class_size_class(s->span_class)], used);
+    if (PLACE_SLOTS) /* where objects have any size, each is counted */
+        stats_add(&c->stats.small_allocs[span_class_size_class(s->span_class)], used);
     __atomic_fetch_add(&gc_account.total_alloc_bytes, (uint64_t)used * s->elem_bytes, __ATOMIC_RELAXED);
     s->alloc_count_before_cache = 0;
 }
 
-/* ---- windows */
-
-/* Hooks of the gc layer: these slots were taken as one run, and count of its last ones are given back unused. */
-static inline void gc_run_taken(struct span *s, unsigned first, unsigned count);
-static inline void gc_run_returned(struct span *s, unsigned first, unsigned count);
-
-static bool mcache_windowed(uint8_t span_class) {
-    return heap.tuned && gclass_size(span_class_size_class(span_class)) <= GOALLOC_WINDOW_MAX_BYTES;
-}
-
-/* Pointer bits at the end of a small scan span: bit i of the page's 1024 words (Go mbitmap.go:570-671). */
-static inline uint64_t *mcache_heap_bits(const struct span *s) {
-    return (uint64_t *)span_heap_bits(s);
-}
-
-/* Writes `words` (1 to 64) mask bits from word index `first`; an object touches at most two words of the bitmap. */
+/* Writes `words` (1 to 64) pointer bits, of the words from address on: at most two words of the bitmap (Go
+ * mbitmap.go:570-671). */
 static inline void mcache_set_bits(const struct span *s, uintptr_t address, uint64_t mask, unsigned words) {
     unsigned first = (unsigned)((address - span_base(s)) / 8);
-    uint64_t *bits = mcache_heap_bits(s) + first / 64;
+    uint64_t *bits = place_pointer_bits(s) + first / 64;
     unsigned shift = first % 64;
     uint64_t keep = words == 64 ? ~UINT64_C(0) : (UINT64_C(1) << words) - 1;
     /* Markers read the neighbours' bits meanwhile; nobody else writes. */
@@ -64,101 +46,23 @@ static inline void mcache_set_bits(const struct span *s, uintptr_t address, uint
         place_store(&bits[1], (place_load(&bits[1]) & ~(keep >> (64 - shift))) | (mask & keep) >> (64 - shift));
 }
 
-/* The same mask for count slots from address on. Slots of 8, 16, … words repeat within a word of the bitmap. */
-static void mcache_set_run_bits(const struct span *s, uintptr_t address, unsigned count, uint64_t mask) {
-    unsigned words = s->elem_bytes / 8, together = 1;
-    while (together * 2 * words <= 64 && together * 2 <= count) {
-        mask |= mask << together * words;
-        together *= 2;
-    }
-    for (; count >= together; count -= together, address += (uintptr_t)together * s->elem_bytes)
-        mcache_set_bits(s, address, mask, together * words);
-    if (count > 0)
-        mcache_set_bits(s, address, mask, count * words);
-}
+/* What the placement keeps open over the span in use is closed: the span stands as if every object had been allocated
+ * on its own. */
+static void mcache_settle(struct cache *c, uint8_t span_class);
 
-static void mcache_close_window(struct cache *c, uint8_t span_class) {
-    struct goalloc_window *w = &c->windows[span_class];
-    if (w->end == 0)
-        return;
-    struct span *s = c->alloc[span_class];
-    unsigned rest = (unsigned)((w->end - w->next) / w->slot_bytes);
-    c->scan_alloc_bytes +=
-        (w->next - c->window_states[span_class].first) / w->slot_bytes * c->window_states[span_class].scan_bytes;
-    if (rest != 0) {
-        gc_run_returned(s, (unsigned)((w->next - s->base) / w->slot_bytes), rest);
-        place_end_run(s, rest);
-    }
-    w->next = w->end = 0;
-}
-
-static void mcache_close_windows(struct cache *c) {
+static void mcache_settle_all(struct cache *c) {
     for (unsigned i = 0; i < SPAN_CLASSES; i++)
-        mcache_close_window(c, (uint8_t)i);
-}
-
-/* Lies address in what a thread may still hand out? */
-static inline bool alloc_holds_back(const struct span *s, uintptr_t address) {
-    const struct cache *c = __atomic_load_n(&s->owner, __ATOMIC_RELAXED);
-    if (c == NULL || s->elem_bytes == 0)
-        return false;
-    const struct goalloc_window *w = &c->windows[s->span_class];
-    return address >= __atomic_load_n(&w->next, __ATOMIC_RELAXED) &&
-           address < __atomic_load_n(&w->end, __ATOMIC_RELAXED);
-}
-
-/* Memory that was never written is zero already, but must not be read first: the kernel would map its page of zeros,
- * and replace it at the first write, at the price of a second fault and of interrupting all processors. A store reads
- * what it overwrites. */
-static void mcache_touch(uintptr_t address, size_t size_bytes) {
-    for (uintptr_t at = address; at < address + size_bytes; at = (at | (OS_PAGE_BYTES - 1)) + 1)
-        *(volatile uint64_t *)at = 0;
-}
-
-/* False: out of memory. */
-static bool mcache_open_window(struct cache *c, uint8_t span_class, uint64_t mask, uint32_t scan_bytes) {
-    mcache_close_window(c, span_class);
-    unsigned count, first = place_take_run(c->alloc[span_class], &count);
-    if (count == 0) {
-        if (!cache_refill(c, span_class))
-            return false;
-        first = place_take_run(c->alloc[span_class], &count);
-    }
-    struct span *s = c->alloc[span_class];
-    uintptr_t address = s->base + (uintptr_t)first * s->elem_bytes;
-    if (!span_class_noscan(span_class)) {
-        if (s->needzero)
-            memset((void *)address, 0, (size_t)count * s->elem_bytes);
-        else
-            mcache_touch(address, (size_t)count * s->elem_bytes);
-        mcache_set_run_bits(s, address, count, mask);
-    }
-    gc_run_taken(s, first, count);
-    struct goalloc_window *w = &c->windows[span_class];
-    w->pointer_mask = mask;
-    w->slot_bytes = s->elem_bytes;
-    w->end = address + (uintptr_t)count * s->elem_bytes;
-    w->next = c->window_states[span_class].first = address;
-    c->window_states[span_class].scan_bytes = scan_bytes;
-    return true;
-}
-
-/* The next slot by way of the window. mask: where it holds pointers; scan_bytes: up to the last of them. 0: out of
- * memory. */
-static uintptr_t mcache_take(struct cache *c, uint8_t span_class, uint64_t mask, uint32_t scan_bytes) {
-    struct goalloc_window *w = &c->windows[span_class];
-    if (w->next == w->end && !mcache_open_window(c, span_class, mask, scan_bytes))
-        return 0;
-    uintptr_t address = w->next;
-    w->next += w->slot_bytes;
-    if (GOALLOC_UNLIKELY(w->pointer_mask != mask)) {
-        mcache_set_bits(c->alloc[span_class], address, mask, (unsigned)w->slot_bytes / 8);
-        c->scan_alloc_bytes += (uint64_t)scan_bytes - c->window_states[span_class].scan_bytes;
-    }
-    return address;
+        mcache_settle(c, (uint8_t)i);
 }
 
 /* ---- spans in and out */
+
+/* Refill has counted all of s as used. Of a span cached before this sweep nothing is in the account any more: marking
+ * has counted anew. */
+static void mcache_uncount_unused(const struct span *s) {
+    if (__atomic_load_n(&s->sweepgen, __ATOMIC_RELAXED) != mcentral_sweepgen() + 1)
+        mcache_live_add(-(int64_t)(s->nelems - s->alloc_count) * s->elem_bytes);
+}
 
 /* The span in use is full. Go mcache.go:146. */
 static void mcache_give_full(struct cache *c, uint8_t span_class) {
@@ -166,10 +70,11 @@ static void mcache_give_full(struct cache *c, uint8_t span_class) {
     if (s == &mcache_no_span)
         return;
     uint32_t sweepgen = __atomic_load_n(&s->sweepgen, __ATOMIC_RELAXED);
-    if (GOALLOC_UNLIKELY(s->alloc_count != s->nelems || sweepgen != mcentral_sweepgen() + 3))
+    if (GOALLOC_UNLIKELY(place_has_room(s) || sweepgen != mcentral_sweepgen() + 3))
         os_die("corrupted cache: the span at %p is replaced with %u of %u slots in use, generation %u of %u",
                (void *)s->base, s->alloc_count, s->nelems, sweepgen, mcentral_sweepgen());
     c->alloc[span_class] = &mcache_no_span;
+    mcache_uncount_unused(s);
     mcentral_uncache_span(c, s);
     mcache_count_used(c, s);
     if (span_class == SPAN_TINY_CLASS)
@@ -209,8 +114,7 @@ static struct span *mcache_large(struct cache *c, size_t npages, bool noscan) {
     __atomic_fetch_add(&gc_account.total_alloc_bytes, npages << GOALLOC_PAGE_SHIFT, __ATOMIC_RELAXED);
     mcache_live_add((int64_t)(npages << GOALLOC_PAGE_SHIFT));
     gc_charge(c, npages << GOALLOC_PAGE_SHIFT);
-    place_set_freeindex(s, 1);
-    __atomic_store_n(&s->alloc_count, 1, __ATOMIC_RELAXED);
+    place_take_whole(s);
     mcentral_file(c, s, true);
     return s;
 }
@@ -222,14 +126,12 @@ static bool mcache_release_span(struct cache *c, uint8_t span_class) {
     struct span *s = c->alloc[span_class];
     if (s == &mcache_no_span)
         return true;
-    mcache_close_window(c, span_class);
+    mcache_settle(c, span_class);
     if (!mcentral_prepare(c, span_class))
         return false;
     c->alloc[span_class] = &mcache_no_span;
     mcache_count_used(c, s);
-    /* Of a span cached before this sweep nothing is in the account any more: marking has counted anew. */
-    if (__atomic_load_n(&s->sweepgen, __ATOMIC_RELAXED) != mcentral_sweepgen() + 1)
-        mcache_live_add(-(int64_t)(s->nelems - s->alloc_count) * s->elem_bytes);
+    mcache_uncount_unused(s);
     mcentral_uncache_span(c, s);
     return true;
 }

@@ -45,7 +45,7 @@ static struct span *mcentral_sweep_full(struct cache *c, uint8_t span_class, int
         if (!sweep_try_acquire(s))
             continue;
         sweep_span(c, s, true);
-        if (s->alloc_count < s->nelems)
+        if (place_has_room(s))
             return s;
         mcentral_file(c, s, true);
     }
@@ -80,12 +80,10 @@ static struct span *mcentral_cache_span(struct cache *c, uint8_t span_class) {
     struct span *s = mcentral_find_span(c, span_class);
     if (s == NULL)
         return NULL;
-    if (GOALLOC_UNLIKELY(span_state_of(s) != SPAN_IN_USE || s->span_class != span_class || s->freeindex == s->nelems ||
-                         s->alloc_count >= s->nelems))
+    if (GOALLOC_UNLIKELY(span_state_of(s) != SPAN_IN_USE || s->span_class != span_class || !place_has_room(s)))
         os_die("corrupted set of spans: class %u leads to the span at %p, of class %u, state %u, with %u of %u slots",
                span_class, (void *)s->base, s->span_class, span_state_of(s), s->alloc_count, s->nelems);
-    /* A partial span from another cache stands anywhere. */
-    place_fill_cache(s, s->freeindex);
+    place_resume(s);
     __atomic_store_n(&s->owner, c, __ATOMIC_RELAXED);
     return s;
 }
@@ -103,7 +101,7 @@ static void mcentral_uncache_span(struct cache *c, struct span *s) {
         return;
     }
     __atomic_store_n(&s->sweepgen, sweepgen, __ATOMIC_RELEASE);
-    mcentral_file(c, s, s->alloc_count == s->nelems);
+    mcentral_file(c, s, !place_has_room(s));
 }
 
 /* ---- the calling thread */

@@ -53,14 +53,6 @@ static void mcentral_file(struct cache *c, struct span *s, bool full);
 /* Makes sure that c can put one span into any set. False: out of memory. */
 static bool mcentral_prepare(struct cache *c, uint8_t span_class);
 
-/* ---- what the collector is told of allocation (Go mgcpacer.go: heapLive and its relatives). All atomic. */
-static struct {
-    uint64_t live_bytes;        /* upper bound: cached spans count as full */
-    uint64_t scan_bytes;        /* of it, what may hold pointers */
-    uint64_t total_alloc_bytes; /* ever */
-    uint64_t total_free_bytes;
-} gc_account;
-
 /* Hooks of the gc layer: marks that lie elsewhere join mark_bits before s is swept; size_bytes more count as live. */
 static inline void gc_merge_marks(struct span *s);
 static inline void gc_charge(struct cache *c, size_t size_bytes);

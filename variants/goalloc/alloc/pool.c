@@ -43,7 +43,7 @@ static void cache_settle_locked(struct cache *c, struct span *s) {
         s->list = SPAN_ON_EMPTY;
         return;
     }
-    list_remove(&c->pool, s->base, s->nelems);
+    list_remove(&c->pool.fit, s->base, s->nelems);
     cache_unlink(c, s);
     heap_span_free(c, s);
 }
@@ -80,7 +80,7 @@ static bool cache_refill_locked(struct cache *c, uint8_t span_class) {
     if (adopted)
         run_expect_sound(s);
     cache_link(c, s);
-    list_each_block(&c->pool, s, list_add);
+    list_each_block(&c->pool.fit, s, list_add);
     cache_account(c, s, place_merge_remote(s));
     return true;
 }
@@ -103,7 +103,7 @@ static void cache_release_spans(struct cache *c) {
     uint8_t span_class = span_class_make(RUN_CLASS, true);
     while (c->partial[span_class] != NULL) {
         struct span *s = c->partial[span_class];
-        list_each_block(&c->pool, s, list_remove);
+        list_each_block(&c->pool.fit, s, list_remove);
         cache_unlink(c, s);
         central_release(c, s);
     }
@@ -113,7 +113,7 @@ static void cache_release_spans(struct cache *c) {
 
 static inline uintptr_t run_take(struct cache *c, size_t size_bytes, size_t align_bytes) {
     size_t room_bytes = size_bytes + align_bytes - RUN_UNIT_BYTES; /* blocks begin at multiples of a unit */
-    uintptr_t block = list_find(&c->pool, (unsigned)(room_bytes / RUN_UNIT_BYTES));
+    uintptr_t block = list_find(&c->pool.fit, (unsigned)(room_bytes / RUN_UNIT_BYTES));
     if (GOALLOC_UNLIKELY(block == 0))
         return 0;
     struct span *s = heap_span_of(block);
@@ -122,7 +122,7 @@ static inline uintptr_t run_take(struct cache *c, size_t size_bytes, size_t alig
         c->empty_pages_total -= s->npages;
     }
     uintptr_t address = (block + align_bytes - 1) & ~(uintptr_t)(align_bytes - 1);
-    return list_carve(&c->pool, s, block, run_granule(s, address) - run_granule(s, block),
+    return list_carve(&c->pool.fit, s, block, run_granule(s, address) - run_granule(s, block),
                       (unsigned)(size_bytes / RUN_GRANULE_BYTES));
 }
 

@@ -35,6 +35,14 @@ static inline void stats_sum(struct stats *sum, const struct stats *s) {
         to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
 }
 
+/* What the collector is told of allocation (Go mgcpacer.go: heapLive and its relatives). All atomic. */
+static struct {
+    uint64_t live_bytes;        /* upper bound: cached spans count as full */
+    uint64_t scan_bytes;        /* of it, what may hold pointers */
+    uint64_t total_alloc_bytes; /* ever */
+    uint64_t total_free_bytes;
+} gc_account;
+
 /* What the collector has done, under Go's names; written while the world is stopped. Builds that never collect leave it
  * zero. */
 static struct {

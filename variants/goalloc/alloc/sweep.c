@@ -74,12 +74,12 @@ static void sweep_expect_owned(const struct span *s) {
 static void sweep_expect_sound(const struct span *s) {
     unsigned zombie = place_zombie(s);
     if (zombie != s->nelems)
-        os_die("found a pointer to the free object at %p: slot %u of %u in the span at %p, of %zu-byte objects",
+        os_die("found a pointer to the free object at %p: slot %u of %u in the span at %p, of %zu-byte slots",
                (void *)place_slot_address(s, zombie), zombie, s->nelems, (void *)s->base, span_object_bytes(s));
 }
 
-/* Counts what s has lost. */
-static void sweep_account(struct cache *c, struct span *s, unsigned freed) {
+/* Counts what s has lost: so many units of its slot size, which are so many objects. */
+static void sweep_account(struct cache *c, struct span *s, unsigned freed, unsigned objects) {
     if (freed == 0)
         return;
     __atomic_fetch_add(&gc_account.total_free_bytes, (uint64_t)freed * span_object_bytes(s), __ATOMIC_RELAXED);
@@ -90,7 +90,7 @@ static void sweep_account(struct cache *c, struct span *s, unsigned freed) {
     }
     /* Only then: free slots of a span that has lost nothing were never used. */
     s->needzero = 1;
-    stats_add(&c->stats.small_frees[span_class_size_class(s->span_class)], freed);
+    stats_add(&c->stats.small_frees[span_class_size_class(s->span_class)], objects);
 }
 
 /* preserve: the caller keeps the span. Otherwise it goes to the heap (true) or to the swept set that it belongs in; the
@@ -103,10 +103,10 @@ static bool sweep_span(struct cache *c, struct span *s, bool preserve) {
     uint64_t *fresh = gcbits_take(s->nelems);
     if (fresh == NULL)
         os_die("out of memory for mark bits");
-    unsigned before = s->alloc_count, live = place_sweep(s, fresh);
+    unsigned objects, before = s->alloc_count, live = place_sweep(s, fresh, &objects);
     if (live > before)
-        os_die("sweeping the span at %p found %u live objects where %u were allocated", (void *)s->base, live, before);
-    sweep_account(c, s, before - live);
+        os_die("sweeping the span at %p found %u live slots where %u were allocated", (void *)s->base, live, before);
+    sweep_account(c, s, before - live, objects);
     /* Whoever sees this finds the span ready to be allocated from. */
     __atomic_store_n(&s->sweepgen, mcentral_sweepgen(), __ATOMIC_RELEASE);
     if (preserve)
@@ -115,7 +115,7 @@ static bool sweep_span(struct cache *c, struct span *s, bool preserve) {
         heap_span_free(c, s);
         return true;
     }
-    mcentral_file(c, s, live == s->nelems);
+    mcentral_file(c, s, !place_has_room(s));
     return false;
 }
 

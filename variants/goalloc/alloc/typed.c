@@ -14,11 +14,6 @@
 
 enum { TYPED_HEADER_BYTES = 8, TYPED_TINY_BYTES = 16, TYPED_WORD_BYTES = 8 };
 
-/* The typed paths choose their window by span class, with and without pointers. */
-static uint8_t alloc_class_for(size_t size_bytes) {
-    return span_class_make(gclass_of(size_bytes == 0 ? 1 : size_bytes), true);
-}
-
 /* All objects of size 0 (Go malloc.go:1022). */
 static uint64_t typed_zero_base;
 
@@ -65,20 +60,6 @@ static void *typed_failed(void) {
     return NULL;
 }
 
-/* The next slot of the class, and in *span where it lies. 0: out of memory. */
-static inline uintptr_t typed_slot(struct cache *c, uint8_t span_class, struct span **span) {
-    *span = c->alloc[span_class];
-    uintptr_t address = place_next_fast(*span);
-    if (GOALLOC_LIKELY(address != 0))
-        return address;
-    address = place_next(*span);
-    if (address == 0 && cache_refill(c, span_class)) {
-        *span = c->alloc[span_class];
-        address = place_next(*span);
-    }
-    return address;
-}
-
 /* Publication: no store to the object may become visible after the object itself (Go's publicationBarrier). */
 static inline uintptr_t typed_publish(struct span *s, uintptr_t address) {
     os_publication_fence();
@@ -103,14 +84,7 @@ static uint64_t typed_array_mask(const struct goalloc_type *type, size_t n) {
 
 /* ---- the five paths; each gets a cache that is entered and returns 0 when out of memory */
 
-/* Nothing in it means anything to the collector, so it is published before it is filled. */
-static uintptr_t typed_noscan_slot(struct cache *c, uint8_t span_class) {
-    if (mcache_windowed(span_class))
-        return mcache_take(c, span_class, 0, 0);
-    struct span *s;
-    uintptr_t address = typed_slot(c, span_class, &s);
-    return address != 0 ? typed_publish(s, address) : 0;
-}
+#include AXIS_TYPED
 
 /* Go malloc.go:1158: align by divisibility, combine into the current 16 B block, replace it only for one with more
  * room. */
@@ -137,43 +111,6 @@ static uintptr_t typed_tiny(struct cache *c, size_t size_bytes) {
         c->tiny_offset = size_bytes;
     }
     return block;
-}
-
-static uintptr_t typed_small_noscan(struct cache *c, size_t size_bytes, bool zero) {
-    uint8_t span_class = span_class_make(gclass_of(size_bytes), true);
-    uintptr_t address = typed_noscan_slot(c, span_class);
-    if (address != 0 && zero && c->alloc[span_class]->needzero)
-        memset((void *)address, 0, size_bytes);
-    return address;
-}
-
-static uintptr_t typed_small_scan(struct cache *c, const struct goalloc_type *type, size_t n, size_t size_bytes) {
-    uint8_t span_class = span_class_make(gclass_of(size_bytes), false);
-    uint64_t mask = typed_array_mask(type, n);
-    if (mcache_windowed(span_class))
-        return mcache_take(c, span_class, mask, (uint32_t)typed_scan_bytes(type, n));
-    struct span *s;
-    uintptr_t address = typed_slot(c, span_class, &s);
-    if (address == 0)
-        return 0;
-    if (s->needzero)
-        memset((void *)address, 0, size_bytes);
-    mcache_set_bits(s, address, mask, s->elem_bytes / TYPED_WORD_BYTES);
-    c->scan_alloc_bytes += typed_scan_bytes(type, n);
-    return typed_publish(s, address);
-}
-
-static uintptr_t typed_small_header(struct cache *c, const struct goalloc_type *type, size_t size_bytes) {
-    uint8_t span_class = span_class_make(gclass_of(size_bytes + TYPED_HEADER_BYTES), false);
-    struct span *s;
-    uintptr_t address = typed_slot(c, span_class, &s);
-    if (address == 0)
-        return 0;
-    if (s->needzero)
-        memset((void *)address, 0, s->elem_bytes);
-    *(const struct goalloc_type **)address = type;
-    c->scan_alloc_bytes += s->elem_bytes;
-    return typed_publish(s, address) + TYPED_HEADER_BYTES;
 }
 
 static uintptr_t typed_large(struct cache *c, const struct goalloc_type *type, size_t size_bytes, bool zero) {
@@ -204,7 +141,7 @@ void *goalloc_bytes_any(size_t size_bytes, bool zero) {
         return typed_failed();
     if (AXIS_TINY && size_bytes < TYPED_TINY_BYTES)
         return typed_return(c, typed_tiny(c, size_bytes));
-    if (size_bytes <= HEAP_MAX_SMALL_BYTES)
+    if (typed_is_small(size_bytes))
         return typed_return(c, typed_small_noscan(c, size_bytes, zero));
     return typed_return(c, typed_large(c, NULL, size_bytes, zero));
 }
@@ -222,7 +159,7 @@ void *goalloc_new_any(const struct goalloc_type *type, size_t n) {
         return typed_failed();
     if (size_bytes <= HEAP_BITS_MAX_OBJECT_BYTES)
         return typed_return(c, typed_small_scan(c, type, n, size_bytes));
-    if (size_bytes <= HEAP_MAX_SMALL_BYTES)
+    if (typed_is_small(size_bytes))
         return typed_return(c, typed_small_header(c, type, size_bytes));
     return typed_return(c, typed_large(c, type, size_bytes, true));
 }
@@ -298,7 +235,7 @@ static struct cache *front_rest_begin(void) {
     struct cache *c = cache_self != &cache_none ? typed_enter() : NULL;
     if (c != NULL) {
         gc_rest_begin(c);
-        mcache_close_windows(c);
+        mcache_settle_all(c);
     }
     return c;
 }

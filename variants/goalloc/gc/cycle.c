@@ -65,9 +65,10 @@ static inline void gc_publish(struct span *s, uintptr_t address) {
         __atomic_store_n(&s->free_index_for_scan, s->freeindex, __ATOMIC_RELEASE);
         return;
     }
-    marker_take_run(s, mark_slot_of(s, address), 1);
+    unsigned slot = mark_slot_of(s, address);
+    marker_take_run(s, slot, 1);
     mark_page(s);
-    __atomic_fetch_add(&gc.black_bytes, (int64_t)span_object_bytes(s), __ATOMIC_RELAXED);
+    __atomic_fetch_add(&gc.black_bytes, (int64_t)object_slot_bytes(s, slot), __ATOMIC_RELAXED);
 }
 
 static inline void gc_run_taken(struct span *s, unsigned first, unsigned count) {
@@ -92,7 +93,7 @@ static void gc_clobber(const struct span *s) {
         bool live = (place_mark_bits(s)[slot / 64] >> slot % 64 & 1) != 0;
         if (live || (s->elem_bytes != 0 && place_slot_free(s, slot)))
             continue;
-        memset((void *)(s->base + (uintptr_t)slot * s->elem_bytes), DEAD_WORD & 0xff, span_object_bytes(s));
+        memset((void *)object_slot_address(s, slot), DEAD_WORD & 0xff, object_slot_bytes(s, slot));
     }
 }
 
@@ -135,7 +136,7 @@ static uint64_t gc_mark_roots(struct gc_work *w) {
 
 static void gc_close_windows(void) {
     for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
-        mcache_close_windows(t->cache);
+        mcache_settle_all(t->cache);
 }
 
 static void gc_clear_page_marks(void) {
@@ -437,10 +438,16 @@ static void gc_collect_stopped(struct gc_thread *self, bool forced) {
     mark_shared = 1;
 }
 
-/* Begins a cycle, or does all of it, unless somebody else has. Registers are spilled. */
-__attribute__((noinline)) static void gc_begin_spilled(struct gc_thread *self, bool forced) {
+static uint32_t gc_cycles(void) {
+    return __atomic_load_n(&gc.cycles, __ATOMIC_ACQUIRE);
+}
+
+/* Begins a cycle, or does all of it, unless somebody else has since the caller saw `ended` cycles: one that stops
+ * marking is counted only once the world runs again. Registers are spilled. */
+__attribute__((noinline)) static void gc_begin_spilled(struct gc_thread *self, bool forced, uint32_t ended) {
     world_lock(&gc.lock);
-    if (gc_is_marking() || (!forced && gc_live() < gc.trigger_bytes && gc_settings.stress_every == 0)) {
+    if (gc_is_marking() || gc_cycles() != ended ||
+        (!forced && gc_live() < gc.trigger_bytes && gc_settings.stress_every == 0)) {
         lock_release(&gc.lock);
         return;
     }
@@ -462,9 +469,9 @@ __attribute__((noinline)) static void gc_begin_spilled(struct gc_thread *self, b
     lock_release(&gc.lock);
 }
 
-__attribute__((noinline)) static void gc_begin(struct gc_thread *self, bool forced) {
+__attribute__((noinline)) static void gc_begin(struct gc_thread *self, bool forced, uint32_t ended) {
     __builtin_unwind_init();
-    gc_begin_spilled(self, forced);
+    gc_begin_spilled(self, forced, ended);
     world_keep_frame();
 }
 
@@ -513,17 +520,25 @@ static void gc_poll(struct cache *c) {
     if (gc_is_marking())
         gc_assist(gc_self);
     else
-        gc_begin(gc_self, false);
+        gc_begin(gc_self, false, gc_cycles());
+}
+
+/* The count of cycles once one has ended that has not begun yet. */
+static uint32_t gc_next_whole_cycle(void) {
+    world_lock(&gc.lock); /* whoever holds it is between stopping a cycle's marking and counting it, or before that */
+    uint32_t next = gc_cycles() + (gc_is_marking() ? 2 : 1);
+    lock_release(&gc.lock);
+    return next;
 }
 
 void goalloc_collect(void) {
     struct cache *c = cache_attach();
     if (c == NULL)
         return;
-    uint32_t target = __atomic_load_n(&gc.cycles, __ATOMIC_ACQUIRE) + (gc_is_marking() ? 2 : 1);
-    while ((int32_t)(__atomic_load_n(&gc.cycles, __ATOMIC_ACQUIRE) - target) < 0) {
+    for (uint32_t ended = gc_cycles(), target = gc_next_whole_cycle(); (int32_t)(ended - target) < 0;
+         ended = gc_cycles()) {
         if (!gc_is_marking()) {
-            gc_begin(gc_self, true);
+            gc_begin(gc_self, true, ended);
             continue;
         }
         cache_hold(c);

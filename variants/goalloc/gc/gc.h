@@ -24,7 +24,7 @@ enum {
     GC_BARRIER_ENTRIES = 512,   /* Go mwbbuf.go:70 */
     GC_LEAST_ADDRESS = 4096,    /* smaller values are no pointers (Go mwbbuf.go:231) */
     GC_AHEAD = 8,               /* objects whose memory is asked for before it is needed */
-    GC_SPAN_RING = 256,         /* Green Tea: spans a thread keeps in order (Go 1.25 mgcmark_greenteagc.go:346) */
+    GC_SPAN_RING = 256,         /* Green Tea: spans a thread keeps (Go 1.25.3 mgcmark_greenteagc.go:346) */
 };
 
 /* Addresses to be scanned. Buffers are type-stable: a stale pointer to one is harmless. */
@@ -35,13 +35,23 @@ struct workbuf {
 };
 _Static_assert(sizeof(struct workbuf) == GC_WORKBUF_BYTES, "254 entries with their header");
 
+/* Pages that wait for their turn. The longer one waits, the more of its objects are marked by then. */
+struct span_queue {
+    uintptr_t *items;  /* a ring; NULL: nothing was ever put in */
+    uint32_t capacity; /* a power of two */
+    uint32_t first, count;
+    uint64_t random;
+};
+
+/* In which order they come out. Go's is first in, first out; the others are there to be compared with it. */
+enum gc_queue { GC_QUEUE_FIFO, GC_QUEUE_LIFO, GC_QUEUE_ADDRESS, GC_QUEUE_RANDOM };
+
 /* What a marking thread has in hand. Its own but while the world is stopped. */
 struct gc_work {
     struct workbuf *first, *second; /* a stack of up to two buffers: pops and pushes at the border do not go global */
     uint64_t bytes_marked, scan_work;
     uint64_t objects_scanned, spans_scanned, single_scans, rescanned;
-    uintptr_t ring[GC_SPAN_RING]; /* Green Tea: spans to scan, first in, first out */
-    uint32_t ring_first, ring_count;
+    struct span_queue spans; /* Green Tea: pages to scan */
     uint32_t barrier_count;
     uintptr_t barrier[GC_BARRIER_ENTRIES];
 };
@@ -69,6 +79,9 @@ struct gc_settings {
     bool deterministic, trace, checkmark, clobber;
     unsigned stop_the_world; /* 1: marking stops the world; 2: sweeping too */
     uint64_t stress_every;   /* GOALLOC_GCSTRESS: collect at every Nth slow allocation; 0: never */
+    /* Green Tea. */
+    enum gc_queue queue; /* GOALLOC_QUEUE */
+    bool long_queue;     /* GOALLOC_GREENTEA=1.26: a thread keeps all the spans it finds; 1.25: 256 */
 };
 
 static struct gc_settings gc_settings;

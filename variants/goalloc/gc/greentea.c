@@ -42,9 +42,10 @@ static struct tea_class {
 static void marker_init(void) {
     for (unsigned i = 2; i < SPAN_CLASSES; i++) {
         size_t elem_bytes = gclass_size(i / 2);
-        if (!span_inline_marked(elem_bytes))
+        if (!span_class_inline_marked((uint8_t)i))
             continue;
-        unsigned nelems = span_objects(GOALLOC_PAGE_BYTES, elem_bytes, i % 2 == 0, true);
+        /* Runs keep their pointer bits elsewhere; their slots are granules. */
+        unsigned nelems = span_objects(GOALLOC_PAGE_BYTES, elem_bytes, PLACE_SLOTS && i % 2 == 0, true);
         tea_classes[i] = (struct tea_class){gclass_div_magic(i / 2), (uint16_t)nelems, (uint16_t)elem_bytes};
     }
 }
@@ -64,6 +65,22 @@ static inline bool tea_acquire(struct tea_marks *m, bool several) {
     return false;
 }
 
+/* The slots of a page as its span counts them. */
+static inline unsigned tea_span_slot(const struct span *s, uintptr_t page, unsigned slot) {
+    return (unsigned)((page - s->base) / GOALLOC_PAGE_BYTES) * PLACE_PAGE_SLOTS + slot;
+}
+
+/* Bytes of the objects that begin at these slots, first being the slot of bit 0. */
+static inline uint64_t tea_bytes(uintptr_t page, uint8_t span_class, unsigned first, uint64_t slots) {
+    if (PLACE_SLOTS)
+        return (uint64_t)__builtin_popcountll(slots) * tea_classes[span_class].elem_bytes;
+    const struct span *s = arena_span_of(&heap.arenas, page);
+    uint64_t bytes = 0;
+    for (; slots != 0; slots &= slots - 1)
+        bytes += place_slot_bytes(s, tea_span_slot(s, page, first + (unsigned)place_lowest(slots)));
+    return bytes;
+}
+
 /* Slots of one word of a page's marks, first being the slot of bit 0. */
 static inline void tea_shade_word(struct gc_work *w, uintptr_t page, uint8_t span_class, unsigned first,
                                   uint64_t slots) {
@@ -71,7 +88,7 @@ static inline void tea_shade_word(struct gc_work *w, uintptr_t page, uint8_t spa
     uint64_t fresh = mark_set(&m->marks[first / 64], slots);
     if (fresh == 0)
         return;
-    w->bytes_marked += (uint64_t)__builtin_popcountll(fresh) * tea_classes[span_class].elem_bytes;
+    w->bytes_marked += tea_bytes(page, span_class, first, fresh);
     if (!span_class_noscan(span_class) && tea_acquire(m, (fresh & (fresh - 1)) != 0))
         work_push_span(w, page | (first + place_lowest(fresh)));
 }
@@ -87,8 +104,12 @@ static inline void marker_shade_inline(struct gc_work *w, uintptr_t page, uint8_
     tea_shade_word(w, page, span_class, slot & ~63u, UINT64_C(1) << slot % 64);
 }
 
+/* The slot at which the object that covers address begins; nelems of the class or more: the tail of the page. */
 static inline unsigned tea_slot_of(const struct tea_class *class, uintptr_t address) {
-    return (unsigned)((uint64_t)(address % GOALLOC_PAGE_BYTES) * class->magic >> 32);
+    unsigned slot = (unsigned)((uint64_t)(address % GOALLOC_PAGE_BYTES) * class->magic >> 32);
+    if (PLACE_SLOTS || slot >= class->nelems)
+        return slot;
+    return mark_slot_of(arena_span_of(&heap.arenas, address), address) % PLACE_PAGE_SLOTS;
 }
 
 static inline bool marker_shade_address(struct gc_work *w, uintptr_t address) {
@@ -141,26 +162,37 @@ static void tea_shade_all(struct gc_work *w, const uintptr_t *found, unsigned co
         tea_shade_word(w, page, span_class, first, slots);
 }
 
-/* The words of these slots, slot 0 of bit 0 being `first`. */
-static inline void tea_add_words(uint64_t *words, unsigned first, uint64_t slots, unsigned slot_words) {
-    uint64_t ones = slot_words == 64 ? ~UINT64_C(0) : (UINT64_C(1) << slot_words) - 1;
+static inline void tea_set_words(uint64_t *words, unsigned word, unsigned count) {
+    uint64_t ones = count == 64 ? ~UINT64_C(0) : (UINT64_C(1) << count) - 1;
+    words[word / 64] |= ones << word % 64;
+    if (word % 64 + count > 64)
+        words[word / 64 + 1] |= ones >> (64 - word % 64);
+}
+
+/* The words of the objects that begin at these slots, first being the slot of bit 0; their bytes. */
+static inline uint64_t tea_add_words(uint64_t *words, const struct span *s, uintptr_t page, unsigned first,
+                                     uint64_t slots) {
+    unsigned unit_words = s->elem_bytes / 8, object_words = unit_words;
+    uint64_t sum_words = 0;
     for (; slots != 0; slots &= slots - 1) {
-        unsigned word = (first + (unsigned)place_lowest(slots)) * slot_words, shift = word % 64;
-        words[word / 64] |= ones << shift;
-        if (shift + slot_words > 64)
-            words[word / 64 + 1] |= ones >> (64 - shift);
+        unsigned slot = first + (unsigned)place_lowest(slots);
+        if (!PLACE_SLOTS)
+            object_words = place_bitmap_words(place_slot_bytes(s, tea_span_slot(s, page, slot)));
+        tea_set_words(words, slot * unit_words, object_words);
+        sum_words += object_words;
     }
+    return sum_words * 8;
 }
 
 /* Pointers of the words that words and the page's pointer bits agree on. */
-static inline unsigned tea_gather(const struct span *s, const uint64_t *words, uintptr_t *found) {
-    const uint64_t *bits = (const uint64_t *)span_heap_bits(s);
+static inline unsigned tea_gather(const struct span *s, uintptr_t page, const uint64_t *words, uintptr_t *found) {
+    const uint64_t *bits = place_pointer_bits(s) + (page - s->base) / 8 / 64;
     unsigned count = 0;
     for (unsigned i = 0; i < TEA_PAGE_WORDS / 64; i++) {
         if (words[i] == 0)
             continue;
         for (uint64_t mask = words[i] & __atomic_load_n(&bits[i], __ATOMIC_RELAXED); mask != 0; mask &= mask - 1) {
-            uintptr_t at = s->base + 8 * (i * 64 + place_lowest(mask));
+            uintptr_t at = page + 8 * (i * 64 + place_lowest(mask));
             uintptr_t value = __atomic_load_n((uintptr_t *)at, __ATOMIC_RELAXED);
             found[count] = value;
             count += value >= GC_LEAST_ADDRESS;
@@ -169,21 +201,20 @@ static inline unsigned tea_gather(const struct span *s, const uint64_t *words, u
     return count;
 }
 
-/* The slots of the page that have been marked and not been scanned; they count as scanned from now on. */
-static unsigned tea_take_grey(struct gc_work *w, const struct span *s, struct tea_marks *m, uint64_t *words) {
-    unsigned slots = 0;
-    for (unsigned i = 0; i * 64 < s->nelems; i++) {
+/* The words of what has been marked in the page and not been scanned; it counts as scanned from now on. */
+static void tea_take_grey(struct gc_work *w, const struct span *s, uintptr_t page, uint64_t *words) {
+    struct tea_marks *m = tea_marks_of(page);
+    unsigned nelems = tea_classes[s->span_class].nelems;
+    for (unsigned i = 0; i * 64 < nelems; i++) {
         uint64_t grey = __atomic_load_n(&m->marks[i], __ATOMIC_SEQ_CST);
         grey &= i == TEA_WORDS - 1 ? UINT64_MAX >> 8 : UINT64_MAX;
         grey &= ~__atomic_load_n(&m->scans[i], __ATOMIC_RELAXED);
         if (grey == 0)
             continue;
         grey = mark_set(&m->scans[i], grey);
-        slots += (unsigned)__builtin_popcountll(grey);
-        tea_add_words(words, i * 64, grey, s->elem_bytes / 8);
+        w->objects_scanned += (unsigned)__builtin_popcountll(grey);
+        w->scan_work += tea_add_words(words, s, page, i * 64, grey);
     }
-    w->objects_scanned += slots;
-    return slots;
 }
 
 static uint8_t tea_release(struct tea_marks *m) {
@@ -208,44 +239,58 @@ static void marker_scan_span(struct gc_work *w, uintptr_t item) {
         return;
     }
     uint64_t words[TEA_PAGE_WORDS / 64 + 1] = {0};
-    w->scan_work += (uint64_t)tea_take_grey(w, s, m, words) * s->elem_bytes;
-    tea_shade_all(w, found, tea_gather(s, words, found));
+    tea_take_grey(w, s, page, words);
+    tea_shade_all(w, found, tea_gather(s, page, words, found));
 }
 
 /* ---- black allocation: nothing in a new object has to be scanned */
 
+static void tea_set_both(const struct span *s, unsigned first, unsigned count, bool set) {
+    struct tea_marks *m = tea_marks_of(mark_page_of(s, first));
+    /* Marked without being scanned would be grey, to whoever looks in between. */
+    mark_range(set ? m->scans : m->marks, first % PLACE_PAGE_SLOTS, count, set);
+    mark_range(set ? m->marks : m->scans, first % PLACE_PAGE_SLOTS, count, set);
+}
+
 static void marker_take_run(struct span *s, unsigned first, unsigned count) {
-    if (!span_inline_marked(s->elem_bytes)) {
+    if (span_class_inline_marked(s->span_class))
+        tea_set_both(s, first, count, true);
+    else
         mark_range(place_mark_bits(s), first, count, true);
-        return;
-    }
-    mark_range(tea_marks_of(s->base)->scans, first, count, true);
-    mark_range(tea_marks_of(s->base)->marks, first, count, true);
 }
 
 static void marker_return_run(struct span *s, unsigned first, unsigned count) {
-    if (!span_inline_marked(s->elem_bytes)) {
+    if (span_class_inline_marked(s->span_class))
+        tea_set_both(s, first, count, false);
+    else
         mark_range(place_mark_bits(s), first, count, false);
-        return;
-    }
-    mark_range(tea_marks_of(s->base)->marks, first, count, false);
-    mark_range(tea_marks_of(s->base)->scans, first, count, false);
 }
 
 /* ---- sweeping: marks join the bitmap beside the heap, and the page is ready for the next cycle (Go 1.25.3
  * mgcmark_greenteagc.go:196) */
 
-static void marker_merge(struct span *s) {
-    if (!span_inline_marked(s->elem_bytes))
-        return;
-    struct tea_marks *m = tea_marks_of(s->base);
-    for (unsigned i = 0; i * 64 < s->nelems; i++)
-        place_mark_bits(s)[i] |= m->marks[i];
+static void tea_merge_page(uint64_t *marks, uintptr_t page, unsigned nelems) {
+    struct tea_marks *m = tea_marks_of(page);
+    for (unsigned i = 0; i * 64 < nelems; i++)
+        marks[i] |= m->marks[i];
     memset(m, 0, sizeof *m);
 }
 
+static void marker_merge(struct span *s) {
+    if (!span_class_inline_marked(s->span_class))
+        return;
+    unsigned nelems = tea_classes[s->span_class].nelems;
+    for (unsigned i = 0; i < s->npages; i++)
+        tea_merge_page(place_mark_bits(s) + i * (PLACE_PAGE_SLOTS / 64), s->base + i * (uintptr_t)GOALLOC_PAGE_BYTES,
+                       nelems);
+}
+
 static bool marker_is_marked(const struct span *s, unsigned slot) {
-    const uint64_t *marks = span_inline_marked(s->elem_bytes) ? tea_marks_of(s->base)->marks : place_mark_bits(s);
+    const uint64_t *marks = place_mark_bits(s);
+    if (span_class_inline_marked(s->span_class)) {
+        marks = tea_marks_of(mark_page_of(s, slot))->marks;
+        slot %= PLACE_PAGE_SLOTS;
+    }
     return (__atomic_load_n(&marks[slot / 64], __ATOMIC_RELAXED) >> slot % 64 & 1) != 0;
 }
 

@@ -88,22 +88,29 @@ static inline void mark_slot(struct gc_work *w, struct span *s, unsigned slot, u
     }
     mark_anew(base);
     mark_page(s);
-    w->bytes_marked += span_object_bytes(s);
+    w->bytes_marked += object_slot_bytes(s, slot);
     if (span_class_noscan(s->span_class))
         return;
     __builtin_prefetch((void *)base);
     work_push(w, base);
 }
 
+/* Nothing below nelems: the address lies behind the last slot. */
 static inline unsigned mark_slot_of(const struct span *s, uintptr_t address) {
-    return s->elem_bytes == 0 ? 0 : (unsigned)((uint64_t)(address - s->base) * s->div_magic >> 32);
+    return s->elem_bytes == 0 ? 0 : (unsigned)place_slot_covering(s, address);
+}
+
+/* The page that a slot of a span with inline marks lies in; its marks know it as the rest of slot by PLACE_PAGE_SLOTS.
+ */
+static inline uintptr_t mark_page_of(const struct span *s, unsigned slot) {
+    return s->base + slot / PLACE_PAGE_SLOTS * GOALLOC_PAGE_BYTES;
 }
 
 static inline void mark_in_span(struct gc_work *w, struct span *s, unsigned slot) {
-    if (span_inline_marked(s->elem_bytes))
-        marker_shade_inline(w, s->base, s->span_class, slot);
+    if (span_class_inline_marked(s->span_class))
+        marker_shade_inline(w, mark_page_of(s, slot), s->span_class, slot % PLACE_PAGE_SLOTS);
     else
-        mark_slot(w, s, slot, s->base + (uintptr_t)slot * s->elem_bytes);
+        mark_slot(w, s, slot, object_slot_address(s, slot));
 }
 
 static inline void mark_address(struct gc_work *w, uintptr_t address) {
@@ -162,18 +169,24 @@ static void mark_by_type(struct gc_work *w, const struct goalloc_type *type, uin
 }
 
 /* Pointer bits of an object of up to 64 words. */
-static inline uint64_t mark_object_bits(const struct span *s, uintptr_t base) {
-    const uint64_t *bits = (const uint64_t *)span_heap_bits(s);
-    unsigned first = (unsigned)((base - s->base) / 8), words = s->elem_bytes / 8, shift = first % 64;
+static inline uint64_t mark_object_bits(const struct span *s, uintptr_t base, size_t size_bytes) {
+    const uint64_t *bits = place_pointer_bits(s);
+    unsigned first = (unsigned)((base - s->base) / 8), words = place_bitmap_words(size_bytes), shift = first % 64;
     uint64_t mask = __atomic_load_n(&bits[first / 64], __ATOMIC_RELAXED) >> shift;
     if (shift + words > 64)
         mask |= __atomic_load_n(&bits[first / 64 + 1], __ATOMIC_RELAXED) << (64 - shift);
     return words == 64 ? mask : mask & ((UINT64_C(1) << words) - 1);
 }
 
+/* base is the start of an object of s. */
+static inline size_t mark_object_bytes(const struct span *s, uintptr_t base) {
+    return PLACE_SLOTS ? s->elem_bytes : place_slot_bytes(s, mark_slot_of(s, base));
+}
+
 static void mark_scan_small(struct gc_work *w, const struct span *s, uintptr_t base) {
-    w->scan_work += s->elem_bytes;
-    for (uint64_t mask = mark_object_bits(s, base); mask != 0; mask &= mask - 1)
+    size_t size_bytes = mark_object_bytes(s, base);
+    w->scan_work += size_bytes;
+    for (uint64_t mask = mark_object_bits(s, base, size_bytes); mask != 0; mask &= mask - 1)
         mark_word(w, base + 8 * place_lowest(mask));
 }
 
@@ -196,12 +209,13 @@ static void mark_scan_object(struct gc_work *w, uintptr_t base) {
     w->objects_scanned++;
     if (s->elem_bytes == 0) {
         mark_scan_large(w, s, base);
-    } else if (s->elem_bytes <= HEAP_BITS_MAX_OBJECT_BYTES) {
+    } else if (span_class_has_bitmap(s->span_class)) {
         mark_scan_small(w, s, base);
     } else {
         const struct goalloc_type *type = __atomic_load_n((const struct goalloc_type **)base, __ATOMIC_ACQUIRE);
-        w->scan_work += s->elem_bytes;
-        mark_by_type(w, type, base + 8, base + s->elem_bytes, 0);
+        size_t size_bytes = mark_object_bytes(s, base);
+        w->scan_work += size_bytes;
+        mark_by_type(w, type, base + 8, base + size_bytes, 0);
     }
 }
 
@@ -229,8 +243,8 @@ static void mark_feed(struct gc_work *w) {
     if (__atomic_load_n(&mark_hungry, __ATOMIC_RELAXED) == 0 || mark_work_left())
         return;
     work_share(w);
-    if (AXIS_INLINE_MARKS && w->ring_count >= 4)
-        work_spill_spans(w, w->ring_count / 2);
+    if (AXIS_INLINE_MARKS && w->spans.count >= 4)
+        work_spill_spans(w, w->spans.count / 2);
 }
 
 static uint64_t mark_drain(struct gc_work *w, uint64_t budget) {
@@ -268,8 +282,8 @@ static uint64_t mark_drain(struct gc_work *w, uint64_t budget) {
 static void mark_flush(struct gc_work *w) {
     work_give_up(&w->first);
     work_give_up(&w->second);
-    while (w->ring_count > 0)
-        work_spill_spans(w, GC_SPAN_RING);
+    while (w->spans.count > 0)
+        work_spill_spans(w, GC_WORKBUF_ITEMS);
 }
 
 /* ---- the write barrier's buffer (Go mwbbuf.go) */

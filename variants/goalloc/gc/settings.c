@@ -90,6 +90,17 @@ static void settings_debug(void) {
     }
 }
 
+static const char *const settings_queues[] = {"fifo", "lifo", "address", "random", NULL};
+static const char *const settings_versions[] = {"1.26", "1.25", NULL};
+
+/* The faithful preset is Go 1.25.3's. */
+static void settings_greentea(void) {
+    const char *version = getenv("GOALLOC_GREENTEA");
+    bool asked = version != NULL && *version != '\0';
+    gc_settings.queue = (enum gc_queue)knob_choice("GOALLOC_QUEUE", settings_queues);
+    gc_settings.long_queue = knob_choice("GOALLOC_GREENTEA", settings_versions) == 0 && (asked || heap.tuned);
+}
+
 static void settings_read(void) {
     gc_settings.percent = settings_percent();
     gc_settings.memory_limit_bytes = settings_memory_limit();
@@ -97,6 +108,7 @@ static void settings_read(void) {
     gc_settings.deterministic = settings_integer("GOALLOC_DETERMINISTIC", 0, 1, 0) != 0;
     gc_settings.stress_every = (uint64_t)settings_integer("GOALLOC_GCSTRESS", 0, INT32_MAX, 0);
     settings_debug();
+    settings_greentea();
     if (gc_settings.deterministic && gc_settings.stop_the_world == 0)
         gc_settings.stop_the_world = 1;
 }
@@ -117,6 +129,10 @@ static bool gc_knob(const char *name, char *out, size_t size) {
         snprintf(out, size, "%d", gc_settings.clobber);
     else if (strcmp(name, "deterministic") == 0)
         snprintf(out, size, "%d", gc_settings.deterministic);
+    else if (AXIS_INLINE_MARKS && strcmp(name, "queue") == 0)
+        snprintf(out, size, "%s", settings_queues[gc_settings.queue]);
+    else if (AXIS_INLINE_MARKS && strcmp(name, "greentea") == 0)
+        snprintf(out, size, "%s", settings_versions[gc_settings.long_queue ? 0 : 1]);
     else
         return false;
     return true;

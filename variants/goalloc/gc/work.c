@@ -10,9 +10,7 @@ struct workbuf_list {
     _Alignas(64) uint64_t head; /* atomic */
 };
 
-static struct {
-    struct workbuf_list full, spans, empty; /* objects to scan; Green Tea: spans to scan; nothing */
-} work_lists;
+static struct { struct workbuf_list full, empty; /* objects to scan; nothing */ } work_lists;
 
 enum { WORKBUF_SHIFT = 11, WORKBUF_ADDRESS_BITS = 48 - WORKBUF_SHIFT };
 _Static_assert(GC_WORKBUF_BYTES == 1 << WORKBUF_SHIFT, "buffers are aligned to their size");
@@ -124,47 +122,8 @@ static void work_give_up(struct workbuf **b) {
     *b = NULL;
 }
 
-/* ---- Green Tea's spans: a ring in order; half of a full one goes to everybody (Go 1.25: a locked list) */
-
-/* As many as count, or as a buffer holds. */
-static void work_spill_spans(struct gc_work *w, uint32_t count) {
-    struct workbuf *b = workbuf_empty();
-    for (; b->count < count && b->count < GC_WORKBUF_ITEMS && w->ring_count > 0; w->ring_count--)
-        b->items[b->count++] = w->ring[w->ring_first++ % GC_SPAN_RING];
-    workbuf_put(&work_lists.spans, b);
-}
-
-static inline void work_push_span(struct gc_work *w, uintptr_t item) {
-    if (GOALLOC_UNLIKELY(w->ring_count == GC_SPAN_RING))
-        work_spill_spans(w, GC_SPAN_RING / 2);
-    w->ring[(w->ring_first + w->ring_count++) % GC_SPAN_RING] = item;
-}
-
-/* 0: nothing in hand. */
-static inline uintptr_t work_pop_span(struct gc_work *w) {
-    if (w->ring_count == 0)
-        return 0;
-    /* The one after next: its marks and pointer bits, and the first of its objects. */
-    uintptr_t later = w->ring[(w->ring_first + 2) % GC_SPAN_RING] & ~(uintptr_t)(GOALLOC_PAGE_BYTES - 1);
-    if (w->ring_count > 2) {
-        uintptr_t tail = later + GOALLOC_PAGE_BYTES - INLINE_MARKS_BYTES - HEAP_BITS_BYTES;
-        for (unsigned line = 0; line < (INLINE_MARKS_BYTES + HEAP_BITS_BYTES) / 64; line++)
-            __builtin_prefetch((void *)(tail + line * 64));
-    }
-    w->ring_count--;
-    return w->ring[w->ring_first++ % GC_SPAN_RING];
-}
-
-static bool work_fetch_spans(struct gc_work *w) {
-    struct workbuf *b = workbuf_take(&work_lists.spans);
-    if (b == NULL)
-        return false;
-    for (size_t i = 0; i < b->count; i++)
-        work_push_span(w, b->items[i]);
-    workbuf_put(&work_lists.empty, b);
-    return true;
-}
+#include "gc/spans.c"
 
 static bool mark_work_left(void) {
-    return workbuf_any(&work_lists.full) || workbuf_any(&work_lists.spans);
+    return workbuf_any(&work_lists.full) || spans_any();
 }

@@ -32,7 +32,7 @@ static void check_swept(void *context, struct span *s) {
     check_equal(set->check, "state of a span in a set", s->base, SPAN_IN_USE, span_state_of(s));
     check_equal(set->check, "span class in a set", s->base, set->span_class, s->span_class);
     check_equal(set->check, "sweepgen of a swept span", s->base, mcentral_sweepgen(), s->sweepgen);
-    check_equal(set->check, "set by whether the span is full", s->base, set->full, s->alloc_count == s->nelems);
+    check_equal(set->check, "set by whether the span is full", s->base, set->full, !place_has_room(s));
 }
 
 static void check_lists(struct check *check) {

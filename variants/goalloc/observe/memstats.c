@@ -44,6 +44,10 @@ static void memstats_count(struct memstats *m) {
         m->total_alloc_bytes += m->counts.small_allocs[i] * gclass_size(i);
         m->total_free_bytes += m->counts.small_frees[i] * gclass_size(i);
     }
+    if (!PLACE_SLOTS) { /* objects of a class have any size */
+        m->total_alloc_bytes = __atomic_load_n(&gc_account.total_alloc_bytes, __ATOMIC_RELAXED);
+        m->total_free_bytes = __atomic_load_n(&gc_account.total_free_bytes, __ATOMIC_RELAXED);
+    }
     m->live_bytes = m->total_alloc_bytes - m->total_free_bytes;
     m->live_objects = m->total_allocs - m->total_frees;
 }
@@ -96,7 +100,7 @@ static void memstats_fill_counts(struct goalloc_mem_stats *out, const struct mem
     out->total_alloc_bytes = m->total_alloc_bytes;
     out->mallocs = m->total_allocs + m->counts.tiny_allocs;
     out->frees = m->total_frees + m->counts.tiny_allocs;
-    for (unsigned i = 0; i < GOALLOC_MEM_STATS_CLASSES; i++) {
+    for (unsigned i = 0; PLACE_SLOTS && i < GOALLOC_MEM_STATS_CLASSES; i++) {
         out->by_size[i].mallocs = m->counts.small_allocs[i];
         out->by_size[i].frees = m->counts.small_frees[i];
     }

@@ -4,10 +4,13 @@
  * address order from freeindex on, those passed over that the last sweep found marked. alloc_cache holds the next 64
  * allocation bits, complemented, so that the next free slot is a count of trailing zeros away.
  */
-#include "place/place.h"
-#include "span/gcbits.h"
+#include "place/marked.h"
 
-enum { PLACE_SLOTS = 1, PLACE_GRANULE_BYTES = 0 };
+enum {
+    PLACE_SLOTS = 1,
+    PLACE_GRANULE_BYTES = 0,
+    PLACE_PAGE_SLOTS = 1 << 16, /* spans with inline marks have one page */
+};
 
 #define PLACE_NO_WINDOW                                                                                                \
     { .span = NULL }
@@ -25,12 +28,12 @@ static size_t place_class_pages(unsigned size_class) {
     return gclass_pages(size_class);
 }
 
-static inline uint64_t *place_alloc_bits(const struct span *s) {
-    return __atomic_load_n(&s->alloc_bits, __ATOMIC_RELAXED);
+static inline uint64_t *place_pointer_bits(const struct span *s) {
+    return (uint64_t *)span_heap_bits(s);
 }
 
-static inline uint64_t *place_mark_bits(const struct span *s) {
-    return __atomic_load_n(&s->mark_bits, __ATOMIC_RELAXED);
+static inline unsigned place_bitmap_words(size_t size_bytes) {
+    return (unsigned)(size_bytes / 8);
 }
 
 /* ---- the next free slot */
@@ -134,15 +137,27 @@ static void place_end_run(struct span *s, unsigned count) {
         place_fill_cache(s, index);
 }
 
+static inline bool place_has_room(const struct span *s) {
+    return s->freeindex != s->nelems && s->alloc_count < s->nelems;
+}
+
+/* A large object. */
+static void place_take_whole(struct span *s) {
+    place_set_freeindex(s, 1);
+    __atomic_store_n(&s->alloc_count, 1, __ATOMIC_RELAXED);
+}
+
+/* A partial span from another cache stands anywhere. */
+static void place_resume(struct span *s) {
+    place_fill_cache(s, s->freeindex);
+}
+
 /* ---- laying out and sweeping */
 
 /* Go mheap.go:1453 initSpan. */
 static bool place_span_init(struct span *s) {
-    uint64_t *alloc_bits = gcbits_take(s->nelems), *mark_bits = gcbits_take(s->nelems);
-    if (alloc_bits == NULL || mark_bits == NULL)
-        return false; /* what one of them took is recycled with its arena */
-    __atomic_store_n(&s->alloc_bits, alloc_bits, __ATOMIC_RELAXED);
-    __atomic_store_n(&s->mark_bits, mark_bits, __ATOMIC_RELAXED);
+    if (!place_take_bits(s))
+        return false;
     s->div_magic = gclass_div_magic(span_class_size_class(s->span_class));
     s->alloc_count_before_cache = 0;
     s->alloc_cache = ~UINT64_C(0);
@@ -168,22 +183,14 @@ static unsigned place_zombie(const struct span *s) {
     return s->nelems;
 }
 
-static unsigned place_count_marks(const struct span *s) {
-    unsigned n = 0;
-    for (unsigned i = 0; i < gcbits_words(s->nelems); i++)
-        n += (unsigned)__builtin_popcountll(place_load(&place_mark_bits(s)[i]));
-    return n;
-}
-
-/* What is marked is allocated from now on, in address order from the start; returns how many slots that is. fresh:
- * zero, the next cycle's mark bits (Go mgcsweep.go:664-720). The sweeper owns the span. */
-static unsigned place_sweep(struct span *s, uint64_t *fresh) {
+/* Go mgcsweep.go:664-720. */
+static unsigned place_sweep(struct span *s, uint64_t *fresh, unsigned *dead_objects) {
     unsigned marked = place_count_marks(s);
+    *dead_objects = s->alloc_count - marked;
     __atomic_store_n(&s->alloc_count, (uint16_t)marked, __ATOMIC_RELAXED);
     place_set_freeindex(s, 0);
     __atomic_store_n(&s->free_index_for_scan, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&s->alloc_bits, place_mark_bits(s), __ATOMIC_RELAXED);
-    __atomic_store_n(&s->mark_bits, fresh, __ATOMIC_RELAXED);
+    place_rotate_bits(s, fresh);
     place_fill_cache(s, 0);
     return marked;
 }

@@ -10,6 +10,7 @@
 enum {
     LINEAR_LINE_BYTES = 128,
     LINEAR_LINE_GRANULES = LINEAR_LINE_BYTES / RUN_GRANULE_BYTES,
+    RUN_CLASS = 1, /* the size class whose span class stands for all runs but those of large requests */
     LINEAR_OVERFLOW_CLASS = 2
 };
 

@@ -1,34 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * run: what list and linear placement share: a run of pages cut into objects of any size, without headers. Three
- * bitmaps beside the heap have one bit per granule: `starts` (an object, a free block or a gap begins here; a run is
- * always tiled), `live` (what begins here is an object handed out) and `remote` (other threads have freed it). An
- * object ends where the next start is.
- *
- * The owner writes starts and live, anybody sets remote bits. A granule is 16 B, the alignment of every object from
- * 16 B on; with the tiny allocator 8 B, because two requests of up to 8 B then share a 16 B block.
+ * run: the runs of manual builds (place/tiles.h). Beside starts and live bits they have `remote` bits: other threads
+ * have freed what begins here. The owner writes starts and live, anybody sets remote bits. A granule is 16 B, the
+ * alignment of every object from 16 B on; with the tiny allocator 8 B, because two requests of up to 8 B then share a
+ * 16 B block.
  */
 #ifndef GOALLOC_RUN_H
 #define GOALLOC_RUN_H
 
-#include "os/knob.h"
-#include "place/place.h"
-
-enum {
-    PLACE_SLOTS = 0,
-    PLACE_GRANULE_BYTES = AXIS_TINY ? 8 : 16,
-    RUN_UNIT_BYTES = 16, /* objects are multiples of it, but for the halves of a tiny block */
-    RUN_GRANULE_BYTES = PLACE_GRANULE_BYTES,
-    RUN_CLASS = 1, /* the size class whose span class stands for all runs */
-    RUN_MIN_BYTES = GOALLOC_PAGE_BYTES,
-    RUN_MAX_BYTES = 256 << 10, /* a free block's length in units fits 16 bits */
-};
-
-static struct {
-    size_t bytes;         /* length of every run */
-    size_t largest_bytes; /* of a request that runs serve */
-    struct fixalloc bits;
-} runs;
+#include "place/tiles.h"
 
 static inline uint64_t *run_starts(const struct span *s) {
     return span_free_bits(s);
@@ -36,56 +16,6 @@ static inline uint64_t *run_starts(const struct span *s) {
 
 static inline uint64_t *run_live(const struct span *s) {
     return span_free_bits(s) + 2 * (size_t)span_words(s); /* the remote bits lie between, as span_remote_bits says */
-}
-
-static inline bool run_bit(const uint64_t *bits, unsigned i) {
-    return (place_load(&bits[i / 64]) >> i % 64 & 1) != 0;
-}
-
-static inline void run_set(uint64_t *bits, unsigned i) {
-    place_store(&bits[i / 64], place_load(&bits[i / 64]) | UINT64_C(1) << i % 64);
-}
-
-static inline void run_clear(uint64_t *bits, unsigned i) {
-    place_store(&bits[i / 64], place_load(&bits[i / 64]) & ~(UINT64_C(1) << i % 64));
-}
-
-static inline uintptr_t run_address(const struct span *s, unsigned granule) {
-    return s->base + (uintptr_t)granule * RUN_GRANULE_BYTES;
-}
-
-static inline unsigned run_granule(const struct span *s, uintptr_t address) {
-    return (unsigned)((address - s->base) / RUN_GRANULE_BYTES);
-}
-
-/* The first bit set at or behind i; nelems when there is none. */
-static unsigned run_next(const struct span *s, const uint64_t *bits, unsigned i) {
-    unsigned words = span_words(s);
-    if (i >= s->nelems)
-        return s->nelems;
-    uint64_t word = place_load(&bits[i / 64]) >> i % 64;
-    if (word != 0)
-        return i + (unsigned)__builtin_ctzll(word);
-    for (unsigned w = i / 64 + 1; w < words; w++)
-        if ((word = place_load(&bits[w])) != 0)
-            return w * 64 + (unsigned)__builtin_ctzll(word);
-    return s->nelems;
-}
-
-/* The last bit set at or before i; -1 when there is none. */
-static int run_last(const uint64_t *bits, unsigned i) {
-    uint64_t word = place_load(&bits[i / 64]) << (63 - i % 64);
-    if (word != 0)
-        return (int)(i - (unsigned)__builtin_clzll(word));
-    for (unsigned w = i / 64; w-- > 0;)
-        if ((word = place_load(&bits[w])) != 0)
-            return (int)(w * 64 + 63 - (unsigned)__builtin_clzll(word));
-    return -1;
-}
-
-/* Granules of the object, block or gap that begins at i. */
-static inline unsigned run_extent(const struct span *s, unsigned i) {
-    return run_next(s, run_starts(s), i + 1) - i;
 }
 
 /* One free piece from end to end. */
@@ -238,12 +168,8 @@ static unsigned place_merge_remote(struct span *s) {
     return merged;
 }
 
-/* ---- knobs that both have */
-
 static void run_knobs_init(size_t default_bytes) {
-    runs.bytes = knob_bytes("GOALLOC_RUN", RUN_MIN_BYTES, RUN_MAX_BYTES, GOALLOC_PAGE_BYTES, default_bytes);
-    size_t small_bytes = GOALLOC_MAX_SMALL_SIZE - 8;
-    runs.largest_bytes = small_bytes < runs.bytes ? small_bytes : runs.bytes;
+    run_length_init(default_bytes, GOALLOC_MAX_SMALL_SIZE - 8);
     runs.bits.size_bytes = runs.bytes / RUN_GRANULE_BYTES / 64 * 3 * sizeof(uint64_t);
 }
 

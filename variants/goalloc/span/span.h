@@ -62,9 +62,14 @@ enum { HEAP_BITS_BYTES = GOALLOC_PAGE_BYTES / 8 / 8, HEAP_BITS_MAX_OBJECT_BYTES 
  * would be more than the marks can count. */
 enum { INLINE_MARKS_BYTES = 128, INLINE_MARKS_MIN_OBJECT_BYTES = 16, INLINE_MARKS_MAX_OBJECT_BYTES = 512 };
 
-static inline bool span_inline_marked(size_t elem_bytes) {
-    return AXIS_INLINE_MARKS && elem_bytes >= INLINE_MARKS_MIN_OBJECT_BYTES &&
-           elem_bytes <= INLINE_MARKS_MAX_OBJECT_BYTES;
+static inline bool span_class_inline_marked(uint8_t span_class) {
+    unsigned size_class = span_class_size_class(span_class);
+    return AXIS_INLINE_MARKS && size_class >= GOALLOC_CLASS_OF_16 && size_class <= GOALLOC_CLASS_OF_512;
+}
+
+/* Small: where pointers are says a bitmap; the objects of larger classes begin with their type. */
+static inline bool span_class_has_bitmap(uint8_t span_class) {
+    return span_class_size_class(span_class) <= GOALLOC_CLASS_OF_512;
 }
 
 /* Slots of a small span, by what its end holds beside objects (Go mheap.go:1453). pointer_bits: the objects hold
@@ -116,7 +121,10 @@ struct span {
     /* Line 1: freeing by others, and what is rarely needed. */
     union {
         uint64_t inline_remote[SPAN_INLINE_WORDS]; /* atomic */
-        uint16_t alloc_count_before_cache;         /* traced builds: when a thread's cache took the span */
+        struct {                                   /* traced builds */
+            uint16_t alloc_count_before_cache;     /* when a thread's cache took the span */
+            uint64_t *starts;                      /* runs, atomic pointer: where objects begin; then pointer bits */
+        };
     };
     struct span *remote_next; /* link in an owner's inbox; guarded by remote_queued */
     uint8_t list;             /* enum span_list */
@@ -145,7 +153,7 @@ static inline uintptr_t span_base(const struct span *s) {
 /* The pointer bits of a small scan span of one page; a build with inline marks keeps those behind them. */
 static inline uintptr_t span_heap_bits(const struct span *s) {
     return s->base + GOALLOC_PAGE_BYTES - HEAP_BITS_BYTES -
-           (span_inline_marked(s->elem_bytes) ? INLINE_MARKS_BYTES : 0);
+           (span_class_inline_marked(s->span_class) ? INLINE_MARKS_BYTES : 0);
 }
 
 static inline unsigned span_words(const struct span *s) {

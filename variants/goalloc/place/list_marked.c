@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * list_marked: list placement in traced builds. What dies becomes free when its run is swept, and is coalesced with its
+ * neighbours then. A thread searches the run that it has in use, of each kind (place/fit.h); one that cannot serve a
+ * request is left alone until it is swept again, which its freeindex says: nelems.
+ */
+#include "place/fit.h"
+#include "place/marked_run.h"
+
+/* The free blocks of the run in use of each kind, once it has been opened. */
+struct place_pool {
+    struct fit_pool fits[RUN_KINDS];
+    bool open[RUN_KINDS];
+};
+
+static void place_knobs_init(void) {
+    run_knobs_init((size_t)64 << 10);
+    fit_knobs_init();
+}
+
+static bool place_knob(const char *name, char *out, size_t size) {
+    return fit_knob(name, out, size) || run_knob(name, out, size);
+}
+
+static void run_emptied(struct span *s) {
+    place_set_freeindex(s, 0);
+}
+
+/* A dead piece joins the dead one before it, within its stretch. */
+static void run_swept(struct span *s) {
+    uint64_t *starts = run_starts(s), *live = run_live(s);
+    place_set_freeindex(s, 0);
+    for (unsigned i = 0; i < s->nelems; i = run_next_stretch(s, i)) {
+        bool dead_before = false;
+        for (unsigned at = i, end = run_stretch_end(s, i); at < end; at = run_next(s, starts, at + 1)) {
+            bool dead = !run_bit(live, at);
+            if (dead && dead_before)
+                run_clear(starts, at);
+            dead_before = dead;
+        }
+    }
+}
+
+static inline bool place_has_room(const struct span *s) {
+    return s->freeindex != s->nelems && s->alloc_count < run_usable(s);
+}
+
+static void place_resume(struct span *s) {
+    (void)s;
+}
+
+static void list_open(struct fit_pool *fit, struct span *s) {
+    memset(fit, 0, sizeof *fit);
+    for (unsigned i = 0; i < s->nelems; i = run_next_stretch(s, i))
+        for (unsigned at = i, end = run_stretch_end(s, i), granules; at < end; at += granules) {
+            granules = run_extent(s, at);
+            if (!run_bit(run_live(s), at))
+                list_add(fit, run_address(s, at), granules);
+        }
+}
+
+/* An object of so many granules in s, the run in use; 0: s has no room for it. */
+static inline uintptr_t run_take(struct place_pool *pool, struct span *s, unsigned granules) {
+    unsigned kind = run_kind(s->span_class);
+    if (GOALLOC_UNLIKELY(!pool->open[kind])) {
+        if (s->freeindex == s->nelems)
+            return 0;
+        list_open(&pool->fits[kind], s);
+        pool->open[kind] = true;
+    }
+    uintptr_t block = list_find(&pool->fits[kind], granules);
+    if (GOALLOC_UNLIKELY(block == 0))
+        return 0;
+    uintptr_t address = list_carve(&pool->fits[kind], s, block, 0, granules);
+    run_count(s, run_extent(s, run_granule(s, address)));
+    return address;
+}
+
+static void run_settle(struct place_pool *pool, struct span *s) {
+    pool->open[run_kind(s->span_class)] = false;
+}
+
+/* In a fresh run only a block's first unit has been written to: it was the block's node. */
+static inline size_t run_dirty_bytes(const struct span *s, size_t size_bytes) {
+    return s->needzero ? size_bytes : RUN_UNIT_BYTES;
+}
+
+/* What is left alone until the next sweep. */
+static uint64_t place_dead_bytes(const struct span *s, const struct place_window *w, uintptr_t pending) {
+    (void)w, (void)pending;
+    return s->freeindex != s->nelems ? 0 : (uint64_t)(run_usable(s) - s->alloc_count) * PLACE_GRANULE_BYTES;
+}
