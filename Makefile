@@ -12,8 +12,8 @@
 #?   make build    set up and build only     make doctor   is this machine fit?
 #?   make asan     address and UB tests      make tsan     thread sanitizer tests
 #?   make fuzz     FUZZ_SECONDS=600 each     make oracle   ask real Go again
-#?   make format   clang-format our C, C++   make numbers  goalloc's own figures
-#?   make help     this
+#?   make go       real Go, as subjects       make numbers  goalloc's own figures
+#?   make format   clang-format our C, C++   make help     this
 #?
 #?   MATRIX=quick    smoke, quick, full or a YAML file   BUDGET=30m   time limit
 #?   SUBJECTS=a,b    only these; x:/lib.so is your own   RUNNER=local where
@@ -40,7 +40,7 @@ spanlab = "$$BUILD/bin/spanlab"
 options = -m "$$MATRIX" $${SUBJECTS:+-s "$$SUBJECTS"} $${WORKLOADS:+-w "$$WORKLOADS"} $${BUDGET:+-b "$$BUDGET"} \
           --runner "$$RUNNER" $(if $(filter-out 0,$(STRICT)),--strict)
 
-.PHONY: help bench quick full test asan tsan fuzz oracle numbers build doctor plan report format
+.PHONY: help go bench quick full test asan tsan fuzz oracle numbers build doctor plan report format
 .NOTPARALLEL:
 
 help:
@@ -88,6 +88,9 @@ oracle:
 	@cmake --preset release -B "$$BUILD" -DSPANLAB_TESTS=ON >/dev/null
 	@cmake --build "$$BUILD" -j "$$JOBS" >&2
 	@scripts/oracle.sh
+
+go: build
+	@scripts/go-subjects.sh "$$BUILD"
 
 numbers:
 	@scripts/setup.sh build test

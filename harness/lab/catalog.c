@@ -46,11 +46,22 @@ static struct catalog_subject *new_subject(struct catalog *c) {
     return s;
 }
 
-static void read_subject(struct catalog *c, json_t *subject, const char *program, const char *flavour) {
+/* A Debian package, or a command that the program names. */
+static void read_remedy(struct catalog_subject *s, json_t *subject) {
+    const char *package = json_string_value(json_object_get(subject, "package"));
+    s->remedy = package != NULL ? lab_printf("apt-get install %s", package) : text_or_empty(subject, "remedy");
+}
+
+static void read_subject(struct catalog *c, json_t *subject, const char *program, const char *flavour,
+                         json_t *workloads) {
     struct catalog_subject *s = new_subject(c);
+    size_t i;
+    json_t *workload;
+    json_array_foreach(workloads, i, workload)
+        text_list_add(&s->workloads, json_string_value(json_object_get(workload, "name")));
     s->name = text_or_empty(subject, "name");
     s->summary = text_or_empty(subject, "summary");
-    s->package = text_or_null(subject, "package");
+    read_remedy(s, subject);
     s->library = text_or_null(subject, "library");
     s->program = lab_strdup(program);
     s->flavour = lab_strdup(flavour);
@@ -109,9 +120,9 @@ static void read_program(struct catalog *c, const char *program) {
         lab_die(LAB_CELL_FAILED, "the catalog of %s names no flavour: rebuild with make build", program);
     size_t i;
     json_t *item;
-    json_array_foreach(json_object_get(root, "subjects"), i, item) read_subject(c, item, program, flavour);
-    json_array_foreach(json_object_get(root, "workloads"), i, item)
-        read_workload(c, item, strcmp(flavour, "traced") == 0);
+    json_t *workloads = json_object_get(root, "workloads");
+    json_array_foreach(json_object_get(root, "subjects"), i, item) read_subject(c, item, program, flavour, workloads);
+    json_array_foreach(workloads, i, item) read_workload(c, item, strcmp(flavour, "traced") == 0);
     json_decref(root);
     free(command);
     free(quoted);
@@ -154,7 +165,9 @@ const struct catalog_param *catalog_find_param(const struct catalog_workload *w,
 }
 
 bool catalog_runs(const struct catalog_subject *s, const struct catalog_workload *w) {
-    return strcmp(s->flavour, "traced") == 0 ? w->traced : w->manual;
+    if (!s->present) /* what it would run is not known; what others of its flavour do */
+        return strcmp(s->flavour, "traced") == 0 ? w->traced : w->manual;
+    return text_list_has(&s->workloads, w->name);
 }
 
 struct catalog_subject *catalog_add_user(struct catalog *c, const char *spec) {
@@ -170,18 +183,24 @@ struct catalog_subject *catalog_add_user(struct catalog *c, const char *spec) {
                   name, path);
         return NULL;
     }
-    const char *program = NULL;
-    for (size_t i = 0; i < c->subject_count && program == NULL; i++)
+    const struct catalog_subject *model = NULL;
+    for (size_t i = 0; i < c->subject_count && model == NULL; i++)
         if (strcmp(c->subjects[i].flavour, "manual") == 0)
-            program = c->subjects[i].program;
-    if (program == NULL) {
+            model = &c->subjects[i];
+    if (model == NULL) {
         lab_error(LAB_CELL_FAILED, "bench-manual is missing: run make build");
         return NULL;
     }
-    program = lab_strdup(program);
     struct catalog_subject *s = new_subject(c);
-    *s = (struct catalog_subject){
-        .name = name, .library = path, .program = (char *)program, .preload = true, .present = true, .user = true};
+    *s = (struct catalog_subject){.name = name,
+                                  .library = path,
+                                  .program = lab_strdup(model->program),
+                                  .remedy = lab_strdup(""),
+                                  .preload = true,
+                                  .present = true,
+                                  .user = true};
+    for (size_t i = 0; i < model->workloads.count; i++)
+        text_list_add(&s->workloads, model->workloads.items[i]);
     s->summary = lab_printf("your library %s", path);
     s->flavour = lab_strdup("manual");
     return s;

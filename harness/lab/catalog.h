@@ -6,6 +6,8 @@
 #ifndef SPANLAB_CATALOG_H
 #define SPANLAB_CATALOG_H
 
+#include "text.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,10 +17,12 @@ struct catalog_knob {
 };
 
 struct catalog_subject {
-    char *name, *summary, *package; /* package: Debian's, NULL when built here */
-    char *library;                  /* what is preloaded; NULL: nothing, or not found */
-    char *program;                  /* the bench program that runs it */
-    char *flavour;                  /* manual | traced */
+    char *name, *summary;
+    char *remedy;                       /* the command that makes it present; empty: it is built here */
+    char *library;                      /* what is preloaded; NULL: nothing, or not found */
+    char *program;                      /* the bench program that runs it */
+    char *flavour;                      /* manual | traced */
+    struct text_list workloads;         /* names of those that the program has */
     bool preload, present, bound, user; /* bound: measured only where named; user: x:/path/lib.so */
     struct catalog_knob *knobs;
     size_t knob_count;

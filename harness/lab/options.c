@@ -73,8 +73,7 @@ int options_parse(int argc, const char **argv, struct run_options *out) {
 int options_absent(const struct plan *plan, bool strict) {
     for (size_t i = 0; i < plan->absent_count; i++) {
         const struct plan_absent *a = &plan->absent[i];
-        fprintf(stderr, "n/a   %s: %s%s%s\n", a->subject, a->reason, a->package[0] != '\0' ? "; apt-get install " : "",
-                a->package);
+        fprintf(stderr, "n/a   %s: %s%s%s\n", a->subject, a->reason, a->remedy[0] != '\0' ? "; " : "", a->remedy);
     }
     if (strict && plan->absent_count > 0)
         return lab_error(LAB_MISSING,

@@ -112,7 +112,8 @@ static void note_absent(struct plan *plan, const struct catalog_subject *s) {
             return;
     plan->absent = lab_realloc(plan->absent, (plan->absent_count + 1) * sizeof *plan->absent);
     plan->absent[plan->absent_count++] = (struct plan_absent){
-        lab_strdup(s->name), lab_strdup("its library was not found"), lab_strdup(s->package != NULL ? s->package : "")};
+        lab_strdup(s->name), lab_strdup(s->preload ? "its library was not found" : "it has not been built"),
+        lab_strdup(s->remedy)};
 }
 
 static int all_params(const struct catalog_workload *w, const struct matrix_entry *entry, unsigned threads,

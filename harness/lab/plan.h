@@ -35,7 +35,7 @@ struct plan_invocation {
 };
 
 struct plan_absent {
-    char *subject, *reason, *package;
+    char *subject, *reason, *remedy;
 };
 
 struct plan {

@@ -226,6 +226,5 @@ void plan_print(const struct plan *plan, FILE *out) {
             "processes)\n",
             plan->cell_count, plan->invocation_count, text_duration(seconds));
     for (size_t i = 0; i < plan->absent_count; i++)
-        fprintf(out, "n/a: %s (%s%s)\n", plan->absent[i].subject,
-                plan->absent[i].package[0] != '\0' ? "apt-get install " : "", plan->absent[i].package);
+        fprintf(out, "n/a: %s (%s)\n", plan->absent[i].subject, plan->absent[i].remedy);
 }

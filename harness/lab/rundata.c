@@ -146,7 +146,7 @@ static void read_invocations(struct run *r, sqlite3 *db) {
 
 static void read_absent(struct run *r, sqlite3 *db) {
     sqlite3_stmt *q;
-    if (sqlite3_prepare_v2(db, "SELECT subject,reason,package FROM absent ORDER BY subject", -1, &q, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(db, "SELECT subject,reason,remedy FROM absent ORDER BY subject", -1, &q, NULL) != SQLITE_OK)
         return;
     while (sqlite3_step(q) == SQLITE_ROW) {
         r->absent = lab_realloc(r->absent, (r->absent_count + 1) * sizeof *r->absent);

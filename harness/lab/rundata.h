@@ -42,7 +42,7 @@ struct run_row {
 };
 
 struct run_absent {
-    char *subject, *reason, *package;
+    char *subject, *reason, *remedy;
 };
 
 struct run_contrast {

@@ -53,5 +53,5 @@ CREATE TABLE IF NOT EXISTS sample (  -- throughput mode
   PRIMARY KEY (invocation_id, iteration)
 );
 CREATE TABLE IF NOT EXISTS absent (  -- subjects asked for that are not on this machine
-  subject TEXT PRIMARY KEY, reason TEXT NOT NULL, package TEXT NOT NULL DEFAULT ''
+  subject TEXT PRIMARY KEY, reason TEXT NOT NULL, remedy TEXT NOT NULL DEFAULT ''
 );

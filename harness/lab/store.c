@@ -105,7 +105,7 @@ static int write_plan(struct store *s, const struct plan *plan) {
     }
     for (size_t i = 0; code == LAB_OK && i < plan->absent_count; i++)
         code = store_run(s, doing, "INSERT INTO absent VALUES (?,?,?)", "ttt", plan->absent[i].subject,
-                         plan->absent[i].reason, plan->absent[i].package);
+                         plan->absent[i].reason, plan->absent[i].remedy);
     return code;
 }
 

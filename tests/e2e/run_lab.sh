@@ -123,6 +123,12 @@ chmod +x bench/bench-fake
 printf 'cells:\n  - workloads: [pair]\n' >pair.yaml
 expect 3 "apt-get install libgone1" env SPANLAB_BENCH_DIR="$work/bench" "$spanlab" run -m pair.yaml --strict
 expect 3 "missing" env SPANLAB_BENCH_DIR="$work/bench" "$spanlab" run -m pair.yaml
+sed -i 's/"package":"libgone1"/"remedy":"make gone"/' bench/bench-fake
+expect 3 "was not found; make gone" env SPANLAB_BENCH_DIR="$work/bench" "$spanlab" run -m pair.yaml --strict
+# A subject is measured on what its own program has, whatever others of its flavour do.
+sed 's/gone/poor/; s/"present":false/"present":true/; s/"name":"pair"/"name":"batch"/' bench/bench-fake >bench/bench-poor
+chmod +x bench/bench-poor
+expect 2 "nothing to measure" env SPANLAB_BENCH_DIR="$work/bench" "$spanlab" plan -m pair.yaml -s poor
 
 # ---- exec proves, and passes the exit code on
 expect 7 "" "$spanlab" exec mimalloc -- sh -c 'exit 7'

@@ -75,7 +75,7 @@ static json_t *probe(const struct catalog_subject *s) {
 
 static void check_subject(const struct catalog_subject *s) {
     if (!s->present) {
-        char *detail = lab_printf("n/a: apt-get install %s", s->package != NULL ? s->package : "(no package)");
+        char *detail = lab_printf("n/a: %s", s->remedy);
         line("missing", s->name, detail);
         free(detail);
         return; /* a peer that is not installed stops nothing */

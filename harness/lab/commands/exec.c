@@ -37,7 +37,7 @@ static int find(struct catalog *c, const char *name, struct catalog_subject **ou
     if (strcmp((*out)->flavour, "manual") != 0)
         return lab_error(LAB_USAGE, "%s is a traced build: only malloc subjects can be put under a program", name);
     if (!(*out)->present)
-        return lab_error(LAB_MISSING, "%s is not installed: apt-get install %s", name, (*out)->package);
+        return lab_error(LAB_MISSING, "%s is not installed: %s", name, (*out)->remedy);
     return LAB_OK;
 }
 

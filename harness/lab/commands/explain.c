@@ -49,8 +49,8 @@ static void explain_subject(const struct catalog_subject *s) {
     printf("%s: %s\n\n", s->name, s->summary);
     paragraph("flavour", s->flavour);
     paragraph("library", s->library != NULL ? s->library : s->preload ? "not found" : "none is preloaded");
-    if (s->package != NULL)
-        paragraph("package", s->package);
+    if (s->remedy[0] != '\0')
+        paragraph("comes by", s->remedy);
     puts(s->knob_count == 0 ? "\nIt has no knobs here." : "\nknob                    set by                        meaning");
     for (size_t i = 0; i < s->knob_count; i++)
         printf("%-23s %-29s %s\n", s->knobs[i].name, s->knobs[i].variable, s->knobs[i].summary);

@@ -18,7 +18,7 @@ static void list_subjects(const struct catalog *c) {
         if (s->present)
             printf("  %-30s %s\n", s->name, s->summary);
         else
-            printf("  %-30s n/a: apt-get install %s\n", s->name, s->package != NULL ? s->package : "(no package)");
+            printf("  %-30s n/a: %s\n", s->name, s->remedy);
     }
 }
 

@@ -101,7 +101,7 @@ static void problems(const struct run *r, FILE *out) {
     fputs("<ul>", out);
     for (size_t i = 0; i < r->absent_count; i++)
         fprintf(out, "<li>n/a: %s, %s%s%s</li>\n", r->absent[i].subject, r->absent[i].reason,
-                r->absent[i].package[0] != '\0' ? "; apt-get install " : "", r->absent[i].package);
+                r->absent[i].remedy[0] != '\0' ? "; " : "", r->absent[i].remedy);
     for (size_t i = 0; i < r->cell_count; i++) {
         const struct run_cell *c = &r->cells[i];
         if (c->failed == 0 && !c->invalid)

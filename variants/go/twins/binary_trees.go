@@ -7,7 +7,11 @@ package main
 type treeNode struct{ left, right *treeNode }
 
 func init() {
-	workloads["binary-trees"] = workload{map[string]uint64{"threads": 1, "depth": 16}, binaryTrees}
+	workloads["binary-trees"] = workload{
+		map[string]uint64{"threads": 1, "depth": 16},
+		[]string{"depth=10,threads=1", "depth=11,threads=3"},
+		binaryTrees,
+	}
 }
 
 func buildTree(depth uint64) *treeNode {
@@ -29,12 +33,14 @@ func (n *treeNode) count() uint64 {
 func binaryTrees(params map[string]uint64) []uint64 {
 	const least = 4
 	threads, depth := params["threads"], params["depth"]
-	return parallel(threads, func(index uint64) uint64 {
-		var checksum uint64
+	return parallel(threads, func(index uint64, _ *rng) uint64 {
+		var checksum, nodes uint64
 		var longLived *treeNode
 		if index == 0 {
-			checksum = mix(checksum, buildTree(depth+1).count())
+			stretch := buildTree(depth + 1).count()
+			checksum = mix(checksum, stretch)
 			longLived = buildTree(depth)
+			nodes = stretch + 2<<depth - 1
 		}
 		for d := uint64(least); d <= depth; d += 2 {
 			trees := uint64(1) << (depth - d + least)
@@ -43,10 +49,12 @@ func binaryTrees(params map[string]uint64) []uint64 {
 				counted += buildTree(d).count()
 			}
 			checksum = mix(mix(checksum, d), counted)
+			nodes += counted
 		}
 		if longLived != nil {
 			checksum = mix(checksum, longLived.count())
 		}
+		countOps(nodes)
 		return checksum
 	})
 }

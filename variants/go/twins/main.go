@@ -1,33 +1,47 @@
 // SPDX-License-Identifier: MIT
 
-// Program twins runs a workload's twin on real Go: the same operations in the same order, so that the checksum is the
-// one that the C program prints. A workload is one file, which registers itself. The record goes to standard output.
+// Program twins is real Go as a subject: it runs a workload's twin, the same operations in the same order, so that the
+// checksum is the one that the C program prints. A twin is one file, which registers itself. The program takes the flags
+// of a bench program and writes its record (docs/record.md), with what the runtime tells beside it.
 //
-//	GOTOOLCHAIN=go1.25.3 go run ./twins -workload binary-trees -params threads=5,depth=20 -iterations 3
+//	GOTOOLCHAIN=go1.25.3 go run ./twins --spanlab-workload=binary-trees --spanlab-params=threads=5,depth=20
 package main
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
-	"runtime"
-	"runtime/debug"
-	"runtime/metrics"
+	"sort"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
-	"time"
+	"sync/atomic"
 )
 
-// A workload's parameters with their defaults, and one iteration of it; the checksums are those of its threads.
+// A workload's parameters with their defaults, some small ones with which the test compares it to the C program, and
+// one iteration of it; the checksums are those of its threads.
 type workload struct {
 	params map[string]uint64
+	checks []string
 	run    func(params map[string]uint64) []uint64
 }
 
 var workloads = map[string]workload{}
+
+// prepares holds what some workloads do before the clock starts.
+var prepares = map[string]func(params map[string]uint64){}
+
+// seed is what threads' random streams start from.
+var seed uint64
+
+// operations counts those of the iteration that runs; twins tell them by countOps.
+var operations atomic.Uint64
+
+// countOps adds n operations, as the C workload counts them; once per thread, or seldom.
+func countOps(n uint64) { operations.Add(n) }
 
 // mix folds a value into a checksum as harness/bench/workload.h does.
 func mix(checksum, value uint64) uint64 {
@@ -35,142 +49,209 @@ func mix(checksum, value uint64) uint64 {
 	return checksum ^ checksum>>32
 }
 
-// parallel runs body on each thread and collects the checksums in their order.
-func parallel(threads uint64, body func(index uint64) uint64) []uint64 {
+// parallel runs body on each thread, with a random stream of its own, and collects the checksums in their order.
+func parallel(threads uint64, body func(index uint64, random *rng) uint64) []uint64 {
 	checksums := make([]uint64, threads)
 	var done sync.WaitGroup
 	for i := range checksums {
 		done.Add(1)
 		go func() {
 			defer done.Done()
-			checksums[i] = body(uint64(i))
+			checksums[i] = body(uint64(i), newRNG(seed, uint64(i)))
 		}()
 	}
 	done.Wait()
 	return checksums
 }
 
-type sample struct {
-	Warmup bool  `json:"warmup"`
-	WallNs int64 `json:"wall_ns"`
-	CPUNs  int64 `json:"cpu_ns"`
+type flags struct {
+	catalog, checks                                            bool
+	workload, params, mode, expect, library, knobs, resultPath string
+	warmup, iterations                                         int
 }
 
-type record struct {
-	Workload string             `json:"workload"`
-	Go       string             `json:"go"`
-	Params   map[string]uint64  `json:"params"`
-	Checksum string             `json:"checksum"`
-	Samples  []sample           `json:"samples"`
-	PeakRSS  int64              `json:"rss_peak_bytes"`
-	NumGC    uint32             `json:"num_gc"`
-	PauseNs  uint64             `json:"pause_total_ns"`
-	Mallocs  uint64             `json:"mallocs"`
-	BySize   map[string]uint64  `json:"mallocs_by_size"`
-	Metrics  map[string]float64 `json:"metrics"`
-}
-
-func fail(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "twins: "+format+"\n", args...)
+func usage(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, subjectName()+": "+format+"\n", args...)
 	os.Exit(2)
 }
 
-func readParams(params map[string]uint64, text string) {
+func parseFlags() flags {
+	var f flags
+	flag.BoolVar(&f.catalog, "spanlab-catalog", false, "print what there is as JSON")
+	flag.BoolVar(&f.checks, "checks", false, "print workloads and parameters to compare with the C programs")
+	flag.StringVar(&f.workload, "spanlab-workload", "", "which twin")
+	flag.StringVar(&f.params, "spanlab-params", "", "NAME=NUMBER,...")
+	flag.StringVar(&f.mode, "spanlab-mode", "throughput", "throughput or memory")
+	flag.StringVar(&f.expect, "spanlab-expect", "", "the subject that this must be")
+	flag.StringVar(&f.library, "spanlab-library", "", "not for Go: a subject of its own")
+	flag.StringVar(&f.knobs, "spanlab-knobs", "", "NAME=VALUE,... that must be read back")
+	flag.StringVar(&f.resultPath, "spanlab-result", "", "where the record goes: a path, or an open file descriptor")
+	flag.IntVar(&f.warmup, "spanlab-warmup", -1, "iterations that do not count")
+	flag.IntVar(&f.iterations, "spanlab-iterations", -1, "iterations that do")
+	flag.Uint64Var(&seed, "spanlab-seed", 1, "of the random streams")
+	flag.Parse()
+	if f.mode != "throughput" && f.mode != "memory" {
+		usage("--spanlab-mode is '%s'; it is throughput or memory", f.mode)
+	}
+	memory := f.mode == "memory"
+	if f.warmup < 0 {
+		f.warmup = map[bool]int{false: 1, true: 0}[memory]
+	}
+	if f.iterations < 1 {
+		f.iterations = map[bool]int{false: 5, true: 1}[memory]
+	}
+	return f
+}
+
+func names() []string {
+	all := []string{}
+	for name := range workloads {
+		all = append(all, name)
+	}
+	sort.Strings(all)
+	return all
+}
+
+func printCatalog() {
+	type param struct {
+		Name  string `json:"name"`
+		Value uint64 `json:"value"`
+	}
+	type twin struct {
+		Name   string  `json:"name"`
+		Params []param `json:"params"`
+	}
+	twins := []twin{}
+	for _, name := range names() {
+		t := twin{name, nil}
+		for p, value := range workloads[name].params {
+			t.Params = append(t.Params, param{p, value})
+		}
+		twins = append(twins, t)
+	}
+	subject := map[string]any{"name": subjectName(), "summary": "real Go: " + goVersion(), "preload": false,
+		"present": true, "bound": false, "library": nil, "knobs": knobCatalog()}
+	json.NewEncoder(os.Stdout).Encode(map[string]any{"schema": 1, "flavour": "traced", "subjects": []any{subject},
+		"workloads": twins})
+}
+
+// readPairs calls set for each NAME=VALUE.
+func readPairs(flagName, text string, set func(name, value string) error) {
 	for _, item := range strings.Split(text, ",") {
-		name, value, found := strings.Cut(item, "=")
 		if item == "" {
 			continue
 		}
+		name, value, found := strings.Cut(item, "=")
+		if !found {
+			usage("--%s has '%s'; give NAME=VALUE", flagName, item)
+		}
+		if err := set(name, value); err != nil {
+			usage("--%s has '%s': %v", flagName, item, err)
+		}
+	}
+}
+
+func readParams(params map[string]uint64, text string) {
+	readPairs("spanlab-params", text, func(name, value string) error {
 		number, err := strconv.ParseUint(value, 10, 64)
-		if _, known := params[name]; !found || !known || err != nil {
-			fail("-params has '%s'; give NAME=NUMBER of %v", item, params)
+		if _, known := params[name]; !known {
+			return fmt.Errorf("the parameters are %v", params)
 		}
 		params[name] = number
-	}
+		return err
+	})
 }
 
-func cpuNs() int64 {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		fail("getrusage: %v", err)
+func resultFile(path string) io.Writer {
+	if path == "" {
+		return os.Stdout
 	}
-	return usage.Utime.Nano() + usage.Stime.Nano()
+	if descriptor, err := strconv.Atoi(path); err == nil {
+		return os.NewFile(uintptr(descriptor), "result")
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		usage("--spanlab-result: %v", err)
+	}
+	return file
 }
 
-func peakRSS() int64 {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		fail("getrusage: %v", err)
-	}
-	return usage.Maxrss * 1024
-}
-
-func goVersion() string {
-	info, ok := debug.ReadBuildInfo()
-	version := runtime.Version()
-	for i := 0; ok && i < len(info.Settings); i++ {
-		if info.Settings[i].Key == "GOEXPERIMENT" {
-			version += " GOEXPERIMENT=" + info.Settings[i].Value
+// measure runs the iterations and fills in what they gave.
+func measure(r *record, f flags, w workload) error {
+	before := readDisturbance()
+	for i := 0; i < f.warmup+f.iterations; i++ {
+		operations.Store(0)
+		if err := r.begin(); err != nil {
+			return err
 		}
-	}
-	return version
-}
-
-func (r *record) readRuntime() {
-	var stats runtime.MemStats
-	runtime.ReadMemStats(&stats)
-	r.NumGC, r.PauseNs, r.Mallocs, r.PeakRSS = stats.NumGC, stats.PauseTotalNs, stats.Mallocs, peakRSS()
-	r.BySize = map[string]uint64{}
-	for _, class := range stats.BySize {
-		if class.Mallocs != 0 {
-			r.BySize[strconv.FormatUint(uint64(class.Size), 10)] = class.Mallocs
+		if prepare := prepares[f.workload]; prepare != nil {
+			prepare(w.params)
 		}
-	}
-	r.Metrics = map[string]float64{}
-	for _, d := range metrics.All() {
-		s := []metrics.Sample{{Name: d.Name}}
-		metrics.Read(s)
-		switch s[0].Value.Kind() {
-		case metrics.KindUint64:
-			r.Metrics[d.Name] = float64(s[0].Value.Uint64())
-		case metrics.KindFloat64:
-			r.Metrics[d.Name] = s[0].Value.Float64()
-		}
-	}
-}
-
-func main() {
-	name := flag.String("workload", "", "which twin")
-	params := flag.String("params", "", "NAME=NUMBER,...")
-	warmup := flag.Int("warmup", 1, "iterations that do not count")
-	iterations := flag.Int("iterations", 5, "iterations that do")
-	flag.Parse()
-	w, known := workloads[*name]
-	if !known || *iterations < 1 {
-		names := []string{}
-		for n := range workloads {
-			names = append(names, n)
-		}
-		fail("-workload is '%s'; there are %s", *name, strings.Join(names, ", "))
-	}
-	readParams(w.params, *params)
-	r := record{Workload: *name, Go: goVersion(), Params: w.params}
-	for i := -*warmup; i < *iterations; i++ {
-		cpu, start := cpuNs(), time.Now()
+		s := startSample(i, i < f.warmup)
 		checksums := w.run(w.params)
-		r.Samples = append(r.Samples, sample{i < 0, time.Since(start).Nanoseconds(), cpuNs() - cpu})
+		s.stop(operations.Load())
+		r.end()
+		r.Samples = append(r.Samples, s)
 		var all uint64
 		for _, c := range checksums {
 			all = mix(all, c)
 		}
 		text := fmt.Sprintf("%016x", all)
 		if r.Checksum != "" && r.Checksum != text {
-			fail("iteration %d gave another checksum than the first one", i)
+			return fmt.Errorf("iteration %d gave checksum %s, the first one %s", i, text, r.Checksum)
 		}
 		r.Checksum = text
 	}
+	r.Disturbance = readDisturbance().since(before)
+	return nil
+}
+
+func run(f flags) (*record, error) {
+	w := workloads[f.workload]
+	readParams(w.params, f.params)
+	r := newRecord(f, w)
+	if f.expect != "" && f.expect != subjectName() {
+		return r, fmt.Errorf("this is %s, not %s", subjectName(), f.expect)
+	}
+	if f.library != "" {
+		return r, errors.New("real Go brings its own allocator: no library can stand in for it")
+	}
+	if err := r.proveKnobs(f.knobs); err != nil {
+		return r, err
+	}
+	r.Proof.OK = true
+	if err := measure(r, f, w); err != nil {
+		return r, err
+	}
 	r.readRuntime()
-	if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
-		fail("%v", err)
+	return r, nil
+}
+
+func main() {
+	f := parseFlags()
+	if f.checks {
+		for _, name := range names() {
+			for _, params := range workloads[name].checks {
+				fmt.Println(name, params)
+			}
+		}
+		return
+	}
+	if f.catalog {
+		printCatalog()
+		return
+	}
+	if _, known := workloads[f.workload]; !known {
+		usage("--spanlab-workload is '%s'; there are %s", f.workload, strings.Join(names(), ", "))
+	}
+	r, err := run(f)
+	if err != nil {
+		r.Status, r.Message = "failed", err.Error()
+	}
+	if encodeErr := json.NewEncoder(resultFile(f.resultPath)).Encode(r); encodeErr != nil {
+		usage("the record cannot be written: %v", encodeErr)
+	}
+	if err != nil {
+		os.Exit(1)
 	}
 }

@@ -19,6 +19,15 @@ static const struct peer_knob knobs[] = {
     {"clobberfree", "GODEBUG", "clobberfree=%s", ",", "1: what is freed is overwritten (default 0)"},
     {"deterministic", "GOALLOC_DETERMINISTIC", "%s", NULL,
      "1: collects inline, by bytes alone, without clocks (default 0)"},
+    {"queue", "GOALLOC_QUEUE", "%s", NULL, "greentea: order of queued pages: fifo (default), lifo, address or random"},
+    {"greentea", "GOALLOC_GREENTEA", "%s", NULL,
+     "greentea: 1.26 (default when tuned) keeps all pages a thread finds, 1.25 (faithful) 256"},
+    {"fit", "GOALLOC_FIT", "%s", NULL, "list: segregated (default), first, next or best"},
+    {"split", "GOALLOC_SPLIT", "%s", NULL, "list: smallest remainder that is split off, bytes (default 16)"},
+    {"run", "GOALLOC_RUN", "%s", NULL, "list, linear: bytes of a run (default 65536, 32768)"},
+    {"holes", "GOALLOC_HOLES", "%s", NULL, "linear: on bumps through dead 128 B lines (default off)"},
+    {"tail", "GOALLOC_TAIL", "%s", NULL,
+     "list, linear: off keeps no room for marks at the end of pages, classic only (default on)"},
     {0},
 };
 
