@@ -420,13 +420,17 @@ static void gc_make_workers(uint32_t wanted) {
 
 /* ---- what allocating threads do */
 
+/* Until everything is swept. Another cycle may have ended while others were waited for: its spans are left to nobody
+ * else where the collector has no threads. */
 static void gc_sweep_all(struct cache *c) {
-    cache_hold(c);
-    while (sweep_one(c) != SWEEP_NONE)
-        continue;
-    cache_unhold(c);
-    while (!sweep_done())
-        sched_yield();
+    while (!sweep_done()) {
+        cache_hold(c);
+        while (sweep_one(c) != SWEEP_NONE)
+            continue;
+        cache_unhold(c);
+        if (!sweep_done())
+            sched_yield();
+    }
 }
 
 /* The whole cycle in one stop. */
