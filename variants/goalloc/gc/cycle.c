@@ -5,7 +5,7 @@
  * share; who finds no work left anywhere stops the world again and ends the cycle.
  */
 #include "gc/gc.h"
-#include "gc/pacer.c"
+#include "gc/limiter.c"
 #include "gc/roots.c"
 #include "gc/settings.c"
 #include "gc/world.c"
@@ -31,10 +31,17 @@ static struct {
     uint64_t departed_bytes, departed_work; /* of threads that left during it */
     uint64_t slow_allocations;              /* atomic; GOALLOC_GCSTRESS */
     struct pacer pacer;
-    /* Of the cycle, and of all. */
-    uint64_t begun_ns, mark_begun_ns, stop_begin_ns, stop_end_ns, last_end_ns, pause_total_ns;
-    uint64_t assist_ns, worker_ns, rescanned_bytes;
-    uint64_t live_at_start_bytes, live_at_end_bytes, marked_bytes, goal_bytes;
+    struct limiter limiter;
+    uint64_t scan_bytes;       /* of the heap when the cycle began, as far as it may hold pointers */
+    uint64_t stack_scan_bytes; /* of the stacks, in this cycle */
+    uint64_t work_bytes;       /* atomic: scanned in the heap so far */
+    uint64_t goal_bytes;       /* atomic */
+    /* Of the cycle, and of all. A stop begins when it is asked for; all stand still a while later. */
+    uint64_t ready_ns, begun_ns, mark_begun_ns, stop_begin_ns, stop_end_ns, last_end_ns, pause_total_ns;
+    uint64_t assist_ns, worker_ns; /* atomic: CPU */
+    uint64_t cpu_total_ns;         /* of the collector; while the world stands still, of all processors */
+    uint64_t rescanned_bytes;
+    uint64_t live_at_start_bytes, live_at_end_bytes, marked_bytes;
 } gc = {.trigger_bytes = UINT64_MAX};
 
 static uint64_t gc_live(void) {
@@ -45,6 +52,42 @@ static bool gc_is_marking(void) {
     return __atomic_load_n(&gc.phase, __ATOMIC_ACQUIRE) == GC_MARK;
 }
 
+static struct pacer_memory gc_memory(void) {
+    /* As of about now: the collector's threads and those that do not take part may be sweeping and growing. */
+    uint64_t in_use = __atomic_load_n(&heap.pages_in_use, __ATOMIC_RELAXED);
+    lock_acquire(&heap.lock);
+    uint64_t backed = in_use + heap.pages.free_pages - heap.pages.scavenged_free_pages;
+    lock_release(&heap.lock);
+    struct pacer_memory m = {.mapped_bytes = (backed << GOALLOC_PAGE_SHIFT) + meta_committed_bytes(),
+                             .heap_free_bytes = (backed - in_use) << GOALLOC_PAGE_SHIFT,
+                             .heap_alloc_bytes = gc_live()};
+    if (m.heap_alloc_bytes > in_use << GOALLOC_PAGE_SHIFT)
+        m.heap_alloc_bytes = in_use << GOALLOC_PAGE_SHIFT;
+    return m;
+}
+
+static uint64_t gc_goal(void) {
+    struct pacer_memory memory = {0};
+    uint64_t least;
+    if (gc.pacer.memory_limit_bytes != UINT64_MAX)
+        memory = gc_memory();
+    return pacer_goal(&gc.pacer, &memory, &least);
+}
+
+/* All that counts as work of this cycle, stacks and globals included. */
+static uint64_t gc_work(void) {
+    return __atomic_load_n(&gc.work_bytes, __ATOMIC_RELAXED) + gc.stack_scan_bytes + gc.pacer.globals_scan_bytes;
+}
+
+/* What a byte allocated from now on costs, by how far marking and the heap have come (Go mgcpacer.go:492). Without a
+ * memory limit the goal stays what it was. */
+static void gc_revise(void) {
+    if (gc.pacer.memory_limit_bytes != UINT64_MAX)
+        __atomic_store_n(&gc.goal_bytes, gc_goal(), __ATOMIC_RELAXED);
+    pacer_revise(&gc.pacer, gc_live(), gc.scan_bytes, gc_work(), gc.stack_scan_bytes,
+                 __atomic_load_n(&gc.goal_bytes, __ATOMIC_RELAXED));
+}
+
 /* ---- hooks of the allocation paths */
 
 static inline void gc_charge(struct cache *c, size_t size_bytes) {
@@ -52,6 +95,7 @@ static inline void gc_charge(struct cache *c, size_t size_bytes) {
         __atomic_add_fetch(&gc.slow_allocations, 1, __ATOMIC_RELAXED) % gc_settings.stress_every == 0)
         c->wants_gc = true;
     if (goalloc_marking) {
+        gc_revise();
         gc_self->assist_bytes -= (int64_t)size_bytes;
         c->wants_gc |= gc_self->assist_bytes < 0;
     } else if (gc_live() >= __atomic_load_n(&gc.trigger_bytes, __ATOMIC_RELAXED)) {
@@ -126,9 +170,13 @@ static uint64_t gc_mark_roots(struct gc_work *w) {
         stack_bytes += t->stack_top - sp;
         mark_address(w, t->cache->tiny);
     }
-    for (const struct gc_root *root = roots.head; root != NULL; root = root->next)
+    uint64_t global_bytes = 0;
+    for (const struct gc_root *root = roots.head; root != NULL; root = root->next) {
         for (size_t i = 0; i < root->count; i++)
             mark_word(w, (uintptr_t)&root->slots[i]);
+        global_bytes += root->count * sizeof root->slots[0];
+    }
+    gc.pacer.globals_scan_bytes = global_bytes;
     return stack_bytes;
 }
 
@@ -150,25 +198,6 @@ static void gc_reset_work(struct gc_thread *t) {
     t->assist_bytes = 0;
 }
 
-static struct pacer_memory gc_memory(void) {
-    /* As of about now: the collector's threads and those that do not take part may be sweeping and growing. */
-    uint64_t in_use = __atomic_load_n(&heap.pages_in_use, __ATOMIC_RELAXED);
-    lock_acquire(&heap.lock);
-    uint64_t backed = in_use + heap.pages.free_pages - heap.pages.scavenged_free_pages;
-    lock_release(&heap.lock);
-    struct pacer_memory m = {.mapped_bytes = (backed << GOALLOC_PAGE_SHIFT) + meta_committed_bytes(),
-                             .heap_free_bytes = (backed - in_use) << GOALLOC_PAGE_SHIFT,
-                             .heap_alloc_bytes = gc_live()};
-    if (m.heap_alloc_bytes > in_use << GOALLOC_PAGE_SHIFT)
-        m.heap_alloc_bytes = in_use << GOALLOC_PAGE_SHIFT;
-    return m;
-}
-
-static void gc_revise(uint64_t work_bytes) {
-    pacer_revise(&gc.pacer, gc_live(), __atomic_load_n(&gc_account.scan_bytes, __ATOMIC_RELAXED), work_bytes,
-                 gc.pacer.last_stack_scan_bytes, gc.goal_bytes);
-}
-
 /* How many of the collector's own threads mark: Go's dedicated ones, or as many as leave no processor idle. */
 static uint32_t gc_choose_workers(void) {
     uint32_t running = 0;
@@ -182,8 +211,38 @@ static uint32_t gc_choose_workers(void) {
     return n < CYCLE_MAX_WORKERS ? n : CYCLE_MAX_WORKERS;
 }
 
-static void gc_begin_marking(struct gc_thread *self) {
-    gc.begun_ns = os_now_ns();
+/* ---- the limiter's clock. Processors that no thread and no share of marking has a use for are idle; threads that wait
+ * in the kernel count as if they ran. */
+
+static uint32_t gc_cycle_number(void) {
+    return __atomic_load_n(&gc.cycles, __ATOMIC_RELAXED) + 1;
+}
+
+static double gc_idle_procs(void) {
+    double wanted = __atomic_load_n(&caches.attached, __ATOMIC_RELAXED);
+    wanted += gc_is_marking() ? gc_settings.procs * pacer_background : 0;
+    return wanted < gc_settings.procs ? gc_settings.procs - wanted : 0;
+}
+
+/* The caller cannot be stopped. */
+static void gc_limit(void) {
+    int64_t now_ns = (int64_t)os_now_ns();
+    if (!gc_settings.deterministic && limiter_is_due(&gc.limiter, now_ns))
+        limiter_update(&gc.limiter, now_ns, gc_idle_procs(), gc_cycle_number());
+}
+
+static void gc_limit_stop(bool marking, uint64_t now_ns) {
+    limiter_stop(&gc.limiter, marking, (int64_t)now_ns, gc_idle_procs(), gc_cycle_number());
+}
+
+static void gc_limit_start(uint64_t now_ns) {
+    limiter_start(&gc.limiter, (int64_t)now_ns, gc_cycle_number());
+}
+
+/* asked_ns: when the stop was asked for. */
+static void gc_begin_marking(struct gc_thread *self, uint64_t asked_ns) {
+    gc.begun_ns = asked_ns;
+    uint64_t stopped_ns = os_now_ns();
     gc_close_windows();
     sweep_finish(self->cache);
     gc_clear_page_marks();
@@ -195,20 +254,25 @@ static void gc_begin_marking(struct gc_thread *self) {
     __atomic_store_n(&gc.black_bytes, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&gc.credit, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&gc.worker_ns, 0, __ATOMIC_RELAXED);
-    gc.departed_bytes = gc.departed_work = gc.rescanned_bytes = gc.assist_ns = 0;
+    __atomic_store_n(&gc.assist_ns, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&gc.work_bytes, 0, __ATOMIC_RELAXED);
+    gc.departed_bytes = gc.departed_work = gc.rescanned_bytes = 0;
     gc.live_at_start_bytes = gc_live();
+    gc.scan_bytes = __atomic_load_n(&gc_account.scan_bytes, __ATOMIC_RELAXED);
     pacer_begin(&gc.pacer, gc.live_at_start_bytes);
-    struct pacer_memory memory = gc_memory();
-    uint64_t least;
-    gc.goal_bytes = pacer_goal(&gc.pacer, &memory, &least);
+    gc.goal_bytes = gc_goal();
+    gc_limit_stop(true, stopped_ns);
     __atomic_store_n(&gc.phase, GC_MARK, __ATOMIC_RELEASE);
     __atomic_store_n(&goalloc_marking, heap.tuned ? GOALLOC_SHADES_OLD : GOALLOC_SHADES_BOTH, __ATOMIC_RELEASE);
     __atomic_store_n(&gc.active, gc_choose_workers(), __ATOMIC_RELAXED);
-    gc.pacer.last_stack_scan_bytes = gc_mark_roots(&self->work);
-    gc_revise(0);
+    gc.stack_scan_bytes = gc_mark_roots(&self->work);
+    gc_revise();
     mark_flush(&self->work);
-    gc.mark_begun_ns = os_now_ns();
+    /* Atomic, as a late one of the collector's threads may be marking already. */
+    __atomic_store_n(&gc.mark_begun_ns, os_now_ns(), __ATOMIC_RELAXED);
     gc.stop_begin_ns = gc.mark_begun_ns - gc.begun_ns;
+    gc.cpu_total_ns += (gc.mark_begun_ns - stopped_ns) * gc_settings.procs;
+    gc_limit_start(gc.mark_begun_ns);
 }
 
 /* ---- ending: the world is stopped */
@@ -231,19 +295,30 @@ static void gc_set_goals(bool swept) {
     gc.pacer.memory_limit_bytes = gc_settings.memory_limit_bytes;
     pacer_commit(&gc.pacer, swept, gc_live());
     struct pacer_memory memory = gc_memory();
-    uint64_t least;
-    gc_statistics.next_gc_bytes = pacer_goal(&gc.pacer, &memory, &least);
+    gc_statistics.next_gc_bytes = gc_goal();
     __atomic_store_n(&gc.trigger_bytes, pacer_trigger(&gc.pacer, &memory), __ATOMIC_RELAXED);
 }
 
-static void gc_to_sweeping(struct gc_thread *self) {
+/* Of what allocation and marking cost each other. What the collector's threads took beyond their share, they took of
+ * processors that were idle. */
+static void gc_end_pacing(uint64_t asked_ns) {
+    double all_ns = (double)(int64_t)(asked_ns - gc.mark_begun_ns) * gc_settings.procs;
+    if (gc_settings.deterministic || all_ns <= 0)
+        return;
+    double assists = (double)__atomic_load_n(&gc.assist_ns, __ATOMIC_RELAXED) / all_ns;
+    double idle = (double)__atomic_load_n(&gc.worker_ns, __ATOMIC_RELAXED) / all_ns - pacer_background;
+    pacer_end(&gc.pacer, gc.live_at_end_bytes, gc_work(), assists, idle > 0 ? idle : 0);
+}
+
+static void gc_to_sweeping(struct gc_thread *self, uint64_t asked_ns) {
     uint64_t work_bytes;
     gc_sum(&gc.marked_bytes, &work_bytes);
-    double wall_ns = (double)(os_now_ns() - gc.mark_begun_ns) * gc_settings.procs;
     gc.live_at_end_bytes = gc_live();
-    if (!gc_settings.deterministic && wall_ns > 0)
-        pacer_end(&gc.pacer, gc.live_at_end_bytes, work_bytes, (double)gc.assist_ns / wall_ns, 0);
+    __atomic_store_n(&gc.work_bytes, work_bytes, __ATOMIC_RELAXED);
+    gc_end_pacing(asked_ns);
+    gc.goal_bytes = gc_goal();
     gc.pacer.triggered_bytes = UINT64_MAX;
+    gc.pacer.last_stack_scan_bytes = gc.stack_scan_bytes;
     gc.pacer.live_bytes = gc.marked_bytes;
     gc.pacer.last_heap_scan_bytes = work_bytes;
     __atomic_store_n(&gc.phase, GC_OFF, __ATOMIC_RELEASE);
@@ -275,8 +350,8 @@ static void gc_check_marks(struct gc_thread *self) {
 }
 
 /* False: more was found than a pause has room for; marking goes on. */
-static bool gc_end_marking(struct gc_thread *self, bool forced) {
-    uint64_t begun_ns = os_now_ns(), marked_before, marked, work;
+static bool gc_end_marking(struct gc_thread *self, bool forced, uint64_t asked_ns) {
+    uint64_t stopped_ns = os_now_ns(), marked_before, marked, work;
     gc_close_windows();
     for (struct gc_thread *t = world.threads; t != NULL; t = t->next) {
         mark_barrier_flush(&t->work);
@@ -292,14 +367,22 @@ static bool gc_end_marking(struct gc_thread *self, bool forced) {
         return false;
     if (gc_settings.checkmark)
         gc_check_marks(self);
-    gc_to_sweeping(self);
+    gc_limit_stop(false, stopped_ns);
+    gc_to_sweeping(self, asked_ns);
     gc.last_end_ns = os_now_ns();
-    gc.stop_end_ns = gc.last_end_ns - begun_ns;
+    gc.stop_end_ns = gc.last_end_ns - asked_ns;
+    gc.cpu_total_ns += (gc.last_end_ns - stopped_ns) * gc_settings.procs + gc.assist_ns + gc.worker_ns;
+    gc_limit_start(gc.last_end_ns);
     gc.pause_total_ns += gc.stop_begin_ns + gc.stop_end_ns;
     gc_statistics.pause_total_ns = gc.pause_total_ns;
     gc_statistics.last_gc_ns = os_clock_ns(CLOCK_REALTIME);
     gc_statistics.num_gc++;
     gc_statistics.num_forced_gc += forced;
+    gc_statistics.live_bytes = gc.pacer.live_bytes;
+    gc_statistics.heap_scan_bytes = gc.pacer.last_heap_scan_bytes;
+    gc_statistics.stack_scan_bytes = gc.pacer.last_stack_scan_bytes;
+    gc_statistics.globals_scan_bytes = gc.pacer.globals_scan_bytes;
+    gc_statistics.limited_cycle = gc.limiter.limited_cycle;
     return true;
 }
 
@@ -325,8 +408,9 @@ static void gc_try_end(struct gc_thread *self, bool forced) {
     __atomic_store_n(&gc.ending, 1, __ATOMIC_SEQ_CST);
     bool ended = false;
     if (gc_is_marking() && __atomic_load_n(&gc.marking, __ATOMIC_SEQ_CST) == 0 && !mark_work_left()) {
+        uint64_t asked_ns = os_now_ns();
         world_stop(self);
-        ended = gc_end_marking(self, forced);
+        ended = gc_end_marking(self, forced, asked_ns);
         __atomic_store_n(&gc.ending, 0, __ATOMIC_SEQ_CST);
         world_start();
     }
@@ -345,9 +429,24 @@ static uint64_t gc_mark_slice(struct gc_work *w, uint64_t budget) {
     if (__atomic_load_n(&gc.ending, __ATOMIC_SEQ_CST) == 0 && gc_is_marking()) {
         done = mark_drain(w, budget);
         mark_flush(w);
+        __atomic_fetch_add(&gc.work_bytes, done, __ATOMIC_RELAXED);
+        gc_limit();
     }
     __atomic_fetch_sub(&gc.marking, 1, __ATOMIC_SEQ_CST);
     return done;
+}
+
+/* Where too few processors are there for a thread of the collector's own, the one that marks is to take its share of
+ * them and no more (Go mgcmark.go:1195 pollFractionalWorkerExit); the kernel would give it what it gives any thread.
+ * Tuned builds leave it to the kernel. How long to rest. */
+static uint64_t gc_rest_ns(void) {
+    double fractional;
+    if (heap.tuned || pacer_dedicated(gc_settings.procs, &fractional) != 0 ||
+        __atomic_load_n(&caches.attached, __ATOMIC_RELAXED) < gc_settings.procs)
+        return 0;
+    double taken_ns = (double)__atomic_load_n(&gc.worker_ns, __ATOMIC_RELAXED) / (fractional * gc_settings.procs);
+    double elapsed_ns = (double)(int64_t)(os_now_ns() - __atomic_load_n(&gc.mark_begun_ns, __ATOMIC_RELAXED));
+    return taken_ns > elapsed_ns * 1.2 ? (uint64_t)(taken_ns - elapsed_ns) : 0;
 }
 
 static void gc_work_in_background(struct gc_thread *self) {
@@ -355,6 +454,9 @@ static void gc_work_in_background(struct gc_thread *self) {
         uint64_t cpu_ns = os_thread_cpu_ns(), done = gc_mark_slice(&self->work, CYCLE_SLICE * 16);
         __atomic_fetch_add(&gc.worker_ns, os_thread_cpu_ns() - cpu_ns, __ATOMIC_RELAXED);
         __atomic_fetch_add(&gc.credit, (int64_t)done, __ATOMIC_RELAXED);
+        uint64_t rest_ns = done != 0 ? gc_rest_ns() : 0;
+        if (rest_ns != 0)
+            os_wait_while(&gc.phase, GC_MARK, rest_ns);
         if (done != 0 || mark_work_left())
             continue;
         gc_try_end(self, false);
@@ -435,9 +537,14 @@ static void gc_sweep_all(struct cache *c) {
 
 /* The whole cycle in one stop. */
 static void gc_collect_stopped(struct gc_thread *self, bool forced) {
+    uint64_t begun_ns = os_now_ns();
+    gc_limit_stop(true, begun_ns);
     mark_shared = 0;
     mark_drain(&self->work, UINT64_MAX);
-    if (!gc_end_marking(self, forced))
+    uint64_t ended_ns = os_now_ns();
+    gc.cpu_total_ns += (ended_ns - begun_ns) * gc_settings.procs;
+    gc_limit_start(ended_ns);
+    if (!gc_end_marking(self, forced, ended_ns))
         os_die("marking with the world stopped left work behind");
     mark_shared = 1;
 }
@@ -457,9 +564,10 @@ __attribute__((noinline)) static void gc_begin_spilled(struct gc_thread *self, b
     }
     gc_sweep_all(self->cache);
     bool stopped = gc_settings.stop_the_world != 0;
+    uint64_t asked_ns = os_now_ns();
     world_stop(self);
     self->stop_sp = (uintptr_t)__builtin_frame_address(0);
-    gc_begin_marking(self);
+    gc_begin_marking(self, asked_ns);
     if (stopped)
         gc_collect_stopped(self, forced);
     world_start();
@@ -490,12 +598,24 @@ __attribute__((noinline)) static void gc_end(struct gc_thread *self, bool forced
     world_keep_frame();
 }
 
+/* In parts, so that the limiter learns of it while it goes on; what was done. The limiter weighs it against the time
+ * that passed, as Go does: on a loaded host both are longer than the CPU time. */
+static uint64_t gc_assist_slice(struct gc_thread *t, uint64_t work) {
+    cache_hold(t->cache);
+    uint64_t begun_ns = os_now_ns(), begun_cpu_ns = os_thread_cpu_ns();
+    uint64_t done = gc_mark_slice(&t->work, work < CYCLE_SLICE * 16 ? work : CYCLE_SLICE * 16);
+    __atomic_fetch_add(&gc.assist_ns, os_thread_cpu_ns() - begun_cpu_ns, __ATOMIC_RELAXED);
+    limiter_add_assist(&gc.limiter, (int64_t)(os_now_ns() - begun_ns));
+    cache_unhold(t->cache);
+    return done;
+}
+
 /* Marks in return for what was allocated (Go mgcmark.go:508): credit first, then work, at least 64 KiB of it. */
 static void gc_assist(struct gc_thread *t) {
     enum { LEAST_BYTES = 64 << 10 };
-    uint64_t begun_ns = os_thread_cpu_ns();
-    while (gc_is_marking() && t->assist_bytes < 0) {
-        double ratio = gc.pacer.assist_work_per_byte;
+    /* While the limiter is on, the debt is left to the collector's threads. */
+    while (gc_is_marking() && t->assist_bytes < 0 && !limiter_limiting(&gc.limiter)) {
+        double ratio = pacer_assist_ratio(&gc.pacer);
         int64_t work = (int64_t)((double)-t->assist_bytes * ratio);
         if (work < LEAST_BYTES)
             work = LEAST_BYTES;
@@ -506,9 +626,7 @@ static void gc_assist(struct gc_thread *t) {
             t->assist_bytes += 1 + (int64_t)((double)take / ratio);
             continue;
         }
-        cache_hold(t->cache);
-        uint64_t done = gc_mark_slice(&t->work, (uint64_t)work);
-        cache_unhold(t->cache);
+        uint64_t done = gc_assist_slice(t, (uint64_t)work);
         t->assist_bytes += 1 + (int64_t)((double)done / ratio);
         if (done == 0) {
             gc_end(t, false);
@@ -516,7 +634,6 @@ static void gc_assist(struct gc_thread *t) {
                 os_wait_while(&gc.phase, GC_MARK, 20000);
         }
     }
-    __atomic_fetch_add(&gc.assist_ns, os_thread_cpu_ns() - begun_ns, __ATOMIC_RELAXED);
 }
 
 static void gc_poll(struct cache *c) {
@@ -626,6 +743,9 @@ static void gc_after_fork_child(void) {
         __atomic_fetch_sub(&caches.attached, 1, __ATOMIC_RELAXED);
     }
     gc.workers_made = 0;
+    /* A thread of the collector's that had found nothing to mark may just have been about to say so. */
+    gc.marking = mark_hungry = 0;
+    gc.limiter.lock = 0;
     world_start();
     lock_release(&roots.lock);
     lock_release(&gc.sweep_lock);
@@ -637,6 +757,8 @@ static void gc_init(void) {
     marker_init();
     world_init();
     gc.pacer.triggered_bytes = UINT64_MAX;
+    gc.ready_ns = os_now_ns();
+    limiter_resize(&gc.limiter, gc_settings.procs, (int64_t)gc.ready_ns, 0);
     gc_set_goals(true);
 }
 

@@ -20,7 +20,7 @@ struct pacer {
     uint64_t percent_goal_bytes, runway_bytes;
     uint64_t sweep_least_trigger_bytes; /* 0: nothing is left to sweep */
     uint64_t triggered_bytes;           /* live heap when the cycle began; UINT64_MAX: none runs */
-    double assist_work_per_byte;
+    double assist_work_per_byte;        /* atomic: revised while threads assist */
 };
 
 /* What the heap and the process hold beyond live bytes, for the memory limit's goal. */
@@ -132,7 +132,14 @@ static void pacer_revise(struct pacer *p, uint64_t live_now_bytes, uint64_t heap
         expected = most;
     }
     double remaining = expected - (double)work_bytes, room = goal - (double)live_now_bytes;
-    p->assist_work_per_byte = (remaining < 1000 ? 1000 : remaining) / (room < 1 ? 1 : room);
+    double ratio = (remaining < 1000 ? 1000 : remaining) / (room < 1 ? 1 : room);
+    __atomic_store(&p->assist_work_per_byte, &ratio, __ATOMIC_RELAXED);
+}
+
+static double pacer_assist_ratio(const struct pacer *p) {
+    double ratio;
+    __atomic_load(&p->assist_work_per_byte, &ratio, __ATOMIC_RELAXED);
+    return ratio;
 }
 
 /* mgcpacer.go:620 endCycle. Times are CPU seconds over wall seconds times processors. */

@@ -6,8 +6,6 @@
 
 #include <stdio.h>
 
-static uint64_t trace_start_ns;
-
 /* Milliseconds as Go writes them (mgc.go:1884): whole from 10 on, else two significant digits, three places at most. */
 static const char *trace_ms(char out[24], uint64_t ns) {
     uint64_t us = ns / 1000;
@@ -25,11 +23,9 @@ static const char *trace_ms(char out[24], uint64_t ns) {
 static void gc_trace(bool forced) {
     char ms[8][24], line[512];
     uint64_t now_ns = gc.last_end_ns, concurrent_ns = now_ns - gc.stop_end_ns - gc.mark_begun_ns;
-    if (trace_start_ns == 0)
-        trace_start_ns = gc.begun_ns;
-    uint64_t since_ns = gc.begun_ns - trace_start_ns, elapsed_ns = now_ns - trace_start_ns;
-    uint64_t cpu_ns = gc.pause_total_ns * gc_settings.procs;
-    unsigned percent = elapsed_ns == 0 ? 0 : (unsigned)(cpu_ns * 100 / (elapsed_ns * gc_settings.procs));
+    uint64_t since_ns = gc.begun_ns - gc.ready_ns, elapsed_ns = now_ns - gc.ready_ns;
+    /* Of what all processors could have done since the start (mgc.go:1122). */
+    unsigned percent = (unsigned)((double)gc.cpu_total_ns * 100 / ((double)elapsed_ns * gc_settings.procs));
     int length = snprintf(
         line, sizeof line,
         "gc %u @%llu.%03llus %u%%: %s+%s+%s ms clock, %s+%s/%s/%s+%s ms cpu, %llu->%llu->%llu MB, %llu MB goal, "

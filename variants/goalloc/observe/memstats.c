@@ -155,38 +155,65 @@ MEMSTATS_VALUE(mspan_inuse, m->mspan_inuse_bytes)
 MEMSTATS_VALUE(other, m->metadata_bytes - m->mspan_sys_bytes - m->mcache_sys_bytes)
 MEMSTATS_VALUE(total, m->inuse_bytes + m->free_bytes + m->released_bytes + m->metadata_bytes)
 
+/* What the collector tells of its cycles, as of the last one. */
+#define MEMSTATS_CYCLE(name, expression)                                                                               \
+    static uint64_t memstats_##name(const struct memstats *m) {                                                        \
+        (void)m;                                                                                                       \
+        return expression;                                                                                             \
+    }
+MEMSTATS_CYCLE(cycles_automatic, gc_statistics.num_gc - gc_statistics.num_forced_gc)
+MEMSTATS_CYCLE(cycles_forced, gc_statistics.num_forced_gc)
+MEMSTATS_CYCLE(cycles_total, gc_statistics.num_gc)
+MEMSTATS_CYCLE(goal, gc_statistics.next_gc_bytes)
+MEMSTATS_CYCLE(live, gc_statistics.live_bytes)
+MEMSTATS_CYCLE(limited, gc_statistics.limited_cycle)
+MEMSTATS_CYCLE(scan_globals, gc_statistics.globals_scan_bytes)
+MEMSTATS_CYCLE(scan_heap, gc_statistics.heap_scan_bytes)
+MEMSTATS_CYCLE(scan_stack, gc_statistics.stack_scan_bytes)
+
+enum memstats_kept { EVERYWHERE, TRACED, COLLECTING };
+
 static const struct memstats_metric {
     const char *name;
-    bool counted; /* traced builds only */
+    enum memstats_kept kept; /* which builds know it */
     uint64_t (*value)(const struct memstats *m);
     size_t histogram, large; /* instead: offsets in struct stats of a row per class, and of large objects */
 } memstats_metrics[] = {
-    {"/gc/heap/allocs-by-size:bytes", true, NULL, offsetof(struct stats, small_allocs),
+    {"/gc/cycles/automatic:gc-cycles", COLLECTING, memstats_cycles_automatic, 0, 0},
+    {"/gc/cycles/forced:gc-cycles", COLLECTING, memstats_cycles_forced, 0, 0},
+    {"/gc/cycles/total:gc-cycles", COLLECTING, memstats_cycles_total, 0, 0},
+    {"/gc/heap/allocs-by-size:bytes", TRACED, NULL, offsetof(struct stats, small_allocs),
      offsetof(struct stats, large_allocs)},
-    {"/gc/heap/allocs:bytes", true, memstats_alloc_bytes, 0, 0},
-    {"/gc/heap/allocs:objects", true, memstats_alloc_objects, 0, 0},
-    {"/gc/heap/frees-by-size:bytes", true, NULL, offsetof(struct stats, small_frees),
+    {"/gc/heap/allocs:bytes", TRACED, memstats_alloc_bytes, 0, 0},
+    {"/gc/heap/allocs:objects", TRACED, memstats_alloc_objects, 0, 0},
+    {"/gc/heap/frees-by-size:bytes", TRACED, NULL, offsetof(struct stats, small_frees),
      offsetof(struct stats, large_frees)},
-    {"/gc/heap/frees:bytes", true, memstats_free_bytes, 0, 0},
-    {"/gc/heap/frees:objects", true, memstats_free_objects, 0, 0},
-    {"/gc/heap/objects:objects", false, memstats_objects, 0, 0},
-    {"/gc/heap/tiny/allocs:objects", true, memstats_tiny_objects, 0, 0},
-    {"/memory/classes/heap/free:bytes", false, memstats_heap_free, 0, 0},
-    {"/memory/classes/heap/objects:bytes", false, memstats_heap_objects, 0, 0},
-    {"/memory/classes/heap/released:bytes", false, memstats_heap_released, 0, 0},
-    {"/memory/classes/heap/unused:bytes", false, memstats_heap_unused, 0, 0},
-    {"/memory/classes/metadata/mcache/free:bytes", false, memstats_mcache_free, 0, 0},
-    {"/memory/classes/metadata/mcache/inuse:bytes", false, memstats_mcache_inuse, 0, 0},
-    {"/memory/classes/metadata/mspan/free:bytes", false, memstats_mspan_free, 0, 0},
-    {"/memory/classes/metadata/mspan/inuse:bytes", false, memstats_mspan_inuse, 0, 0},
-    {"/memory/classes/metadata/other:bytes", false, memstats_other, 0, 0},
-    {"/memory/classes/total:bytes", false, memstats_total, 0, 0},
+    {"/gc/heap/frees:bytes", TRACED, memstats_free_bytes, 0, 0},
+    {"/gc/heap/frees:objects", TRACED, memstats_free_objects, 0, 0},
+    {"/gc/heap/goal:bytes", COLLECTING, memstats_goal, 0, 0},
+    {"/gc/heap/live:bytes", COLLECTING, memstats_live, 0, 0},
+    {"/gc/heap/objects:objects", EVERYWHERE, memstats_objects, 0, 0},
+    {"/gc/heap/tiny/allocs:objects", TRACED, memstats_tiny_objects, 0, 0},
+    {"/gc/limiter/last-enabled:gc-cycle", COLLECTING, memstats_limited, 0, 0},
+    {"/gc/scan/globals:bytes", COLLECTING, memstats_scan_globals, 0, 0},
+    {"/gc/scan/heap:bytes", COLLECTING, memstats_scan_heap, 0, 0},
+    {"/gc/scan/stack:bytes", COLLECTING, memstats_scan_stack, 0, 0},
+    {"/memory/classes/heap/free:bytes", EVERYWHERE, memstats_heap_free, 0, 0},
+    {"/memory/classes/heap/objects:bytes", EVERYWHERE, memstats_heap_objects, 0, 0},
+    {"/memory/classes/heap/released:bytes", EVERYWHERE, memstats_heap_released, 0, 0},
+    {"/memory/classes/heap/unused:bytes", EVERYWHERE, memstats_heap_unused, 0, 0},
+    {"/memory/classes/metadata/mcache/free:bytes", EVERYWHERE, memstats_mcache_free, 0, 0},
+    {"/memory/classes/metadata/mcache/inuse:bytes", EVERYWHERE, memstats_mcache_inuse, 0, 0},
+    {"/memory/classes/metadata/mspan/free:bytes", EVERYWHERE, memstats_mspan_free, 0, 0},
+    {"/memory/classes/metadata/mspan/inuse:bytes", EVERYWHERE, memstats_mspan_inuse, 0, 0},
+    {"/memory/classes/metadata/other:bytes", EVERYWHERE, memstats_other, 0, 0},
+    {"/memory/classes/total:bytes", EVERYWHERE, memstats_total, 0, 0},
 };
 
 enum { MEMSTATS_METRICS = sizeof memstats_metrics / sizeof memstats_metrics[0] };
 
 static bool memstats_has(const struct memstats_metric *metric) {
-    return AXIS_TRACED || !metric->counted;
+    return AXIS_COLLECTS || metric->kept == EVERYWHERE || (AXIS_TRACED && metric->kept == TRACED);
 }
 
 const char *goalloc_metric_name(size_t index) {

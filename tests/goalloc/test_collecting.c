@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The collector's own figures while it works: what assists owe, and what the limiter makes of it; when cycles begin and
+ * to what goal, against the pacer driven by hand.
+ */
+#include "unity_collecting.h"
+
+static const struct goalloc_type node_type = {64, 1, NULL};
+static void *kept[4096];
+
+static void keep_a_heap(void) {
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+        for (unsigned k = 0; k < 16; k++) {
+            void *node = goalloc_new(&node_type, 1);
+            assert_non_null(node);
+            goalloc_store(node, kept[i]);
+            goalloc_store(&kept[i], node);
+        }
+}
+
+/* ---- the limiter and assists */
+
+static void fill_bucket(bool full) {
+    limiter_lock(&gc.limiter);
+    gc.limiter.fill_ns = 0;
+    limiter_pour(&gc.limiter, full ? 0 : 1, full ? (int64_t)gc.limiter.capacity_ns : 0, gc_cycle_number());
+    limiter_unlock(&gc.limiter);
+    assert_int_equal(limiter_limiting(&gc.limiter), full);
+}
+
+/* A cycle in which nothing has been marked yet but roots; the collector's threads are kept from it. */
+static void begin_alone(void) {
+    goalloc_collect();
+    world_stop(gc_self);
+    gc_self->stop_sp = (uintptr_t)__builtin_frame_address(0);
+    gc_begin_marking(gc_self, os_now_ns());
+    __atomic_store_n(&gc.active, 0, __ATOMIC_RELAXED);
+    world_start();
+    gc.limiter.updated_ns = INT64_MAX; /* the clock is the test's */
+}
+
+static void end_alone(void) {
+    gc.limiter.updated_ns = (int64_t)os_now_ns();
+    while (gc_is_marking()) {
+        gc_mark_slice(&gc_self->work, UINT64_MAX);
+        gc_end(gc_self, false);
+    }
+}
+
+static void test_assists_pay_unless_limited(void **state) {
+    (void)state;
+    enum { DEBT_BYTES = 100000 };
+    keep_a_heap();
+    begin_alone();
+    fill_bucket(true);
+    gc_self->assist_bytes = -DEBT_BYTES;
+    uint64_t work = gc_work();
+    gc_assist(gc_self);
+    assert_int_equal(gc_self->assist_bytes, -DEBT_BYTES);
+    assert_int_equal(gc_work(), work);
+    assert_true(gc_is_marking());
+    fill_bucket(false);
+    gc_assist(gc_self);
+    assert_true(gc_self->assist_bytes >= 0);
+    assert_true(gc_work() >= work + (64 << 10));
+    end_alone();
+}
+
+/* What a byte costs rises as the heap nears its goal, and falls as marking gets on (Go mgcpacer.go:492). */
+static void test_the_price_is_revised(void **state) {
+    (void)state;
+    begin_alone();
+    gc_revise();
+    double first = pacer_assist_ratio(&gc.pacer);
+    mcache_live_add(1 << 20);
+    gc_charge(cache_self, 0);
+    double nearer = pacer_assist_ratio(&gc.pacer);
+    assert_true(nearer > first);
+    assert_true(gc_mark_slice(&gc_self->work, 1 << 20) > 0);
+    gc_charge(cache_self, 0);
+    assert_true(pacer_assist_ratio(&gc.pacer) < nearer);
+    mcache_live_add(-(1 << 20));
+    end_alone();
+}
+
+int main(void) {
+    if (!goalloc_thread_attach() || goalloc_root_add(kept, sizeof kept / sizeof kept[0]) != 0)
+        return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_assists_pay_unless_limited),
+        cmocka_unit_test(test_the_price_is_revised),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
