@@ -25,7 +25,7 @@ static int64_t advance(int64_t ns) {
 }
 
 static void update_after(int64_t ns) {
-    limiter_update(&limiter, advance(ns), 0, CYCLE);
+    limiter_update(&limiter, advance(ns), CYCLE);
 }
 
 /* Of `share` of all processors over ns. */
@@ -61,7 +61,7 @@ static void program_alone(uint64_t overflow_ns) {
 
 static void stop_and_share(uint64_t overflow_ns) {
     const int64_t stop_ns = 2 * MS + 1000;
-    limiter_stop(&limiter, true, advance(109 * MS), 0, CYCLE);
+    limiter_stop(&limiter, true, advance(109 * MS), CYCLE);
     limiter_start(&limiter, advance(stop_ns), CYCLE);
     expect(stop_ns * PROCS, false, overflow_ns);
     /* Half of all time is drained while the background share is taken: until one nanosecond per processor is left. */
@@ -97,7 +97,7 @@ static uint64_t drain_and_overfill(uint64_t overflow_ns) {
     expect(full_ns, true, overflow_ns);
     /* The end of a cycle: the assists before it count, and so does the stop. */
     assist(MS, 1 - pacer_background);
-    limiter_stop(&limiter, false, advance(MS), 0, CYCLE);
+    limiter_stop(&limiter, false, advance(MS), CYCLE);
     overflow_ns += PROCS * MS;
     expect(full_ns, true, overflow_ns);
     limiter_start(&limiter, advance(5 * MS), CYCLE);
@@ -132,11 +132,13 @@ static void test_as_go_does(void **state) {
 static void test_idle_processors_do_not_count(void **state) {
     (void)state;
     begin();
-    limiter_stop(&limiter, true, advance(0), 0, CYCLE);
+    limiter_stop(&limiter, true, advance(0), CYCLE);
     limiter_start(&limiter, advance(0), CYCLE);
-    limiter_update(&limiter, advance(SECOND), PROCS / 2.0, CYCLE);
+    limiter_add_idle(&limiter, SECOND * PROCS / 2);
+    update_after(SECOND);
     expect(0, false, 0);
-    limiter_update(&limiter, advance(SECOND), PROCS * 5 / 8.0, CYCLE);
+    limiter_add_idle(&limiter, SECOND * PROCS * 5 / 8);
+    update_after(SECOND);
     expect(PROCS * SECOND / 8, false, 0);
 }
 
@@ -146,13 +148,13 @@ static void test_updates_that_meet(void **state) {
     begin();
     update_after(SECOND);
     assist(MS, 1);
-    limiter_update(&limiter, clock_ns - 1, 0, CYCLE);
+    limiter_update(&limiter, clock_ns - 1, CYCLE);
     assert_int_equal(limiter.updated_ns, clock_ns);
     limiter_lock(&limiter);
-    limiter_update(&limiter, advance(MS), 0, CYCLE);
+    limiter_update(&limiter, advance(MS), CYCLE);
     expect(0, false, 0);
     limiter_unlock(&limiter);
-    limiter_update(&limiter, clock_ns, 0, CYCLE);
+    limiter_update(&limiter, clock_ns, CYCLE);
     expect(PROCS * MS, false, 0);
 }
 

@@ -38,6 +38,7 @@ static struct {
     uint64_t goal_bytes;       /* atomic */
     /* Of the cycle, and of all. A stop begins when it is asked for; all stand still a while later. */
     uint64_t ready_ns, begun_ns, mark_begun_ns, stop_begin_ns, stop_end_ns, last_end_ns, pause_total_ns;
+    uint64_t mark_begun_cpu_ns;    /* atomic: of the process */
     uint64_t assist_ns, worker_ns; /* atomic: CPU */
     uint64_t cpu_total_ns;         /* of the collector; while the world stands still, of all processors */
     uint64_t rescanned_bytes;
@@ -211,32 +212,22 @@ static uint32_t gc_choose_workers(void) {
     return n < CYCLE_MAX_WORKERS ? n : CYCLE_MAX_WORKERS;
 }
 
-/* ---- the limiter's clock. Processors that no thread and no share of marking has a use for are idle; threads that wait
- * in the kernel count as if they ran. */
+/* ---- the limiter's clock runs with the CPU that the process gets, as if all processors were equally busy. Go's is the
+ * wall's, less what processors were idle; on a host that others load it would take their time for the program's. */
 
 static uint32_t gc_cycle_number(void) {
     return __atomic_load_n(&gc.cycles, __ATOMIC_RELAXED) + 1;
 }
 
-static double gc_idle_procs(void) {
-    double wanted = __atomic_load_n(&caches.attached, __ATOMIC_RELAXED);
-    wanted += gc_is_marking() ? gc_settings.procs * pacer_background : 0;
-    return wanted < gc_settings.procs ? gc_settings.procs - wanted : 0;
+static int64_t gc_limit_now(void) {
+    return (int64_t)(os_process_cpu_ns() / gc_settings.procs);
 }
 
 /* The caller cannot be stopped. */
 static void gc_limit(void) {
-    int64_t now_ns = (int64_t)os_now_ns();
+    int64_t now_ns = gc_limit_now();
     if (!gc_settings.deterministic && limiter_is_due(&gc.limiter, now_ns))
-        limiter_update(&gc.limiter, now_ns, gc_idle_procs(), gc_cycle_number());
-}
-
-static void gc_limit_stop(bool marking, uint64_t now_ns) {
-    limiter_stop(&gc.limiter, marking, (int64_t)now_ns, gc_idle_procs(), gc_cycle_number());
-}
-
-static void gc_limit_start(uint64_t now_ns) {
-    limiter_start(&gc.limiter, (int64_t)now_ns, gc_cycle_number());
+        limiter_update(&gc.limiter, now_ns, gc_cycle_number());
 }
 
 /* asked_ns: when the stop was asked for. */
@@ -261,18 +252,19 @@ static void gc_begin_marking(struct gc_thread *self, uint64_t asked_ns) {
     gc.scan_bytes = __atomic_load_n(&gc_account.scan_bytes, __ATOMIC_RELAXED);
     pacer_begin(&gc.pacer, gc.live_at_start_bytes);
     gc.goal_bytes = gc_goal();
-    gc_limit_stop(true, stopped_ns);
+    limiter_stop(&gc.limiter, true, gc_limit_now(), gc_cycle_number());
     __atomic_store_n(&gc.phase, GC_MARK, __ATOMIC_RELEASE);
     __atomic_store_n(&goalloc_marking, heap.tuned ? GOALLOC_SHADES_OLD : GOALLOC_SHADES_BOTH, __ATOMIC_RELEASE);
     __atomic_store_n(&gc.active, gc_choose_workers(), __ATOMIC_RELAXED);
     gc.stack_scan_bytes = gc_mark_roots(&self->work);
     gc_revise();
     mark_flush(&self->work);
+    gc.mark_begun_ns = os_now_ns();
     /* Atomic, as a late one of the collector's threads may be marking already. */
-    __atomic_store_n(&gc.mark_begun_ns, os_now_ns(), __ATOMIC_RELAXED);
+    __atomic_store_n(&gc.mark_begun_cpu_ns, os_process_cpu_ns(), __ATOMIC_RELAXED);
     gc.stop_begin_ns = gc.mark_begun_ns - gc.begun_ns;
     gc.cpu_total_ns += (gc.mark_begun_ns - stopped_ns) * gc_settings.procs;
-    gc_limit_start(gc.mark_begun_ns);
+    limiter_start(&gc.limiter, gc_limit_now(), gc_cycle_number());
 }
 
 /* ---- ending: the world is stopped */
@@ -367,12 +359,12 @@ static bool gc_end_marking(struct gc_thread *self, bool forced, uint64_t asked_n
         return false;
     if (gc_settings.checkmark)
         gc_check_marks(self);
-    gc_limit_stop(false, stopped_ns);
+    limiter_stop(&gc.limiter, false, gc_limit_now(), gc_cycle_number());
     gc_to_sweeping(self, asked_ns);
     gc.last_end_ns = os_now_ns();
     gc.stop_end_ns = gc.last_end_ns - asked_ns;
     gc.cpu_total_ns += (gc.last_end_ns - stopped_ns) * gc_settings.procs + gc.assist_ns + gc.worker_ns;
-    gc_limit_start(gc.last_end_ns);
+    limiter_start(&gc.limiter, gc_limit_now(), gc_cycle_number());
     gc.pause_total_ns += gc.stop_begin_ns + gc.stop_end_ns;
     gc_statistics.pause_total_ns = gc.pause_total_ns;
     gc_statistics.last_gc_ns = os_clock_ns(CLOCK_REALTIME);
@@ -436,25 +428,43 @@ static uint64_t gc_mark_slice(struct gc_work *w, uint64_t budget) {
     return done;
 }
 
-/* Where too few processors are there for a thread of the collector's own, the one that marks is to take its share of
- * them and no more (Go mgcmark.go:1195 pollFractionalWorkerExit); the kernel would give it what it gives any thread.
- * Tuned builds leave it to the kernel. How long to rest. */
-static uint64_t gc_rest_ns(void) {
-    double fractional;
-    if (heap.tuned || pacer_dedicated(gc_settings.procs, &fractional) != 0 ||
-        __atomic_load_n(&caches.attached, __ATOMIC_RELAXED) < gc_settings.procs)
+/* Lets others get on who have all the work in hand; they hear that it is wanted. */
+static void gc_wait_for_work(void) {
+    __atomic_fetch_add(&mark_hungry, 1, __ATOMIC_RELAXED);
+    os_wait_while(&gc.phase, GC_MARK, 20000);
+    __atomic_fetch_sub(&mark_hungry, 1, __ATOMIC_RELAXED);
+}
+
+/* CPU that the collector's threads have taken beyond their share of what the process got. */
+static int64_t gc_beyond_share_ns(void) {
+    uint64_t got_ns = os_process_cpu_ns() - __atomic_load_n(&gc.mark_begun_cpu_ns, __ATOMIC_RELAXED);
+    return (int64_t)__atomic_load_n(&gc.worker_ns, __ATOMIC_RELAXED) - (int64_t)((double)got_ns * pacer_background);
+}
+
+/* The collector's threads have used cpu_ns more. How long to rest: where no processor is idle and Go would have but a
+ * fractional worker, the one that marks is to take its share and no more (Go mgcmark.go:1195 pollFractionalWorkerExit);
+ * the kernel would give it what it gives any thread. Tuned builds leave it to the kernel unless the limiter is on. */
+static uint64_t gc_account_worker(uint64_t cpu_ns) {
+    __atomic_fetch_add(&gc.worker_ns, cpu_ns, __ATOMIC_RELAXED);
+    int64_t beyond_ns = gc_beyond_share_ns();
+    if (beyond_ns <= 0)
         return 0;
-    double taken_ns = (double)__atomic_load_n(&gc.worker_ns, __ATOMIC_RELAXED) / (fractional * gc_settings.procs);
-    double elapsed_ns = (double)(int64_t)(os_now_ns() - __atomic_load_n(&gc.mark_begun_ns, __ATOMIC_RELAXED));
-    return taken_ns > elapsed_ns * 1.2 ? (uint64_t)(taken_ns - elapsed_ns) : 0;
+    double fractional;
+    if (__atomic_load_n(&caches.attached, __ATOMIC_RELAXED) < gc_settings.procs) {
+        int64_t idle_ns = beyond_ns < (int64_t)cpu_ns ? beyond_ns : (int64_t)cpu_ns;
+        limiter_add_idle(&gc.limiter, idle_ns);
+        return 0;
+    }
+    if ((heap.tuned && !limiter_limiting(&gc.limiter)) || pacer_dedicated(gc_settings.procs, &fractional) != 0)
+        return 0;
+    return (uint64_t)((double)beyond_ns / pacer_background);
 }
 
 static void gc_work_in_background(struct gc_thread *self) {
     while (gc_is_marking()) {
         uint64_t cpu_ns = os_thread_cpu_ns(), done = gc_mark_slice(&self->work, CYCLE_SLICE * 16);
-        __atomic_fetch_add(&gc.worker_ns, os_thread_cpu_ns() - cpu_ns, __ATOMIC_RELAXED);
+        uint64_t rest_ns = gc_account_worker(os_thread_cpu_ns() - cpu_ns);
         __atomic_fetch_add(&gc.credit, (int64_t)done, __ATOMIC_RELAXED);
-        uint64_t rest_ns = done != 0 ? gc_rest_ns() : 0;
         if (rest_ns != 0)
             os_wait_while(&gc.phase, GC_MARK, rest_ns);
         if (done != 0 || mark_work_left())
@@ -462,9 +472,7 @@ static void gc_work_in_background(struct gc_thread *self) {
         gc_try_end(self, false);
         if (!gc_is_marking())
             return;
-        __atomic_fetch_add(&mark_hungry, 1, __ATOMIC_RELAXED);
-        os_wait_while(&gc.phase, GC_MARK, 50000);
-        __atomic_fetch_sub(&mark_hungry, 1, __ATOMIC_RELAXED);
+        gc_wait_for_work();
     }
 }
 
@@ -538,12 +546,12 @@ static void gc_sweep_all(struct cache *c) {
 /* The whole cycle in one stop. */
 static void gc_collect_stopped(struct gc_thread *self, bool forced) {
     uint64_t begun_ns = os_now_ns();
-    gc_limit_stop(true, begun_ns);
+    limiter_stop(&gc.limiter, true, gc_limit_now(), gc_cycle_number());
     mark_shared = 0;
     mark_drain(&self->work, UINT64_MAX);
     uint64_t ended_ns = os_now_ns();
     gc.cpu_total_ns += (ended_ns - begun_ns) * gc_settings.procs;
-    gc_limit_start(ended_ns);
+    limiter_start(&gc.limiter, gc_limit_now(), gc_cycle_number());
     if (!gc_end_marking(self, forced, ended_ns))
         os_die("marking with the world stopped left work behind");
     mark_shared = 1;
@@ -598,14 +606,24 @@ __attribute__((noinline)) static void gc_end(struct gc_thread *self, bool forced
     world_keep_frame();
 }
 
-/* In parts, so that the limiter learns of it while it goes on; what was done. The limiter weighs it against the time
- * that passed, as Go does: on a loaded host both are longer than the CPU time. */
-static uint64_t gc_assist_slice(struct gc_thread *t, uint64_t work) {
+/* One part of an assist, so that the limiter learns of it while it goes on; what was done. Looking for work in vain is
+ * paid for, too. */
+static uint64_t gc_assist_once(struct gc_thread *t, uint64_t work) {
+    uint64_t begun_ns = os_thread_cpu_ns();
     cache_hold(t->cache);
-    uint64_t begun_ns = os_now_ns(), begun_cpu_ns = os_thread_cpu_ns();
     uint64_t done = gc_mark_slice(&t->work, work < CYCLE_SLICE * 16 ? work : CYCLE_SLICE * 16);
-    __atomic_fetch_add(&gc.assist_ns, os_thread_cpu_ns() - begun_cpu_ns, __ATOMIC_RELAXED);
-    limiter_add_assist(&gc.limiter, (int64_t)(os_now_ns() - begun_ns));
+    cache_unhold(t->cache);
+    if (done == 0) {
+        gc_end(t, false);
+        if (!gc_is_marking())
+            return 0;
+        gc_wait_for_work();
+    }
+    uint64_t cpu_ns = os_thread_cpu_ns() - begun_ns;
+    __atomic_fetch_add(&gc.assist_ns, cpu_ns, __ATOMIC_RELAXED);
+    limiter_add_assist(&gc.limiter, (int64_t)cpu_ns);
+    cache_hold(t->cache);
+    limiter_update(&gc.limiter, gc_limit_now(), gc_cycle_number()); /* each time, as Go (mgcmark.go:728) */
     cache_unhold(t->cache);
     return done;
 }
@@ -626,13 +644,7 @@ static void gc_assist(struct gc_thread *t) {
             t->assist_bytes += 1 + (int64_t)((double)take / ratio);
             continue;
         }
-        uint64_t done = gc_assist_slice(t, (uint64_t)work);
-        t->assist_bytes += 1 + (int64_t)((double)done / ratio);
-        if (done == 0) {
-            gc_end(t, false);
-            if (gc_is_marking()) /* the rest is in others' hands */
-                os_wait_while(&gc.phase, GC_MARK, 20000);
-        }
+        t->assist_bytes += 1 + (int64_t)((double)gc_assist_once(t, (uint64_t)work) / ratio);
     }
 }
 
@@ -662,14 +674,16 @@ void goalloc_collect(void) {
             gc_begin(gc_self, true, ended);
             continue;
         }
+        uint64_t begun_ns = os_thread_cpu_ns();
         cache_hold(c);
         uint64_t done = gc_mark_slice(&gc_self->work, CYCLE_SLICE * 16);
         cache_unhold(c);
+        __atomic_fetch_add(&gc.worker_ns, os_thread_cpu_ns() - begun_ns, __ATOMIC_RELAXED);
         if (done != 0)
             continue;
         gc_end(gc_self, true);
         if (gc_is_marking())
-            os_wait_while(&gc.phase, GC_MARK, 20000);
+            gc_wait_for_work();
     }
     gc_sweep_all(c);
 }
@@ -758,7 +772,7 @@ static void gc_init(void) {
     world_init();
     gc.pacer.triggered_bytes = UINT64_MAX;
     gc.ready_ns = os_now_ns();
-    limiter_resize(&gc.limiter, gc_settings.procs, (int64_t)gc.ready_ns, 0);
+    limiter_resize(&gc.limiter, gc_settings.procs, gc_limit_now(), 0);
     gc_set_goals(true);
 }
 

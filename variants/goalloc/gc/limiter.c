@@ -19,9 +19,9 @@ struct limiter {
     bool marking;           /* the collector's threads take their share now */
     bool stopped;           /* between limiter_stop and limiter_start */
     uint64_t fill_ns, capacity_ns;
-    uint64_t overflow_ns; /* ever: what the bucket had no room for */
-    int64_t assist_ns;    /* atomic: of assists since the last update */
-    int64_t updated_ns;   /* atomic */
+    uint64_t overflow_ns;       /* ever: what the bucket had no room for */
+    int64_t assist_ns, idle_ns; /* atomic: since the last update */
+    int64_t updated_ns;         /* atomic */
     unsigned procs;
 };
 
@@ -70,7 +70,7 @@ static void limiter_pour(struct limiter *l, int64_t program_ns, int64_t collecto
 
 /* mgclimit.go:196. The collector's own threads count with their share while marking, whatever they took; a processor
  * that nobody wants counts as neither. */
-static void limiter_update_locked(struct limiter *l, int64_t now_ns, double idle_procs, uint32_t cycle) {
+static void limiter_update_locked(struct limiter *l, int64_t now_ns, uint32_t cycle) {
     int64_t window_ns = now_ns - __atomic_load_n(&l->updated_ns, __ATOMIC_RELAXED);
     if (window_ns < 0)
         return; /* a later update was quicker */
@@ -79,16 +79,15 @@ static void limiter_update_locked(struct limiter *l, int64_t now_ns, double idle
     int64_t collector_ns = __atomic_exchange_n(&l->assist_ns, 0, __ATOMIC_RELAXED);
     if (l->marking)
         collector_ns += (int64_t)((double)total_ns * pacer_background);
-    int64_t idle_ns = (int64_t)(idle_procs * (double)window_ns);
+    int64_t idle_ns = __atomic_exchange_n(&l->idle_ns, 0, __ATOMIC_RELAXED);
     limiter_pour(l, total_ns - idle_ns - collector_ns, collector_ns, cycle);
 }
 
-/* idle_procs: processors that nobody has wanted since the last update; cycle: the number of the one that runs or comes
- * next; here and below. */
-static void limiter_update(struct limiter *l, int64_t now_ns, double idle_procs, uint32_t cycle) {
+/* cycle: the number of the one that runs or comes next, here and below. */
+static void limiter_update(struct limiter *l, int64_t now_ns, uint32_t cycle) {
     if (!limiter_try_lock(l))
         return;
-    limiter_update_locked(l, now_ns, idle_procs, cycle);
+    limiter_update_locked(l, now_ns, cycle);
     limiter_unlock(l);
 }
 
@@ -100,10 +99,14 @@ static void limiter_add_assist(struct limiter *l, int64_t cpu_ns) {
     __atomic_fetch_add(&l->assist_ns, cpu_ns, __ATOMIC_RELAXED);
 }
 
+static void limiter_add_idle(struct limiter *l, int64_t cpu_ns) {
+    __atomic_fetch_add(&l->idle_ns, cpu_ns, __ATOMIC_RELAXED);
+}
+
 /* The world has stopped, and marking begins or ends. Until limiter_start nobody else updates. */
-static void limiter_stop(struct limiter *l, bool marking, int64_t now_ns, double idle_procs, uint32_t cycle) {
+static void limiter_stop(struct limiter *l, bool marking, int64_t now_ns, uint32_t cycle) {
     limiter_lock(l);
-    limiter_update_locked(l, now_ns, idle_procs, cycle);
+    limiter_update_locked(l, now_ns, cycle);
     l->marking = marking;
     l->stopped = true;
 }
@@ -123,7 +126,7 @@ static void limiter_start(struct limiter *l, int64_t now_ns, uint32_t cycle) {
 /* At first, and when the number of processors changes: not while marking. */
 static void limiter_resize(struct limiter *l, unsigned procs, int64_t now_ns, uint32_t cycle) {
     limiter_lock(l);
-    limiter_update_locked(l, now_ns, 0, cycle);
+    limiter_update_locked(l, now_ns, cycle);
     l->procs = procs;
     l->capacity_ns = procs * limiter_second_ns;
     if (l->fill_ns > l->capacity_ns) {

@@ -44,4 +44,9 @@ static inline uint64_t os_thread_cpu_ns(void) {
     return os_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
+/* CPU time of the process, all threads together. */
+static inline uint64_t os_process_cpu_ns(void) {
+    return os_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
 #endif
