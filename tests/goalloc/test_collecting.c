@@ -33,7 +33,7 @@ static void begin_alone(void) {
     goalloc_collect();
     world_stop(gc_self);
     gc_self->stop_sp = (uintptr_t)__builtin_frame_address(0);
-    gc_begin_marking(gc_self, os_now_ns());
+    gc_begin_marking(gc_self, false, os_now_ns());
     world_start();
     gc.limiter.updated_ns = INT64_MAX; /* the clock is the test's */
 }
@@ -42,7 +42,7 @@ static void end_alone(void) {
     gc.limiter.updated_ns = gc_limit_now();
     while (gc_is_marking()) {
         gc_mark_slice(&gc_self->work, UINT64_MAX);
-        gc_end(gc_self, false);
+        gc_end(gc_self);
     }
 }
 

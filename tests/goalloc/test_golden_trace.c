@@ -32,8 +32,9 @@ static void mask(const char *line, char *out) {
     *out = '\0';
 }
 
-/* The one line that a cycle prints. */
+/* The one line that a cycle prints; none was under way. */
 static void trace_of(bool forced, char *line, size_t size) {
+    goalloc_collect();
     FILE *file = tmpfile();
     assert_non_null(file);
     int stderr_copy = dup(STDERR_FILENO);
@@ -80,6 +81,18 @@ static void test_durations(void **state) {
     fclose(golden);
 }
 
+/* Who asked for a cycle decides what it is called, not who ends it: any of the collector's threads. */
+static void test_forced_is_the_cycle(void **state) {
+    (void)state;
+    char line[512];
+    for (unsigned i = 0; i < 50; i++) {
+        uint64_t forced_before = gc_statistics.num_forced_gc;
+        trace_of(true, line, sizeof line);
+        assert_non_null(strstr(line, " (forced)"));
+        assert_int_equal(gc_statistics.num_forced_gc, forced_before + 2);
+    }
+}
+
 /* What the percentage and the times are made of: they must add up to the CPU that the process got at most, and all of
  * what marking took must be there (Go mgc.go:1112-1122). */
 static void test_cpu_is_what_was_spent(void **state) {
@@ -112,6 +125,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_forced_is_the_cycle),
         cmocka_unit_test(test_cpu_is_what_was_spent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,6 +24,7 @@ static struct {
     uint32_t wake;          /* atomic: changes when the collector's threads have something to do */
     uint32_t active;        /* of these, how many mark in this cycle */
     uint32_t workers_made;
+    bool forced; /* the cycle: begun because the program asked for one, whoever ends it */
     struct gc_thread *workers[CYCLE_MAX_WORKERS];
     uint64_t trigger_bytes;                 /* atomic */
     int64_t credit;                         /* atomic: marking done by the collector's threads that assists may use */
@@ -231,7 +232,8 @@ static void gc_limit(void) {
 }
 
 /* asked_ns: when the stop was asked for. */
-static void gc_begin_marking(struct gc_thread *self, uint64_t asked_ns) {
+static void gc_begin_marking(struct gc_thread *self, bool forced, uint64_t asked_ns) {
+    gc.forced = forced;
     gc.begun_ns = asked_ns;
     uint64_t stopped_ns = os_now_ns();
     gc_close_windows();
@@ -342,7 +344,7 @@ static void gc_check_marks(struct gc_thread *self) {
 }
 
 /* False: more was found than a pause has room for; marking goes on. */
-static bool gc_end_marking(struct gc_thread *self, bool forced, uint64_t asked_ns) {
+static bool gc_end_marking(struct gc_thread *self, uint64_t asked_ns) {
     uint64_t stopped_ns = os_now_ns(), marked_before, marked, work;
     gc_close_windows();
     for (struct gc_thread *t = world.threads; t != NULL; t = t->next) {
@@ -369,7 +371,7 @@ static bool gc_end_marking(struct gc_thread *self, bool forced, uint64_t asked_n
     gc_statistics.pause_total_ns = gc.pause_total_ns;
     gc_statistics.last_gc_ns = os_clock_ns(CLOCK_REALTIME);
     gc_statistics.num_gc++;
-    gc_statistics.num_forced_gc += forced;
+    gc_statistics.num_forced_gc += gc.forced;
     gc_statistics.live_bytes = gc.pacer.live_bytes;
     gc_statistics.heap_scan_bytes = gc.pacer.last_heap_scan_bytes;
     gc_statistics.stack_scan_bytes = gc.pacer.last_stack_scan_bytes;
@@ -378,12 +380,12 @@ static bool gc_end_marking(struct gc_thread *self, bool forced, uint64_t asked_n
     return true;
 }
 
-static void gc_trace(bool forced);
+static void gc_trace(void);
 
 /* Cycle lock held, world running again. */
-static void gc_announce_end(bool forced) {
+static void gc_announce_end(void) {
     if (gc_settings.trace)
-        gc_trace(forced);
+        gc_trace();
     __atomic_fetch_add(&gc.cycles, 1, __ATOMIC_RELEASE);
     os_wake_all(&gc.cycles);
     __atomic_fetch_add(&gc.wake, 1, __ATOMIC_RELEASE);
@@ -392,7 +394,7 @@ static void gc_announce_end(bool forced) {
 
 /* Ends the cycle if nothing is left to mark and nobody is at it. self: the caller's record, its stack scanned from its
  * stop_sp if it takes part. */
-static void gc_try_end(struct gc_thread *self, bool forced) {
+static void gc_try_end(struct gc_thread *self) {
     if (mark_work_left() || __atomic_load_n(&gc.marking, __ATOMIC_SEQ_CST) != 0)
         return;
     if (pthread_mutex_trylock(&gc.lock.mutex) != 0)
@@ -402,13 +404,13 @@ static void gc_try_end(struct gc_thread *self, bool forced) {
     if (gc_is_marking() && __atomic_load_n(&gc.marking, __ATOMIC_SEQ_CST) == 0 && !mark_work_left()) {
         uint64_t asked_ns = os_now_ns();
         world_stop(self);
-        ended = gc_end_marking(self, forced, asked_ns);
+        ended = gc_end_marking(self, asked_ns);
         __atomic_store_n(&gc.ending, 0, __ATOMIC_SEQ_CST);
         world_start();
     }
     __atomic_store_n(&gc.ending, 0, __ATOMIC_SEQ_CST);
     if (ended)
-        gc_announce_end(forced);
+        gc_announce_end();
     lock_release(&gc.lock);
 }
 
@@ -469,7 +471,7 @@ static void gc_work_in_background(struct gc_thread *self) {
             os_wait_while(&gc.phase, GC_MARK, rest_ns);
         if (done != 0 || mark_work_left())
             continue;
-        gc_try_end(self, false);
+        gc_try_end(self);
         if (!gc_is_marking())
             return;
         gc_wait_for_work();
@@ -544,7 +546,7 @@ static void gc_sweep_all(struct cache *c) {
 }
 
 /* The whole cycle in one stop. */
-static void gc_collect_stopped(struct gc_thread *self, bool forced) {
+static void gc_collect_stopped(struct gc_thread *self) {
     uint64_t begun_ns = os_now_ns();
     limiter_stop(&gc.limiter, true, gc_limit_now(), gc_cycle_number());
     mark_shared = 0;
@@ -552,7 +554,7 @@ static void gc_collect_stopped(struct gc_thread *self, bool forced) {
     uint64_t ended_ns = os_now_ns();
     gc.cpu_total_ns += (ended_ns - begun_ns) * gc_settings.procs;
     limiter_start(&gc.limiter, gc_limit_now(), gc_cycle_number());
-    if (!gc_end_marking(self, forced, ended_ns))
+    if (!gc_end_marking(self, ended_ns))
         os_die("marking with the world stopped left work behind");
     mark_shared = 1;
 }
@@ -575,12 +577,12 @@ __attribute__((noinline)) static void gc_begin_spilled(struct gc_thread *self, b
     uint64_t asked_ns = os_now_ns();
     world_stop(self);
     self->stop_sp = (uintptr_t)__builtin_frame_address(0);
-    gc_begin_marking(self, asked_ns);
+    gc_begin_marking(self, forced, asked_ns);
     if (stopped)
-        gc_collect_stopped(self, forced);
+        gc_collect_stopped(self);
     world_start();
     if (stopped) {
-        gc_announce_end(forced);
+        gc_announce_end();
     } else {
         gc_make_workers(gc.active);
         __atomic_fetch_add(&gc.wake, 1, __ATOMIC_RELEASE);
@@ -595,14 +597,14 @@ __attribute__((noinline)) static void gc_begin(struct gc_thread *self, bool forc
     world_keep_frame();
 }
 
-__attribute__((noinline)) static void gc_end_spilled(struct gc_thread *self, bool forced) {
+__attribute__((noinline)) static void gc_end_spilled(struct gc_thread *self) {
     self->stop_sp = (uintptr_t)__builtin_frame_address(0);
-    gc_try_end(self, forced);
+    gc_try_end(self);
 }
 
-__attribute__((noinline)) static void gc_end(struct gc_thread *self, bool forced) {
+__attribute__((noinline)) static void gc_end(struct gc_thread *self) {
     __builtin_unwind_init();
-    gc_end_spilled(self, forced);
+    gc_end_spilled(self);
     world_keep_frame();
 }
 
@@ -614,7 +616,7 @@ static uint64_t gc_assist_once(struct gc_thread *t, uint64_t work) {
     uint64_t done = gc_mark_slice(&t->work, work < CYCLE_SLICE * 16 ? work : CYCLE_SLICE * 16);
     cache_unhold(t->cache);
     if (done == 0) {
-        gc_end(t, false);
+        gc_end(t);
         if (!gc_is_marking())
             return 0;
         gc_wait_for_work();
@@ -681,7 +683,7 @@ void goalloc_collect(void) {
         __atomic_fetch_add(&gc.worker_ns, os_thread_cpu_ns() - begun_ns, __ATOMIC_RELAXED);
         if (done != 0)
             continue;
-        gc_end(gc_self, true);
+        gc_end(gc_self);
         if (gc_is_marking())
             gc_wait_for_work();
     }
