@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # oracle.sh: asks real Go 1.25.3 again.
-#   1. every line of variants/go/oracle/*/goldens is rerun: the output must equal the committed results/golden/NAME.txt
+#   1. every line of variants/go/oracle/*/goldens is rerun: the output must equal the committed results/golden/NAME.txt,
+#      or agree with it by the folder's `agrees` where what is recorded is a range
 #   2. lines with a -seed N are rerun with SEED + N (SEED=number, else random) into BUILD/oracle/SEED, where the other
 #      goldens are put beside them, and goalloc's golden tests compare with that folder
 # A goldens line is "NAME [VARIABLE=VALUE...] -- ARGUMENTS"; the program is the folder's `run`, or its Go package.
@@ -80,6 +81,9 @@ for list in variants/go/oracle/*/goldens; do
             verdict="DIFFERS: $committed is not there"
         elif cmp -s "$again" "$committed"; then
             verdict=ok
+        elif [[ -x $folder/agrees ]]; then
+            verdict=ok
+            said=$("$folder/agrees" "$committed" "$again") || verdict="DIFFERS: $said"
         else
             verdict="DIFFERS in $(first_difference "$committed" "$again")"
         fi

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * How many cycles classic-tiny-sizeclass|preset=faithful takes for a workload, against the least and the most of 20
+ * runs of its twin on real Go: every golden cycles-*.txt names a workload with small parameters. Collecting beside the
+ * program depends on time, and the median of some runs counts; with the world stopped nothing does, and one run says
+ * all.
+ */
+#include "../goalloc/golden.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+/* Go has objects of its own in its heap, some hundred KiB of the 4 MiB that a small program gets: its cycles come
+ * sooner, by one in about thirty. */
+enum { RUNS = 9, GOS_OWN = 30 };
+
+/* Cycles that the program did not ask for; -1: the run failed. */
+static int cycles_of(const char *workload, const char *params, int stopped) {
+    char command[1024], line[512];
+    int n = snprintf(
+        command, sizeof command,
+        "GOALLOC_PRESET=faithful GOGC=100 GOMEMLIMIT=off GOMAXPROCS=2 GODEBUG=gctrace=1,gcstoptheworld=%d "
+        "%s --spanlab-workload=%s --spanlab-params=%s --spanlab-warmup=0 --spanlab-iterations=1 2>&1 >/dev/null",
+        stopped, SPANLAB_BENCH, workload, params);
+    assert_true(n > 0 && (size_t)n < sizeof command);
+    FILE *out = popen(command, "r");
+    assert_non_null(out);
+    int cycles = 0;
+    while (fgets(line, sizeof line, out) != NULL)
+        cycles += strncmp(line, "gc ", 3) == 0 && strstr(line, "(forced)") == NULL;
+    return pclose(out) == 0 ? cycles : -1;
+}
+
+static int by_size(const void *a, const void *b) {
+    return *(const int *)a - *(const int *)b;
+}
+
+static int median_of(const char *workload, const char *params, int stopped, int runs) {
+    int cycles[RUNS];
+    for (int i = 0; i < runs; i++)
+        if ((cycles[i] = cycles_of(workload, params, stopped)) < 0)
+            fail_msg("%s %s cannot be run on %s", workload, params, SPANLAB_BENCH);
+    qsort(cycles, (size_t)runs, sizeof cycles[0], by_size);
+    return cycles[runs / 2];
+}
+
+static void compare(const char *name) {
+    FILE *golden = golden_open(name);
+    char line[512], workload[64] = "", params[256] = "", mode[16];
+    int least, most, compared = 0;
+    while (golden_line(golden, line, sizeof line)) {
+        if (sscanf(line, "twin %63s %255s", workload, params) == 2)
+            continue;
+        assert_int_equal(sscanf(line, "%15s %d %d", mode, &least, &most), 3);
+        int stopped = strcmp(mode, "stopped") == 0;
+        int cycles = median_of(workload, params, stopped, stopped ? 1 : RUNS);
+        print_message("%s, %s: %d cycles; real Go %d to %d\n", name, mode, cycles, least, most);
+        least -= stopped ? (least + GOS_OWN - 1) / GOS_OWN : 0;
+        if (cycles < least || cycles > most)
+            fail_msg("%s, %s: %d cycles are not within %d to %d", name, mode, cycles, least, most);
+        compared++;
+    }
+    assert_int_equal(compared, 2);
+    fclose(golden);
+}
+
+static void test_cycles(void **state) {
+    (void)state;
+    const char *folder = getenv("SPANLAB_GOLDEN_DIR");
+    DIR *dir = opendir(folder != NULL ? folder : SPANLAB_GOLDEN);
+    assert_non_null(dir);
+    unsigned twins = 0;
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        char *end = strstr(entry->d_name, ".txt");
+        if (strncmp(entry->d_name, "cycles-", 7) != 0 || end == NULL)
+            continue;
+        *end = '\0';
+        compare(entry->d_name);
+        twins++;
+    }
+    closedir(dir);
+    assert_true(twins >= 3);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cycles)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
