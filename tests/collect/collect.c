@@ -9,6 +9,7 @@
 #include "goalloc.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -421,6 +422,111 @@ static void collect_beside_others(void) {
         pthread_join(sleeper, NULL);
 }
 
+/* ---- signals, many, and handled on a stack of their own: whose words no collector may take for the thread's */
+
+enum { OWN_STACK_BYTES = 64 << 10, SIGNAL_COLLECTIONS = 40 };
+static _Atomic unsigned handled, collected;
+
+static void on_signal(int number) {
+    (void)number;
+    handled++;
+    for (volatile unsigned i = 0; i < 50000; i++)
+        continue;
+}
+
+static void *work_among_signals(void *arg) {
+    (void)arg;
+    static char own_stack[OWN_STACK_BYTES];
+    stack_t stack = {.ss_sp = own_stack, .ss_size = sizeof own_stack};
+    if (sigaltstack(&stack, NULL) != 0 || !goalloc_thread_attach())
+        fail("no stack for signals");
+    struct node *volatile held = goalloc_new(&types[0], 1);
+    held->id = 79;
+    spinning = 1;
+    while (!spin_stop)
+        goalloc_new(&types[0], 1);
+    if (held->id != 79)
+        fail("an object that only the stack of a thread among signals held was freed");
+    goalloc_thread_detach();
+    stack.ss_flags = SS_DISABLE;
+    sigaltstack(&stack, NULL);
+    return NULL;
+}
+
+static void *collect_meanwhile(void *arg) {
+    (void)arg;
+    goalloc_thread_attach();
+    for (; !spin_stop; collected++)
+        goalloc_collect();
+    goalloc_thread_detach();
+    return NULL;
+}
+
+static void signals_beside(void) {
+    pthread_t worker, collector;
+    struct sigaction action = {.sa_flags = SA_ONSTACK | SA_RESTART, .sa_handler = on_signal};
+    spinning = spin_stop = 0;
+    collected = 0;
+    if (sigaction(SIGUSR1, &action, NULL) != 0 || pthread_create(&worker, NULL, work_among_signals, NULL) != 0)
+        fail("cannot start a thread");
+    while (!spinning)
+        usleep(100);
+    if (pthread_create(&collector, NULL, collect_meanwhile, NULL) != 0)
+        fail("cannot start a thread");
+    /* Now and then the collector's own, unasked. */
+    for (unsigned i = 0; collected < SIGNAL_COLLECTIONS; i++) {
+        unsigned seen = handled;
+        pthread_kill(worker, i % 8 == 7 ? SIGURG : SIGUSR1);
+        for (unsigned spin = 0; spin < 100 && handled == seen; spin++)
+            usleep(10);
+    }
+    spin_stop = 1;
+    pthread_join(worker, NULL);
+    pthread_join(collector, NULL);
+}
+
+/* ---- threads that come and go while others collect, each with its objects on a list that outlives it */
+
+static void *come_and_go(void *arg) {
+    goalloc_thread_attach();
+    for (unsigned i = 0; i < 50; i++) {
+        struct node *node = goalloc_new(&types[i % 3], 1);
+        node->id = i;
+        goalloc_store(&node->child[0], *(struct node **)arg);
+        goalloc_store(arg, node);
+    }
+    goalloc_thread_detach();
+    return NULL;
+}
+
+static void threads_beside(void) {
+    enum { LANES = 4, GENERATIONS = 60 };
+    static struct node *lists[LANES];
+    pthread_t lane[LANES], collector;
+    spin_stop = 0;
+    if (goalloc_root_add(lists, LANES) != 0 || pthread_create(&collector, NULL, collect_meanwhile, NULL) != 0)
+        fail("cannot start a thread");
+    for (unsigned generation = 0; generation < GENERATIONS; generation++) {
+        for (unsigned i = 0; i < LANES; i++)
+            if (pthread_create(&lane[i], NULL, come_and_go, &lists[i]) != 0)
+                fail("cannot start a thread");
+        for (unsigned i = 0; i < LANES; i++)
+            pthread_join(lane[i], NULL);
+    }
+    spin_stop = 1;
+    pthread_join(collector, NULL);
+    for (unsigned i = 0; i < LANES; i++) {
+        uint64_t expected = (uint64_t)GENERATIONS * 50;
+        for (const struct node *node = lists[i]; node != NULL; node = node->child[0])
+            if (node->id != --expected % 50)
+                fail("a thread that has left made node %llu, which reads %llu", (unsigned long long)(expected % 50),
+                     (unsigned long long)node->id);
+        if (expected != 0)
+            fail("%llu nodes of threads that have left are gone", (unsigned long long)expected);
+    }
+    goalloc_root_remove(lists);
+}
+
 /* ---- fork while other threads allocate: the child has a heap in order, and a collector of its own */
 
 static void *churn(void *arg) {
@@ -490,8 +596,11 @@ int main(int argc, char **argv) {
     expect_whole_collections();
     expect_loose_freed((uintptr_t)__builtin_frame_address(0));
     collect_beside_others();
-    if (STOPS_BY_SIGNAL)
+    threads_beside();
+    if (STOPS_BY_SIGNAL) {
+        signals_beside();
         fork_beside_others();
+    }
     if (goalloc_check(message, sizeof message) != 0)
         fail("%s", message);
     goalloc_root_remove(shared.slots);

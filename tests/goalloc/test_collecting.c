@@ -5,6 +5,8 @@
  */
 #include "unity_collecting.h"
 
+#include <sys/wait.h>
+
 static const struct goalloc_type node_type = {64, 1, NULL};
 static void *kept[4096];
 
@@ -82,6 +84,39 @@ static void test_the_price_is_revised(void **state) {
     end_alone();
 }
 
+/* At the moment of a fork one of the collector's threads may have come to look for work, and found no cycle: the count
+ * of those that mark must not reach the child, where nobody would take it back. */
+static void test_a_child_counts_anew(void **state) {
+    (void)state;
+    gc_settings.stop_the_world = 0;
+    __atomic_store_n(&gc.marking, 1, __ATOMIC_SEQ_CST);
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(30);
+        goalloc_collect();
+        _exit(0);
+    }
+    __atomic_store_n(&gc.marking, 0, __ATOMIC_SEQ_CST);
+    gc_settings.stop_the_world = 1;
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+/* Where no threads are to be had for the collector (RLIMIT_NPROC), whoever forks has to end the cycle. */
+static void test_fork_while_nobody_marks(void **state) {
+    (void)state;
+    begin_alone();
+    pid_t child = fork();
+    if (child == 0)
+        _exit(gc_is_marking());
+    assert_false(gc_is_marking());
+    gc.limiter.updated_ns = gc_limit_now();
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 int main(void) {
     if (!goalloc_thread_attach() || goalloc_root_add(kept, sizeof kept / sizeof kept[0]) != 0)
         return 1;
@@ -90,6 +125,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_assists_pay_unless_limited),
         cmocka_unit_test(test_the_price_is_revised),
+        cmocka_unit_test(test_a_child_counts_anew),
+        cmocka_unit_test(test_fork_while_nobody_marks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

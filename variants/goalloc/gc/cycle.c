@@ -666,6 +666,20 @@ static uint32_t gc_next_whole_cycle(void) {
     return next;
 }
 
+/* One thread's part in ending the cycle that runs, as far as it can. */
+static void gc_help(struct gc_thread *self) {
+    uint64_t begun_ns = os_thread_cpu_ns();
+    cache_hold(self->cache);
+    uint64_t done = gc_mark_slice(&self->work, CYCLE_SLICE * 16);
+    cache_unhold(self->cache);
+    __atomic_fetch_add(&gc.worker_ns, os_thread_cpu_ns() - begun_ns, __ATOMIC_RELAXED);
+    if (done != 0)
+        return;
+    gc_end(self);
+    if (gc_is_marking())
+        gc_wait_for_work();
+}
+
 void goalloc_collect(void) {
     struct cache *c = cache_attach();
     if (c == NULL)
@@ -676,16 +690,7 @@ void goalloc_collect(void) {
             gc_begin(gc_self, true, ended);
             continue;
         }
-        uint64_t begun_ns = os_thread_cpu_ns();
-        cache_hold(c);
-        uint64_t done = gc_mark_slice(&gc_self->work, CYCLE_SLICE * 16);
-        cache_unhold(c);
-        __atomic_fetch_add(&gc.worker_ns, os_thread_cpu_ns() - begun_ns, __ATOMIC_RELAXED);
-        if (done != 0)
-            continue;
-        gc_end(gc_self);
-        if (gc_is_marking())
-            gc_wait_for_work();
+        gc_help(gc_self);
     }
     gc_sweep_all(c);
 }
@@ -727,7 +732,10 @@ static void gc_before_fork(void) {
         if (!gc_is_marking())
             break;
         lock_release(&gc.lock);
-        sched_yield();
+        if (gc_self != NULL)
+            gc_help(gc_self);
+        else
+            sched_yield();
     }
     world_lock(&gc.sweep_lock);
     lock_acquire(&roots.lock);

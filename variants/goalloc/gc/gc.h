@@ -62,7 +62,7 @@ struct gc_thread {
     struct gc_thread *next; /* all there are, under the world's lock */
     struct cache *cache;
     int tid;
-    uintptr_t stack_top;
+    uintptr_t stack_low, stack_top;
     uintptr_t stop_sp;      /* where its stack ended when it stopped */
     uint32_t stopped_epoch; /* atomic: the last stop it obeyed */
     uint32_t parked;        /* waits outside the signal handler */

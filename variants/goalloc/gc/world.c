@@ -47,12 +47,19 @@ static bool world_asks(const struct gc_thread *t, uint32_t epoch) {
            __atomic_load_n(&t->cache->front.stop, __ATOMIC_ACQUIRE) != 0;
 }
 
+/* Not where a handler of the program's has a stack of its own (SA_ONSTACK) and is interrupted: where the thread's stack
+ * ends then is not to be known. The stopper asks again. */
+static bool world_on_own_stack(const struct gc_thread *t, uintptr_t sp) {
+    return sp >= t->stack_low && sp < t->stack_top;
+}
+
 static void world_on_signal(int number, siginfo_t *info, void *context) {
     struct gc_thread *t = gc_self;
     uint32_t epoch = __atomic_load_n(&world.epoch, __ATOMIC_ACQUIRE);
-    if (t != NULL && world_asks(t, epoch) && !t->parked &&
+    uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
+    if (t != NULL && world_asks(t, epoch) && !t->parked && world_on_own_stack(t, sp) &&
         __atomic_load_n(&t->cache->front.busy, __ATOMIC_RELAXED) == 0) {
-        world_wait(t, epoch, (uintptr_t)__builtin_frame_address(0));
+        world_wait(t, epoch, sp);
         return;
     }
     bool ours = info->si_code == SI_TKILL && info->si_pid == getpid();
@@ -112,8 +119,15 @@ static void world_ask(struct gc_thread *t) {
                errno);
 }
 
-static void world_await(uint32_t expected) {
-    uint64_t deadline_ns = 0;
+/* Those who have not stopped may have been asked at a moment when they could not. */
+static void world_ask_again(const struct gc_thread *self) {
+    for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
+        if (t != self && __atomic_load_n(&t->stopped_epoch, __ATOMIC_ACQUIRE) != world.epoch)
+            world_ask(t);
+}
+
+static void world_await(const struct gc_thread *self, uint32_t expected) {
+    uint64_t deadline_ns = 0, patience_ns = 1000000;
     for (;;) {
         uint32_t arrived = __atomic_load_n(&world.arrived, __ATOMIC_ACQUIRE);
         if (arrived >= expected)
@@ -122,7 +136,11 @@ static void world_await(uint32_t expected) {
             deadline_ns = os_now_ns() + world_patience_ns;
         else if (os_now_ns() > deadline_ns)
             break;
-        os_wait_while(&world.arrived, arrived, UINT64_C(1000000000));
+        os_wait_while(&world.arrived, arrived, patience_ns);
+        if (__atomic_load_n(&world.arrived, __ATOMIC_ACQUIRE) != arrived)
+            continue;
+        world_ask_again(self);
+        patience_ns = patience_ns < UINT64_C(100000000) ? patience_ns * 2 : patience_ns;
     }
     for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
         if (__atomic_load_n(&t->stopped_epoch, __ATOMIC_ACQUIRE) != world.epoch && t != gc_self)
@@ -141,7 +159,7 @@ static void world_stop(struct gc_thread *self) {
             expected++;
             world_ask(t);
         }
-    world_await(expected);
+    world_await(self, expected);
 }
 
 static void world_start(void) {
@@ -154,7 +172,7 @@ static void world_start(void) {
 
 /* ---- threads come and go */
 
-static uintptr_t world_stack_top(void) {
+static void world_find_stack(struct gc_thread *t) {
     pthread_attr_t attributes;
     void *low = NULL;
     size_t size_bytes = 0;
@@ -162,7 +180,8 @@ static uintptr_t world_stack_top(void) {
         pthread_attr_getstack(&attributes, &low, &size_bytes) != 0)
         os_die("the extent of a thread's stack is unknown (pthread_getattr_np); the collector must scan it");
     pthread_attr_destroy(&attributes);
-    return ((uintptr_t)low + size_bytes) & ~(uintptr_t)7;
+    t->stack_low = (uintptr_t)low;
+    t->stack_top = ((uintptr_t)low + size_bytes) & ~(uintptr_t)7;
 }
 
 /* A record for a thread that marks or takes part. Its cache is c. */
@@ -178,7 +197,7 @@ static struct gc_thread *world_thread_make(struct cache *c) {
 
 static void gc_thread_begins(struct cache *c) {
     struct gc_thread *t = world_thread_make(c);
-    t->stack_top = world_stack_top();
+    world_find_stack(t);
     world_lock(&world.lock);
     gc_self = t;
     c->front.stop = 0;
@@ -199,7 +218,7 @@ static void world_unlist(struct gc_thread *t) {
 static void world_init(void) {
     struct sigaction action = {.sa_flags = SA_SIGINFO | SA_RESTART};
     action.sa_sigaction = world_on_signal;
-    sigemptyset(&action.sa_mask);
+    sigfillset(&action.sa_mask); /* no handler of the program's runs while the world is stopped */
     if (sigaction(WORLD_SIGNAL, &action, &world.previous) != 0)
         os_die("cannot install the handler that stops threads (errno %d)", errno);
 }
