@@ -365,7 +365,10 @@ static bool gc_end_marking(struct gc_thread *self, uint64_t asked_ns) {
     gc_to_sweeping(self, asked_ns);
     gc.last_end_ns = os_now_ns();
     gc.stop_end_ns = gc.last_end_ns - asked_ns;
-    gc.cpu_total_ns += (gc.last_end_ns - stopped_ns) * gc_settings.procs + gc.assist_ns + gc.worker_ns;
+    gc.cpu_total_ns += (gc.last_end_ns - stopped_ns) * gc_settings.procs;
+    /* What one of the collector's threads has yet to count is lost. */
+    gc.cpu_total_ns += __atomic_load_n(&gc.assist_ns, __ATOMIC_RELAXED);
+    gc.cpu_total_ns += __atomic_load_n(&gc.worker_ns, __ATOMIC_RELAXED);
     limiter_start(&gc.limiter, gc_limit_now(), gc_cycle_number());
     gc.pause_total_ns += gc.stop_begin_ns + gc.stop_end_ns;
     gc_statistics.pause_total_ns = gc.pause_total_ns;

@@ -32,11 +32,12 @@ static void gc_trace(void) {
         "%llu MB stacks, %llu MB globals, %u P%s\n",
         gc.cycles + 1, (unsigned long long)(since_ns / 1000000000), (unsigned long long)(since_ns / 1000000 % 1000),
         percent, trace_ms(ms[0], gc.stop_begin_ns), trace_ms(ms[1], concurrent_ns), trace_ms(ms[2], gc.stop_end_ns),
-        trace_ms(ms[3], gc.stop_begin_ns * gc_settings.procs), trace_ms(ms[4], gc.assist_ns),
-        trace_ms(ms[5], gc.worker_ns), trace_ms(ms[6], 0), trace_ms(ms[7], gc.stop_end_ns * gc_settings.procs),
-        (unsigned long long)(gc.live_at_start_bytes >> 20), (unsigned long long)(gc.live_at_end_bytes >> 20),
-        (unsigned long long)(gc.marked_bytes >> 20), (unsigned long long)(gc.goal_bytes >> 20),
-        (unsigned long long)(gc.pacer.last_stack_scan_bytes >> 20),
+        trace_ms(ms[3], gc.stop_begin_ns * gc_settings.procs),
+        trace_ms(ms[4], __atomic_load_n(&gc.assist_ns, __ATOMIC_RELAXED)),
+        trace_ms(ms[5], __atomic_load_n(&gc.worker_ns, __ATOMIC_RELAXED)), trace_ms(ms[6], 0),
+        trace_ms(ms[7], gc.stop_end_ns * gc_settings.procs), (unsigned long long)(gc.live_at_start_bytes >> 20),
+        (unsigned long long)(gc.live_at_end_bytes >> 20), (unsigned long long)(gc.marked_bytes >> 20),
+        (unsigned long long)(gc.goal_bytes >> 20), (unsigned long long)(gc.pacer.last_stack_scan_bytes >> 20),
         (unsigned long long)(gc.pacer.globals_scan_bytes >> 20), gc_settings.procs, gc.forced ? " (forced)" : "");
     if (length > 0 && write(STDERR_FILENO, line, (size_t)length) < 0)
         return; /* nobody reads it */
