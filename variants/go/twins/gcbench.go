@@ -39,6 +39,9 @@ func assembleGCBench(depth uint64) *gcbenchNode {
 	return &gcbenchNode{left: left, right: right, height: int32(depth)}
 }
 
+// Inlined, it would keep the root that stays on the stack.
+//
+//go:noinline
 func populatedGCBench(depth uint64) *gcbenchNode {
 	root := &gcbenchNode{}
 	root.populate(depth)
