@@ -160,11 +160,9 @@ WORKLOAD(ring_churn) = {
               "All paths of "
               "an allocator at once, none of them long enough for its caches to settle.",
     .source = "Our own. 40 % tiny (1 to 15 B), 45 % small (to 512 B, less than half of them with pointers), 12 % "
-              "medium (to 32 KiB), 3 % large "
-              "(to 256 KiB), smaller ones more likely within each; lifetimes equal: first in, first out.",
-    .bad_for = "Linear placement, whose runs die together, does well here; lists pay for splitting and joining. "
-               "Whoever rounds "
-               "large objects up to huge pages shows it in its footprint.",
+              "medium (to 32 KiB), 3 % large (to 256 KiB), smaller ones more likely within each; first in, first out.",
+    .bad_for = "Whoever clears or maps large objects anew each time, or marks a large one in one piece; thread caches, "
+               "which keep a span of each of sixty classes for a few objects.",
     .params = params,
     .flavours = WORKLOAD_MANUAL | WORKLOAD_TRACED,
     .setup = ring_churn_setup,
