@@ -13,7 +13,7 @@ static const struct workload_param params[] = {
     {"threads", 1, 1, "threads; each has documents of its own, parsed from one text"},
     {"text", 2048, 16, "KiB of JSON text, about"},
     {"live", 32, 1, "MiB in all parsed documents together that stay; at least one per thread does"},
-    {"documents", 50, 20, "documents parsed and written by each thread"},
+    {"documents", 50, 8, "documents parsed and written by each thread"},
     {NULL, 0, 0, NULL},
 };
 
