@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "result.h"
 
+#include "allocations.h"
 #include "flavour.h"
-#include "traced.h"
 #include "gbench.h"
 #include "meter.h"
 #include "registry.h"
@@ -180,6 +180,16 @@ static json_t *workload_counters_part(const struct bench *b) {
     return part;
 }
 
+static json_t *allocations_part(const struct allocations *a) {
+    if (a == NULL)
+        return json_null();
+    json_t *by_class = json_array();
+    for (unsigned i = 0; i < TRACED_SIZE_CLASSES; i++)
+        json_array_append_new(by_class, json_integer((json_int_t)a->last.by_class[i]));
+    return json_pack("{s:I s:I s:I s:o}", "tiny", (json_int_t)a->last.tiny, "large", (json_int_t)a->last.large, "bytes",
+                     (json_int_t)a->last.bytes, "by_class", by_class);
+}
+
 static json_t *memory_part(const struct memory_meter *m) {
     int64_t drained = m->drained.rss_bytes == METER_NA || m->before.rss_bytes == METER_NA
                           ? METER_NA
@@ -285,6 +295,7 @@ static json_t *record(const struct result *r, const char *status, const char *me
     json_object_set_new(root, "harness_ns_per_op",
                         r->harness_ns_per_op < 0 ? json_null() : json_real(r->harness_ns_per_op));
     json_object_set_new(root, "workload_counters", workload_counters_part(r->bench));
+    json_object_set_new(root, "allocations", allocations_part(r->bench->allocations));
     bool memory = r->memory != NULL && r->sample_count > 0;
     json_object_set_new(root, "memory", memory ? memory_part(r->memory) : json_null());
     json_object_set_new(root, "timeline", memory ? timeline_part(r->memory) : json_null());

@@ -51,6 +51,9 @@ func mix(checksum, value uint64) uint64 {
 
 // parallel runs body on each thread, with a random stream of its own, and collects the checksums in their order.
 func parallel(threads uint64, body func(index uint64, random *rng) uint64) []uint64 {
+	if counting != nil {
+		return parallelCounted(threads, body)
+	}
 	checksums := make([]uint64, threads)
 	var done sync.WaitGroup
 	for i := range checksums {
@@ -65,7 +68,7 @@ func parallel(threads uint64, body func(index uint64, random *rng) uint64) []uin
 }
 
 type flags struct {
-	catalog, checks                                            bool
+	catalog, checks, allocations                               bool
 	workload, params, mode, expect, library, knobs, resultPath string
 	warmup, iterations                                         int
 }
@@ -81,6 +84,7 @@ func parseFlags() flags {
 	flag.BoolVar(&f.checks, "checks", false, "print workloads and parameters to compare with the C programs")
 	flag.StringVar(&f.workload, "spanlab-workload", "", "which twin")
 	flag.StringVar(&f.params, "spanlab-params", "", "NAME=NUMBER,...")
+	flag.BoolVar(&f.allocations, "spanlab-allocations", false, "count objects by size class")
 	flag.StringVar(&f.mode, "spanlab-mode", "throughput", "throughput or memory")
 	flag.StringVar(&f.expect, "spanlab-expect", "", "the subject that this must be")
 	flag.StringVar(&f.library, "spanlab-library", "", "not for Go: a subject of its own")
@@ -184,8 +188,11 @@ func measure(r *record, f flags, w workload) error {
 		if err := r.begin(); err != nil {
 			return err
 		}
+		if counting != nil {
+			startCounting()
+		}
 		if prepare := prepares[f.workload]; prepare != nil {
-			prepare(w.params)
+			countAllocations(func() { prepare(w.params) })
 		}
 		s := startSample(i, i < f.warmup)
 		checksums := w.run(w.params)
@@ -220,6 +227,10 @@ func run(f flags) (*record, error) {
 		return r, err
 	}
 	r.Proof.OK = true
+	if f.allocations {
+		counting = &allocations{}
+		r.Allocations = counting
+	}
 	if err := measure(r, f, w); err != nil {
 		return r, err
 	}

@@ -83,6 +83,7 @@ type record struct {
 		Seed    uint64            `json:"seed"`
 	} `json:"workload"`
 	Mode        string         `json:"mode"`
+	Allocations *allocations   `json:"allocations"`
 	Checksum    string         `json:"checksum"`
 	Samples     []sample       `json:"samples"`
 	Memory      *memory        `json:"memory"`

@@ -6,6 +6,7 @@
 #include "traced.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const struct peer_knob knobs[] = {
     {"preset", "GOALLOC_PRESET", "%s", NULL, "tuned (default), or faithful to every decision of Go's"},
@@ -44,6 +45,22 @@ static int counters(struct peer_counters *out) {
     return goalloc_counters((uint64_t *)out);
 }
 
+/* Reading MemStats empties the caches, so that the metrics, which do not, count everything. Lists and linear runs have
+ * no size classes, and MemStats says so. */
+static int allocations(struct traced_allocations *out) {
+    _Static_assert(TRACED_SIZE_CLASSES + 1 == GOALLOC_SIZE_BUCKETS, "and one bucket for large objects");
+    struct goalloc_mem_stats stats;
+    uint64_t by_size[GOALLOC_SIZE_BUCKETS];
+    if (!goalloc_read_mem_stats(&stats) || stats.by_size[1].mallocs == GOALLOC_NA ||
+        !goalloc_read_metric("/gc/heap/tiny/allocs:objects", &out->tiny, 1) ||
+        !goalloc_read_metric("/gc/heap/allocs:bytes", &out->bytes, 1) ||
+        !goalloc_read_metric("/gc/heap/allocs-by-size:bytes", by_size, GOALLOC_SIZE_BUCKETS))
+        return -1;
+    memcpy(out->by_class, by_size, sizeof out->by_class);
+    out->large = by_size[TRACED_SIZE_CLASSES];
+    return 0;
+}
+
 static int walk(void (*visit)(void *, const struct peer_run *), void *context) {
     return peer_goalloc_walk(goalloc_walk, visit, context);
 }
@@ -55,5 +72,6 @@ const struct traced_subject traced_subject = {
     .identity = goalloc_axes,
     .version = version,
     .counters = counters,
+    .allocations = allocations,
     .walk = walk,
 };
