@@ -212,7 +212,7 @@ static void tea_take_grey(struct gc_work *w, const struct span *s, uintptr_t pag
         if (grey == 0)
             continue;
         grey = mark_set(&m->scans[i], grey);
-        w->objects_scanned += (unsigned)__builtin_popcountll(grey);
+        w->span_objects += (unsigned)__builtin_popcountll(grey);
         w->scan_work += tea_add_words(words, s, page, i * 64, grey);
     }
 }
@@ -233,7 +233,7 @@ static void marker_scan_span(struct gc_work *w, uintptr_t item) {
     w->spans_scanned++;
     if (tea_release(m) == TEA_ONE) {
         w->single_scans++;
-        w->objects_scanned++;
+        w->span_objects++;
         if (mark_set(&m->scans[slot / 64], UINT64_C(1) << slot % 64) != 0)
             mark_scan_small(w, s, page + (uintptr_t)slot * s->elem_bytes);
         return;
