@@ -3,6 +3,7 @@
  * table.c: what a run found, on a terminal of 100 columns.
  */
 #include "table.h"
+#include "collectors.h"
 #include "command.h"
 #include "error.h"
 #include "rundata.h"
@@ -242,6 +243,7 @@ int table_print(const char *run_dir, FILE *out) {
     print_blocks(r, "TIME, lower is better", "time", out, &s);
     print_blocks(r, "PEAK RSS, lower better", "peak_rss", out, &s);
     print_blocks(r, "FOOTPRINT OVER BOUND", "robson_ratio", out, &s);
+    collectors_print(r, out);
     print_geomeans(r, out);
     fprintf(
         out,
