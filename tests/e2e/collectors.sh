@@ -69,8 +69,8 @@ expect_all() {
 ours='^(classic|greentea)-'
 expect_all "one section, with 20 collections or more" "${gc}sections') = 1 AND ${gc}cycles') >= 20 AND ${gc}least_cycles') = ${gc}cycles')"
 expect_all "collections stand with their iteration" "${gc}cycles') = json_extract(record, '\$.samples[0].collections')"
-expect_all "the timed part is the sample's, within a millisecond" \
-    "abs(${gc}timed_ns') - json_extract(record, '\$.samples[0].wall_ns')) < 1000000"
+expect_all "the timed part is read around the sample's" "${gc}timed_ns') >= json_extract(record, '\$.samples[0].wall_ns') AND
+    ${gc}process_cpu_ns') >= json_extract(record, '\$.samples[0].cpu_ns')"
 expect_all "percentiles ascend" "${gc}pauses.p50_ns') > 0 AND ${gc}pauses.p50_ns') <= ${gc}pauses.p99_ns') AND
     ${gc}pauses.p99_ns') <= ${gc}pauses.max_ns')"
 expect_all "every pause is there" "json_array_length(record, '\$.gc.pauses.lengths_ns') = ${gc}pauses.count') AND ${gc}pauses.lost') = 0"
