@@ -358,6 +358,7 @@ static void gc_try_end(struct gc_thread *self) {
     bool ended = false;
     if (gc_is_marking() && __atomic_load_n(&gc.marking, __ATOMIC_SEQ_CST) == 0 && !mark_work_left()) {
         world_stop(self);
+        meter_begin_pause();
         ended = gc_end_marking(self);
         __atomic_store_n(&gc.ending, 0, __ATOMIC_SEQ_CST);
         world_start();
@@ -503,6 +504,7 @@ __attribute__((noinline)) static void gc_begin_spilled(struct gc_thread *self, b
     gc_sweep_all(self->cache);
     bool stopped = gc_settings.stop_the_world != 0;
     world_stop(self);
+    meter_begin_pause();
     self->stop_sp = (uintptr_t)__builtin_frame_address(0);
     gc_begin_marking(self);
     if (stopped)

@@ -16,9 +16,10 @@ struct meter_log {
 };
 
 static struct {
-    struct goalloc_gc_sums sums;   /* atomic; what is sampled is not in it */
-    struct goalloc_gc_sums logged; /* those of the cycles in the log */
-    uint64_t stop_other_ns;        /* CPU of the stop under way that counts as marking or sweeping */
+    struct goalloc_gc_sums sums;                 /* atomic; what is sampled is not in it */
+    struct goalloc_gc_sums logged;               /* those of the cycles in the log */
+    uint64_t pause_begun_ns, pause_begun_cpu_ns; /* of the stop under way */
+    uint64_t stop_other_ns;                      /* CPU of the stop under way that counts as marking or sweeping */
     uint64_t begun_ns, begun_ticks;
     struct meter_log pause_log, cycle_log;
     struct goalloc_gc_pause pauses[METER_PAUSES];
@@ -108,12 +109,18 @@ static size_t meter_copy(const struct meter_log *log, const void *entries, size_
     return count - torn;
 }
 
-/* The world runs again. */
-static void meter_log_pause(void) {
-    uint64_t stop_ns = os_thread_cpu_ns() - world.stopping_cpu_ns, other_ns = meter.stop_other_ns;
+/* The world is stopped, by the collector. Others may stop it as soon as it runs again. */
+static void meter_begin_pause(void) {
+    meter.pause_begun_ns = world.stopping_ns;
+    meter.pause_begun_cpu_ns = world.stopping_cpu_ns;
     meter.stop_other_ns = 0;
+}
+
+/* It runs again. */
+static void meter_log_pause(void) {
+    uint64_t stop_ns = os_thread_cpu_ns() - meter.pause_begun_cpu_ns, other_ns = meter.stop_other_ns;
     meter_add(&meter.sums.stop_cpu_ns, stop_ns > other_ns ? stop_ns - other_ns : 0);
-    struct goalloc_gc_pause pause = {world.stopping_ns, os_now_ns() - world.stopping_ns};
+    struct goalloc_gc_pause pause = {meter.pause_begun_ns, os_now_ns() - meter.pause_begun_ns};
     meter_add(&meter.sums.pauses, 1);
     meter_add(&meter.sums.pause_ns, pause.length_ns);
     meter_log(&meter.pause_log, meter.pauses, METER_PAUSES, &pause, sizeof pause);
