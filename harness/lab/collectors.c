@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "collectors.h"
 #include "error.h"
+#include "timespace.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -131,7 +132,7 @@ static void put_heading(FILE *out, const char *title, const char *const *names) 
     fputc('\n', out);
 }
 
-static void cost_line(const struct run_cell *c, FILE *out) {
+static void cost_line(const struct run *r, const struct run_cell *c, FILE *out) {
     double scanned_bytes = run_median(c, "gc_scanned_per_collection");
     char collections[32];
     snprintf(collections, sizeof collections, "%.0f%s", run_median(c, "gc_collections"),
@@ -147,11 +148,13 @@ static void cost_line(const struct run_cell *c, FILE *out) {
     put_number(out, "%.1fM", scanned_bytes / (1 << 20));
     put_number(out, "%.1f", run_median(c, "gc_objects_per_visit"));
     put_number(out, "%.2f", run_median(c, "gc_peak_over_goal"));
+    put_number(out, "%.2f", timespace_lbo(r, c));
     fputc('\n', out);
 }
 
-static void pause_line(const struct run_cell *c, FILE *out) {
+static void pause_line(const struct run *r, const struct run_cell *c, FILE *out) {
     char count[32];
+    (void)r;
     snprintf(count, sizeof count, "%zu%s", c->pauses.count, c->pauses.count < COLLECTORS_LEAST_PAUSES ? "!" : "");
     put_name(out, c->label);
     put(out, count);
@@ -164,7 +167,8 @@ static void pause_line(const struct run_cell *c, FILE *out) {
     fputc('\n', out);
 }
 
-static void put_rows(const struct run *r, FILE *out, void (*line)(const struct run_cell *c, FILE *out)) {
+static void put_rows(const struct run *r, FILE *out,
+                     void (*line)(const struct run *r, const struct run_cell *c, FILE *out)) {
     for (size_t row = 0; row < r->row_count; row++) {
         bool named = false;
         for (size_t i = 0; i < r->subject_count; i++) {
@@ -174,7 +178,7 @@ static void put_rows(const struct run *r, FILE *out, void (*line)(const struct r
             if (!named)
                 fprintf(out, "%s\n", r->rows[row].label);
             named = true;
-            line(c, out);
+            line(r, c, out);
         }
     }
     fputc('\n', out);
@@ -207,8 +211,8 @@ static void put_marking(const struct run *r, FILE *out) {
 }
 
 void collectors_print(const struct run *r, FILE *out) {
-    static const char *const costs[] = {"collect.", "GC CPU",  "mark",     "assist",  "sweep",
-                                        "stop",     "scanned", "obj/page", "of goal", NULL};
+    static const char *const costs[] = {"collect.", "GC CPU",   "mark",    "assist", "sweep", "stop",
+                                        "scanned",  "obj/page", "of goal", "LBO",    NULL};
     static const char *const stops[] = {"pauses", "p50", "p99", "longest", "MMU 1ms", "10ms", "100ms", NULL};
     bool any = false;
     for (size_t i = 0; i < r->cell_count; i++)
@@ -219,7 +223,9 @@ void collectors_print(const struct run *r, FILE *out) {
     put_heading(
         out,
         "COLLECTORS: collections in a timed section; share of CPU (lower is better); bytes scanned per collection "
-        "(lower);\nobjects per visit of a page (higher); peak heap over goal (near 1)",
+        "(lower);\nobjects per visit of a page (higher); peak heap over goal (near 1); all CPU over the least without "
+        "collecting, LBO "
+        "(lower)",
         costs);
     put_rows(r, out, cost_line);
     put_heading(out, "PAUSES, of all processes together (lower is better); MMU, mutator utilisation (higher is better)",

@@ -162,6 +162,40 @@ done
 sed -i 's/params: collections=20$/params: collections=20,nodes=4/' marking.yaml
 [[ $("$spanlab" plan -m marking.yaml 2>&1) == *"mark-empty has no parameter 'nodes'"* ]] || fail "an empty heap of 4,000 nodes is planned"
 
+# ---- the sweep of a knob: curves of cost over footprint, between two bounds
+swept=()
+for subject in "${collecting[@]}"; do
+    case $subject in
+    bdwgc) swept+=("bdwgc|divisor=1" "bdwgc|divisor=16" "bdwgc|markers=2") ;;
+    *-tiny-sizeclass) swept+=("$subject|GOGC=30" "$subject|GOGC=400") ;;
+    esac
+done
+list=$(printf '"%s", ' "${swept[@]}")
+cat >sweep.yaml <<EOT
+cells:
+  - workloads: [binary-trees]
+    subjects: [${list%, }, nogc-tiny-sizeclass, manual-tiny-sizeclass]
+    params: depth=15
+    invocations: 1
+    memory: 1
+    iterations: 1
+    warmup: 0
+EOT
+"$spanlab" run -m sweep.yaml -o sweep --seed 1 >sweep.out 2>sweep.err || fail "the sweep ends with $?: $(tail -n 3 sweep.out)"
+sed -n '/^TIME AND SPACE/,/^$/p' sweep.out >curves
+for subject in "${swept[@]%%|*}"; do
+    grep -q "^  $subject .* to [0-9.]*$" curves || fail "no curve of $subject in: $(cat curves)"
+done
+ratio=$(rows sweep "SELECT printf('%.2f', (SELECT json_extract(record, '\$.memory.peak_rss_bytes') FROM invocation JOIN cell ON cell.id =
+    cell_id WHERE mode = 'memory' AND subject LIKE 'nogc-%') * 1.0 / json_extract(record, '\$.memory.peak_live_bytes')) FROM invocation
+    JOIN cell ON cell.id = cell_id WHERE mode = 'memory' AND subject LIKE 'manual-%'")
+grep -q "explicit free (manual-tiny-sizeclass) 1 at .*; never freed (nogc-tiny-sizeclass) .* at $ratio$" curves ||
+    fail "the bounds are not those of the store, $ratio times live: $(cat curves)"
+sed -n '/<h2 id="timespace">/,/<h2 id="collectors">/p' sweep/report/index.html >section.html
+for text in 'never freed' 'explicit free' 'LBO (lower is better)' "${swept[0]%%|*}"; do
+    grep -qF -- "$text" section.html || fail "the page's curves do not show '$text'"
+done
+
 # ---- the page
 page=small/report/index.html
 sed -n '/<h2 id="collectors">/,/<h2 id="policies">/p' "$page" >section.html

@@ -134,6 +134,7 @@ GC_descr bdwgc_descriptor(const heap_type *type) {
 }
 
 static int read_knob(const char *name, char *out, size_t size) {
+    bdwgc_attach(); /* before it begins it has read nothing of the environment */
     if (strcmp(name, "typed") == 0)
         snprintf(out, size, "%d", bdwgc_typed);
     else if (strcmp(name, "interior") == 0)
