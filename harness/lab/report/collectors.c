@@ -158,7 +158,7 @@ static void pause_panel(const struct shown *s, FILE *f) {
             "ps 0.9 lw 1.5 lc rgb '#000000' title 'p50', $p using 3:1 with points pt 7 ps 0.9 lc rgb '#0072B2' title "
             "'p99', $p using 4:1 with points pt 2 ps 0.8 lw 1.5 lc rgb '#D55E00' title 'longest'\n"
             "unset logscale x\nset key off\nset format x\n",
-            least / 2e6, pow(most / 1e6, 1.0) * pow(most / least, 0.45) * 2);
+            least / 2e6, most / 1e6 * pow(most / least, 0.6) * 2);
 }
 
 /* ---- what is left of any window */

@@ -11,9 +11,36 @@
 
 enum { COLUMNS = 2, PANEL_WIDTH = 600, PANEL_HEIGHT = 380 };
 
-/* A curve looks as its first point's subject does in every other figure. */
+/* A curve looks as the first of its subjects does in every other figure, whichever of its points comes first. */
 static struct html_style style_of(const struct run *r, const struct timespace_curve *c) {
+    for (size_t i = 0; i < r->subject_count; i++)
+        for (size_t k = 0; k < c->count; k++)
+            if (strcmp(r->subjects[i], c->points[k].cell->label) == 0)
+                return html_style(r, r->subjects[i]);
     return html_style(r, c->points[0].cell->label);
+}
+
+struct extent {
+    double right, bottom, top;
+};
+
+static void stretch(struct extent *e, const struct timespace_point *p) {
+    if (isnan(p->footprint))
+        return;
+    e->right = fmax(e->right, p->footprint);
+    e->bottom = fmin(e->bottom, p->cost);
+    e->top = fmax(e->top, p->cost);
+}
+
+/* Logarithmic axes would else go on to the next power of ten. */
+static void axes(const struct timespace *t, FILE *f) {
+    struct extent e = {2, 1, 2};
+    stretch(&e, &t->free_bound);
+    stretch(&e, &t->never);
+    for (size_t i = 0; i < t->count; i++)
+        for (size_t k = 0; k < t->curves[i].count; k++)
+            stretch(&e, &t->curves[i].points[k]);
+    fprintf(f, "set xrange [1:%g]\nset yrange [%g:%g]\n", 1.2 * e.right, 0.85 * e.bottom, 1.25 * e.top);
 }
 
 static void bound(FILE *f, const char *name, const struct timespace_point *p, int marker) {
@@ -29,6 +56,7 @@ static void bound_data(FILE *f, const struct timespace_point *p) {
 }
 
 static void panel(const struct run *r, size_t row, const struct timespace *t, FILE *f) {
+    axes(t, f);
     fputs("set title ", f);
     html_quoted(f, r->rows[row].label);
     fputs(" font ',12'\nplot 1 with lines lc rgb '#888888' dt 2 notitle", f);
