@@ -20,6 +20,7 @@ struct bench_iteration {
     uint64_t ops;
     uint64_t zero_bytes;
     uint64_t checksum;
+    uint64_t collections; /* in the timed part; UINT64_MAX: nobody tells */
 };
 
 struct crew;          /* parallel.c: the workers */

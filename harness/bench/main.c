@@ -5,6 +5,7 @@
  */
 #include "allocations.h"
 #include "bench.h"
+#include "collector.h"
 #include "crash.h"
 #include "flavour.h"
 #include "gbench.h"
@@ -65,7 +66,9 @@ static void run_cell(struct gbench_state *state, void *user) {
     struct bench *b = user;
     uint64_t begin_ns = meter_wall_ns();
     while (gbench_keep_running(state)) {
+        collector_iteration_begin(result->sample_count >= cell.warmup);
         bench_iterate(b);
+        b->now.collections = collector_iteration_end();
         gbench_set_iteration_time(state, (double)b->now.wall_ns / 1e9);
         struct result_sample *sample = &result->samples[result->sample_count];
         *sample = (struct result_sample){result->sample_count < cell.warmup, b->now};
@@ -173,6 +176,10 @@ static int run_one_cell(const struct flags *f) {
     }
     cell.warmup = (unsigned)f->warmup;
     flavour_attach();
+    if (!collector_open()) {
+        result_write(result, "failed", "no memory for what the collector does");
+        return EXIT_RECORD_BAD;
+    }
     struct gbench *b = gbench_register(cell.bench.workload->name, run_cell, &cell.bench);
     gbench_use_manual_time(b);
     gbench_iterations(b, f->warmup + f->iterations);

@@ -5,6 +5,7 @@
  */
 #include "bench.h"
 
+#include "collector.h"
 #include "crash.h"
 #include "flavour.h"
 #include "memory.h"
@@ -219,6 +220,7 @@ void bench_parallel(struct bench *b, unsigned threads, void (*body)(struct bench
         memory_threads_end(b->memory);
     int64_t waited_ns = meter_thread_begin();
     meter_timed_begin();
+    collector_timed_begin();
     uint64_t begin_cpu_ns = meter_cpu_ns();
     uint64_t begin_wall_ns = meter_wall_ns();
     if (threads > 1)
@@ -227,6 +229,7 @@ void bench_parallel(struct bench *b, unsigned threads, void (*body)(struct bench
     futex_wait_for(&crew->done);
     b->now.wall_ns += crew->end_wall_ns - begin_wall_ns;
     b->now.cpu_ns += crew->end_cpu_ns - begin_cpu_ns;
+    collector_timed_end();
     meter_timed_end();
     meter_thread_end(waited_ns);
     crew_finish(b);

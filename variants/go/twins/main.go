@@ -183,6 +183,7 @@ func resultFile(path string) io.Writer {
 // measure runs the iterations and fills in what they gave.
 func measure(r *record, f flags, w workload) error {
 	before := readDisturbance()
+	r.GC = newCollector()
 	for i := 0; i < f.warmup+f.iterations; i++ {
 		operations.Store(0)
 		if err := r.begin(); err != nil {
@@ -194,9 +195,11 @@ func measure(r *record, f flags, w workload) error {
 		if prepare := prepares[f.workload]; prepare != nil {
 			countAllocations(func() { prepare(w.params) })
 		}
+		r.GC.begin()
 		s := startSample(i, i < f.warmup)
 		checksums := w.run(w.params)
 		s.stop(operations.Load())
+		s.Cycles = r.GC.end(s.Warmup)
 		r.end()
 		r.Samples = append(r.Samples, s)
 		var all uint64
@@ -210,6 +213,7 @@ func measure(r *record, f flags, w workload) error {
 		r.Checksum = text
 	}
 	r.Disturbance = readDisturbance().since(before)
+	r.GC.finish()
 	return nil
 }
 

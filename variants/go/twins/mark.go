@@ -51,15 +51,11 @@ var markShapes = map[string]markShape{
 
 func init() {
 	for name, shape := range markShapes {
-		check := []string{"nodes=5,collections=2"}
-		if shape.thousands == 0 {
-			check = []string{"collections=3"}
+		params, check := map[string]uint64{"collections": 10}, []string{"collections=3"}
+		if shape.build != nil {
+			params["nodes"], check = shape.thousands, []string{"nodes=5,collections=2"}
 		}
-		workloads["mark-"+name] = workload{
-			map[string]uint64{"nodes": shape.thousands, "collections": 10},
-			check,
-			collectHeap,
-		}
+		workloads["mark-"+name] = workload{params, check, collectHeap}
 		prepares["mark-"+name] = func(params map[string]uint64) { buildHeap(shape, params["nodes"]*1000) }
 	}
 }

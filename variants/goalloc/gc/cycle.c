@@ -9,6 +9,7 @@
 #include "gc/roots.c"
 #include "gc/settings.c"
 #include "gc/world.c"
+#include "gc/meter.c"
 
 #include <sched.h>
 
@@ -24,6 +25,7 @@ static struct {
     uint32_t wake;          /* atomic: changes when the collector's threads have something to do */
     uint32_t active;        /* of these, how many mark in this cycle */
     uint32_t workers_made;
+    bool forced; /* the cycle was asked for; set when it begins */
     struct gc_thread *workers[CYCLE_MAX_WORKERS];
     uint64_t trigger_bytes;                 /* atomic */
     int64_t credit;                         /* atomic: marking done by the collector's threads that assists may use */
@@ -146,7 +148,7 @@ static void gc_clear_page_marks(void) {
 
 static void gc_reset_work(struct gc_thread *t) {
     struct gc_work *w = &t->work;
-    w->bytes_marked = w->scan_work = w->objects_scanned = w->spans_scanned = w->single_scans = w->rescanned = 0;
+    w->bytes_marked = w->scan_work = w->objects_scanned = w->spans_scanned = w->single_scans = w->span_objects = 0;
     t->assist_bytes = 0;
 }
 
@@ -236,9 +238,28 @@ static void gc_set_goals(bool swept) {
     __atomic_store_n(&gc.trigger_bytes, pacer_trigger(&gc.pacer, &memory), __ATOMIC_RELAXED);
 }
 
+/* GODEBUG=gcstoptheworld=2. */
+static void gc_sweep_stopped(struct cache *c) {
+    uint64_t begun_cpu_ns = os_thread_cpu_ns();
+    c->sweep_clocked = true;
+    while (sweep_one(c) != SWEEP_NONE)
+        continue;
+    c->sweep_clocked = false;
+    meter_spent_stopped(&meter.sums.sweep_cpu_ns, begun_cpu_ns);
+}
+
+static void gc_sum_scanned(void) {
+    for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
+        meter_scanned(&t->work);
+    for (uint32_t i = 0; i < gc.workers_made; i++)
+        meter_scanned(&gc.workers[i]->work);
+    meter_add(&meter.sums.marked_bytes, gc.marked_bytes);
+}
+
 static void gc_to_sweeping(struct gc_thread *self) {
     uint64_t work_bytes;
     gc_sum(&gc.marked_bytes, &work_bytes);
+    gc_sum_scanned();
     double wall_ns = (double)(os_now_ns() - gc.mark_begun_ns) * gc_settings.procs;
     gc.live_at_end_bytes = gc_live();
     if (!gc_settings.deterministic && wall_ns > 0)
@@ -254,8 +275,7 @@ static void gc_to_sweeping(struct gc_thread *self) {
     for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
         mcache_prepare_for_sweep(t->cache);
     if (gc_settings.stop_the_world == 2)
-        while (sweep_one(self->cache) != SWEEP_NONE)
-            continue;
+        gc_sweep_stopped(self->cache);
     gc_set_goals(sweep_done());
     sweep_pace(gc.trigger_bytes);
 }
@@ -275,7 +295,7 @@ static void gc_check_marks(struct gc_thread *self) {
 }
 
 /* False: more was found than a pause has room for; marking goes on. */
-static bool gc_end_marking(struct gc_thread *self, bool forced) {
+static bool gc_end_marking(struct gc_thread *self) {
     uint64_t begun_ns = os_now_ns(), marked_before, marked, work;
     gc_close_windows();
     for (struct gc_thread *t = world.threads; t != NULL; t = t->next) {
@@ -286,10 +306,13 @@ static bool gc_end_marking(struct gc_thread *self, bool forced) {
     gc_mark_roots(&self->work);
     gc_sum(&marked, &work);
     gc.rescanned_bytes += marked - marked_before;
+    meter_add(&meter.sums.rescan_greyed_bytes, marked - marked_before);
     mark_drain(&self->work, CYCLE_FINISH_BUDGET);
     mark_flush(&self->work);
-    if (mark_work_left())
+    if (mark_work_left()) {
+        meter_add(&meter.sums.rescans, 1);
         return false;
+    }
     if (gc_settings.checkmark)
         gc_check_marks(self);
     gc_to_sweeping(self);
@@ -299,16 +322,25 @@ static bool gc_end_marking(struct gc_thread *self, bool forced) {
     gc_statistics.pause_total_ns = gc.pause_total_ns;
     gc_statistics.last_gc_ns = os_clock_ns(CLOCK_REALTIME);
     gc_statistics.num_gc++;
-    gc_statistics.num_forced_gc += forced;
+    gc_statistics.num_forced_gc += gc.forced;
+    meter_add(&meter.sums.cycles, 1);
+    meter_add(&meter.sums.forced_cycles, gc.forced);
     return true;
 }
 
-static void gc_trace(bool forced);
+static void gc_trace(void);
 
 /* Cycle lock held, world running again. */
-static void gc_announce_end(bool forced) {
+static void gc_announce_end(void) {
+    struct goalloc_gc_cycle cycle = {.begun_ns = gc.begun_ns,
+                                     .ended_ns = gc.last_end_ns,
+                                     .goal_bytes = gc.goal_bytes,
+                                     .live_at_start_bytes = gc.live_at_start_bytes,
+                                     .peak_live_bytes = gc.live_at_end_bytes,
+                                     .next_goal_bytes = gc_statistics.next_gc_bytes};
+    meter_log_cycle(&cycle);
     if (gc_settings.trace)
-        gc_trace(forced);
+        gc_trace();
     __atomic_fetch_add(&gc.cycles, 1, __ATOMIC_RELEASE);
     os_wake_all(&gc.cycles);
     __atomic_fetch_add(&gc.wake, 1, __ATOMIC_RELEASE);
@@ -317,7 +349,7 @@ static void gc_announce_end(bool forced) {
 
 /* Ends the cycle if nothing is left to mark and nobody is at it. self: the caller's record, its stack scanned from its
  * stop_sp if it takes part. */
-static void gc_try_end(struct gc_thread *self, bool forced) {
+static void gc_try_end(struct gc_thread *self) {
     if (mark_work_left() || __atomic_load_n(&gc.marking, __ATOMIC_SEQ_CST) != 0)
         return;
     if (pthread_mutex_trylock(&gc.lock.mutex) != 0)
@@ -326,13 +358,15 @@ static void gc_try_end(struct gc_thread *self, bool forced) {
     bool ended = false;
     if (gc_is_marking() && __atomic_load_n(&gc.marking, __ATOMIC_SEQ_CST) == 0 && !mark_work_left()) {
         world_stop(self);
-        ended = gc_end_marking(self, forced);
+        meter_begin_pause();
+        ended = gc_end_marking(self);
         __atomic_store_n(&gc.ending, 0, __ATOMIC_SEQ_CST);
         world_start();
+        meter_log_pause();
     }
     __atomic_store_n(&gc.ending, 0, __ATOMIC_SEQ_CST);
     if (ended)
-        gc_announce_end(forced);
+        gc_announce_end();
     lock_release(&gc.lock);
 }
 
@@ -353,11 +387,11 @@ static uint64_t gc_mark_slice(struct gc_work *w, uint64_t budget) {
 static void gc_work_in_background(struct gc_thread *self) {
     while (gc_is_marking()) {
         uint64_t cpu_ns = os_thread_cpu_ns(), done = gc_mark_slice(&self->work, CYCLE_SLICE * 16);
-        __atomic_fetch_add(&gc.worker_ns, os_thread_cpu_ns() - cpu_ns, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&gc.worker_ns, meter_spent(&meter.sums.mark_cpu_ns, cpu_ns), __ATOMIC_RELAXED);
         __atomic_fetch_add(&gc.credit, (int64_t)done, __ATOMIC_RELAXED);
         if (done != 0 || mark_work_left())
             continue;
-        gc_try_end(self, false);
+        gc_try_end(self);
         if (!gc_is_marking())
             return;
         __atomic_fetch_add(&mark_hungry, 1, __ATOMIC_RELAXED);
@@ -367,6 +401,8 @@ static void gc_work_in_background(struct gc_thread *self) {
 }
 
 static void gc_sweep_in_background(struct gc_thread *self) {
+    uint64_t begun_cpu_ns = os_thread_cpu_ns();
+    self->cache->sweep_clocked = true; /* for good: this thread sweeps for nobody else */
     for (;;) {
         lock_acquire(&gc.sweep_lock);
         size_t swept = 0;
@@ -374,9 +410,10 @@ static void gc_sweep_in_background(struct gc_thread *self) {
             swept = sweep_one(self->cache);
         lock_release(&gc.sweep_lock);
         if (swept == SWEEP_NONE)
-            return;
+            break;
         sched_yield();
     }
+    meter_spent(&meter.sums.sweep_cpu_ns, begun_cpu_ns);
 }
 
 static void *gc_worker(void *arg) {
@@ -423,21 +460,29 @@ static void gc_make_workers(uint32_t wanted) {
 /* Until everything is swept. Another cycle may have ended while others were waited for: its spans are left to nobody
  * else where the collector has no threads. */
 static void gc_sweep_all(struct cache *c) {
+    if (sweep_done())
+        return;
+    uint64_t begun_cpu_ns = os_thread_cpu_ns();
     while (!sweep_done()) {
         cache_hold(c);
+        c->sweep_clocked = true;
         while (sweep_one(c) != SWEEP_NONE)
             continue;
+        c->sweep_clocked = false;
         cache_unhold(c);
         if (!sweep_done())
             sched_yield();
     }
+    meter_spent(&meter.sums.sweep_cpu_ns, begun_cpu_ns);
 }
 
 /* The whole cycle in one stop. */
-static void gc_collect_stopped(struct gc_thread *self, bool forced) {
+static void gc_collect_stopped(struct gc_thread *self) {
     mark_shared = 0;
+    uint64_t begun_cpu_ns = os_thread_cpu_ns();
     mark_drain(&self->work, UINT64_MAX);
-    if (!gc_end_marking(self, forced))
+    meter_spent_stopped(&meter.sums.mark_cpu_ns, begun_cpu_ns);
+    if (!gc_end_marking(self))
         os_die("marking with the world stopped left work behind");
     mark_shared = 1;
 }
@@ -455,16 +500,19 @@ __attribute__((noinline)) static void gc_begin_spilled(struct gc_thread *self, b
         lock_release(&gc.lock);
         return;
     }
+    gc.forced = forced;
     gc_sweep_all(self->cache);
     bool stopped = gc_settings.stop_the_world != 0;
     world_stop(self);
+    meter_begin_pause();
     self->stop_sp = (uintptr_t)__builtin_frame_address(0);
     gc_begin_marking(self);
     if (stopped)
-        gc_collect_stopped(self, forced);
+        gc_collect_stopped(self);
     world_start();
+    meter_log_pause();
     if (stopped) {
-        gc_announce_end(forced);
+        gc_announce_end();
     } else {
         gc_make_workers(gc.active);
         __atomic_fetch_add(&gc.wake, 1, __ATOMIC_RELEASE);
@@ -479,21 +527,21 @@ __attribute__((noinline)) static void gc_begin(struct gc_thread *self, bool forc
     world_keep_frame();
 }
 
-__attribute__((noinline)) static void gc_end_spilled(struct gc_thread *self, bool forced) {
+__attribute__((noinline)) static void gc_end_spilled(struct gc_thread *self) {
     self->stop_sp = (uintptr_t)__builtin_frame_address(0);
-    gc_try_end(self, forced);
+    gc_try_end(self);
 }
 
-__attribute__((noinline)) static void gc_end(struct gc_thread *self, bool forced) {
+__attribute__((noinline)) static void gc_end(struct gc_thread *self) {
     __builtin_unwind_init();
-    gc_end_spilled(self, forced);
+    gc_end_spilled(self);
     world_keep_frame();
 }
 
 /* Marks in return for what was allocated (Go mgcmark.go:508): credit first, then work, at least 64 KiB of it. */
 static void gc_assist(struct gc_thread *t) {
     enum { LEAST_BYTES = 64 << 10 };
-    uint64_t begun_ns = os_thread_cpu_ns();
+    uint64_t begun = tsc_begin(&t->cache->assisting), clocked_ns = 0;
     while (gc_is_marking() && t->assist_bytes < 0) {
         double ratio = gc.pacer.assist_work_per_byte;
         int64_t work = (int64_t)((double)-t->assist_bytes * ratio);
@@ -506,17 +554,24 @@ static void gc_assist(struct gc_thread *t) {
             t->assist_bytes += 1 + (int64_t)((double)take / ratio);
             continue;
         }
+        uint64_t begun_cpu_ns = os_thread_cpu_ns();
         cache_hold(t->cache);
         uint64_t done = gc_mark_slice(&t->work, (uint64_t)work);
         cache_unhold(t->cache);
+        clocked_ns += os_thread_cpu_ns() - begun_cpu_ns;
         t->assist_bytes += 1 + (int64_t)((double)done / ratio);
         if (done == 0) {
-            gc_end(t, false);
+            gc_end(t);
             if (gc_is_marking()) /* the rest is in others' hands */
                 os_wait_while(&gc.phase, GC_MARK, 20000);
         }
     }
-    __atomic_fetch_add(&gc.assist_ns, os_thread_cpu_ns() - begun_ns, __ATOMIC_RELAXED);
+    if (clocked_ns == 0) { /* credit paid for all of it, which takes less than asking a clock */
+        tsc_end(&t->cache->assisting, begun);
+        return;
+    }
+    __atomic_fetch_add(&gc.assist_ns, clocked_ns, __ATOMIC_RELAXED);
+    meter_add(&meter.sums.assist_cpu_ns, clocked_ns);
 }
 
 static void gc_poll(struct cache *c) {
@@ -545,12 +600,14 @@ void goalloc_collect(void) {
             gc_begin(gc_self, true, ended);
             continue;
         }
+        uint64_t begun_cpu_ns = os_thread_cpu_ns();
         cache_hold(c);
         uint64_t done = gc_mark_slice(&gc_self->work, CYCLE_SLICE * 16);
         cache_unhold(c);
+        meter_spent(&meter.sums.mark_cpu_ns, begun_cpu_ns);
         if (done != 0)
             continue;
-        gc_end(gc_self, true);
+        gc_end(gc_self);
         if (gc_is_marking())
             os_wait_while(&gc.phase, GC_MARK, 20000);
     }
@@ -566,6 +623,8 @@ static void gc_thread_ends(struct cache *c) {
     if (gc_is_marking())
         mark_barrier_flush(&t->work);
     mark_flush(&t->work);
+    if (gc_is_marking())
+        meter_scanned(&t->work);
     gc.departed_bytes += t->work.bytes_marked;
     gc.departed_work += t->work.scan_work;
     world_unlist(t);
@@ -634,6 +693,7 @@ static void gc_after_fork_child(void) {
 
 static void gc_init(void) {
     settings_read();
+    meter_init();
     marker_init();
     world_init();
     gc.pacer.triggered_bytes = UINT64_MAX;

@@ -46,7 +46,8 @@ struct span_queue;
 struct gc_work {
     struct workbuf *first, *second; /* a stack of up to two buffers: pops and pushes at the border do not go global */
     uint64_t bytes_marked, scan_work;
-    uint64_t objects_scanned, spans_scanned, single_scans, rescanned;
+    uint64_t objects_scanned, spans_scanned, single_scans;
+    uint64_t span_objects; /* Green Tea: scanned in pages; objects_scanned has all others */
     struct span_queue *spans; /* Green Tea: pages to scan; NULL: none, and there have been none */
     uint32_t barrier_count;
     uintptr_t barrier[GC_BARRIER_ENTRIES];

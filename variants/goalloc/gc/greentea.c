@@ -209,7 +209,7 @@ static void tea_take_grey(struct gc_work *w, const struct span *s, uintptr_t pag
         if (grey == 0)
             continue;
         grey = mark_set(&m->scans[i], grey);
-        w->objects_scanned += tea_count(grey);
+        w->span_objects += tea_count(grey);
         w->scan_work += tea_add_words(words, s, page, i * 64, grey);
     }
 }
@@ -228,7 +228,7 @@ static inline void marker_prefetch_span(uintptr_t item) {
 
 static inline void tea_scan_single(struct gc_work *w, uintptr_t page, unsigned slot) {
     w->single_scans++;
-    w->objects_scanned++;
+    w->span_objects++;
     if (mark_set(&tea_marks_of(page)->scans[slot / 64], UINT64_C(1) << slot % 64) == 0)
         return;
     uint8_t span_class = arena_page_class(&heap.arenas, page);

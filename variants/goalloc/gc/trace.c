@@ -22,7 +22,7 @@ static const char *trace_ms(char out[24], uint64_t ns) {
     return out;
 }
 
-static void gc_trace(bool forced) {
+static void gc_trace(void) {
     char ms[8][24], line[512];
     uint64_t now_ns = gc.last_end_ns, concurrent_ns = now_ns - gc.stop_end_ns - gc.mark_begun_ns;
     if (trace_start_ns == 0)
@@ -41,7 +41,7 @@ static void gc_trace(bool forced) {
         (unsigned long long)(gc.live_at_start_bytes >> 20), (unsigned long long)(gc.live_at_end_bytes >> 20),
         (unsigned long long)(gc.marked_bytes >> 20), (unsigned long long)(gc.goal_bytes >> 20),
         (unsigned long long)(gc.pacer.last_stack_scan_bytes >> 20),
-        (unsigned long long)(gc.pacer.globals_scan_bytes >> 20), gc_settings.procs, forced ? " (forced)" : "");
+        (unsigned long long)(gc.pacer.globals_scan_bytes >> 20), gc_settings.procs, gc.forced ? " (forced)" : "");
     if (length > 0 && write(STDERR_FILENO, line, (size_t)length) < 0)
         return; /* nobody reads it */
 }

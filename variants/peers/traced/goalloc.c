@@ -65,6 +65,51 @@ static int walk(void (*visit)(void *, const struct peer_run *), void *context) {
     return peer_goalloc_walk(goalloc_walk, visit, context);
 }
 
+static int gc(struct traced_gc *out) {
+    struct goalloc_gc_sums s;
+    if (!goalloc_read_gc(&s))
+        return -1;
+    *out = (struct traced_gc){.cycles = s.cycles,
+                              .forced_cycles = s.forced_cycles,
+                              .pauses = s.pauses,
+                              .pause_ns = s.pause_ns,
+                              .mark_cpu_ns = s.mark_cpu_ns,
+                              .assist_cpu_ns = s.assist_cpu_ns,
+                              .sweep_cpu_ns = s.sweep_cpu_ns,
+                              .sweep_allocating_cpu_ns = s.sweep_allocating_cpu_ns,
+                              .stop_cpu_ns = s.stop_cpu_ns,
+                              .full_wall_ns = PEER_NA,
+                              .rescans = s.rescans,
+                              .rescan_greyed_bytes = s.rescan_greyed_bytes,
+                              .queued_objects = s.queued_objects,
+                              .span_visits = s.span_visits,
+                              .single_visits = s.single_visits,
+                              .span_objects = s.span_objects,
+                              .scanned_bytes = s.scanned_bytes,
+                              .marked_bytes = s.marked_bytes};
+    return 0;
+}
+
+_Static_assert(sizeof(struct traced_pause) == sizeof(struct goalloc_gc_pause) &&
+                   offsetof(struct traced_pause, length_ns) == offsetof(struct goalloc_gc_pause, length_ns),
+               "the same fields in the same order");
+
+static size_t pauses(uint64_t first, struct traced_pause *out, size_t count, uint64_t *copied_first) {
+    return goalloc_gc_pauses(first, (struct goalloc_gc_pause *)out, count, copied_first);
+}
+
+static size_t gc_cycles(uint64_t first, struct traced_gc_cycle *out, size_t count, uint64_t *copied_first) {
+    struct goalloc_gc_cycle c;
+    size_t n = 0;
+    for (*copied_first = first; n < count && goalloc_gc_cycles(first + n, &c, 1, copied_first) == 1; n++) {
+        if (*copied_first != first + n) /* what lay between is gone */
+            first = *copied_first - n;
+        out[n] = (struct traced_gc_cycle){c.of.forced_cycles != 0, c.goal_bytes, c.peak_live_bytes, c.next_goal_bytes};
+    }
+    *copied_first = first;
+    return n;
+}
+
 const struct traced_subject traced_subject = {
     .summary = "goalloc with its collector, behind the traced interface",
     .knobs = knobs,
@@ -74,4 +119,7 @@ const struct traced_subject traced_subject = {
     .counters = counters,
     .allocations = allocations,
     .walk = walk,
+    .gc = gc,
+    .pauses = pauses,
+    .gc_cycles = gc_cycles,
 };
