@@ -169,7 +169,7 @@ mark_conservatively(struct gc_work *w, const uintptr_t *from, const uintptr_t *e
         if (s == NULL)
             continue;
         unsigned slot = mark_slot_of(s, *at);
-        if (slot >= s->nelems || (s->elem_bytes != 0 && place_slot_free(s, slot)))
+        if (slot >= s->nelems || (s->elem_bytes != 0 && place_slot_unpublished(s, slot)))
             continue;
         mark_in_span(w, s, slot);
     }
