@@ -27,10 +27,11 @@ static void arena_open_window(struct arena_space *a, uintptr_t first) {
         covered_bytes /= 2;
     size_t pages = covered_bytes >> GOALLOC_PAGE_SHIFT;
     struct span **window = os_map_lazy(pages * sizeof *window);
+    if (window == NULL)
+        return;
     uint8_t *classes = AXIS_COLLECTS ? os_map_lazy(pages) : NULL;
-    if (window == NULL || (AXIS_COLLECTS && classes == NULL)) {
-        if (window != NULL)
-            os_unmap(window, pages * sizeof *window);
+    if (AXIS_COLLECTS && classes == NULL) {
+        os_unmap(window, pages * sizeof *window);
         return;
     }
     uintptr_t below_bytes = first == ARENA_FIRST_HINT ? 0 : covered_bytes / 2;
