@@ -8,7 +8,8 @@
 #      goldens are put beside them, and goalloc's golden tests compare with that folder
 # A goldens line is "NAME [VARIABLE=VALUE...] -- ARGUMENTS"; the program is the folder's `run`, or its Go package.
 # Needs a built tree with tests (BUILD, default build). Ends with "N golden comparisons: P passed, F failed", where a
-# golden counts that a test has opened and came to a verdict on; exit 1 when anything differs.
+# golden counts once that a test has opened and came to a verdict on, and passes when it does in every build that is
+# compared with it; exit 1 when anything differs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD build=$(realpath -m "${BUILD:-build}") seed=${SEED:-$((RANDOM * 32768 + RANDOM + 1))}
@@ -138,12 +139,17 @@ for test in "${tests[@]}"; do
         grep -av '^golden \|^\[ RUN\|^\[       OK\|^\[=' "$SPANLAB_GOLDEN_LOG" || echo "ended with status $ended"
     fi
 done
-count() { grep -c "^$1 " "$ORACLE_WORK/verdicts" || true; }
+# Of several builds that are compared with a golden, the worst has the word.
+awk '{ rank = $1 == "failed" ? 3 : $1 == "passed" ? 2 : 1; if (rank > worst[$2]) worst[$2] = rank }
+    END { for (name in worst) print substr("skipped passed  failed  ", worst[name] * 8 - 7, 7), name }' \
+    "$ORACLE_WORK/verdicts" >"$ORACLE_WORK/goldens"
+count() { grep -c "^$1 " "$ORACLE_WORK/goldens" || true; }
 passed=$(count passed) failed=$(count failed) skipped=$(count skipped)
-((skipped == 0)) || echo "oracle: $skipped more were skipped: $(sed -n 's/^skipped *//p' "$ORACLE_WORK/verdicts" | tr '\n' ' ')"
+((skipped == 0)) || echo "oracle: $skipped more were skipped: $(sed -n 's/^skipped *//p' "$ORACLE_WORK/goldens" | tr '\n' ' ')"
 for name in "${names[@]}"; do
-    grep -q " $name\$" "$ORACLE_WORK/verdicts" || waiting+=("$name")
+    grep -q " $name\$" "$ORACLE_WORK/goldens" || waiting+=("$name")
 done
 ((${#waiting[@]} == 0)) || echo "oracle: ${#waiting[@]} are recorded only, nothing compares with them yet: ${waiting[*]}"
+echo "oracle: $(wc -l <"$ORACLE_WORK/verdicts") verdicts of ${#tests[@]} test programs, one per build and group of goldens"
 echo "$((passed + failed)) golden comparisons: $passed passed, $failed failed"
 ((different == 0 && failed == 0 && broken == 0 && passed > 0))

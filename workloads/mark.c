@@ -192,7 +192,7 @@ static uint64_t count_map(const struct mark *m) {
 static void *mark_setup(struct bench *b, void (*build)(struct mark *m), uint64_t (*count)(const struct mark *m)) {
     struct mark *m = bench_scratch(b, sizeof *m);
     m->bench = b;
-    m->nodes = bench_param(b, "nodes") * 1000;
+    m->nodes = build != NULL ? bench_param(b, "nodes") * 1000 : 0;
     m->collections = bench_param(b, "collections");
     m->count = count;
     rng_seed(&m->rng, bench_seed(b), 0);
@@ -230,8 +230,8 @@ static void mark_teardown(struct bench *b, void *state) {
 
 #define MARK(id, shape, workload_name, what, thousands, build, count, who)                                             \
     static const struct workload_param mark_##id##_params[] = {                                                        \
-        {"nodes", thousands, (thousands) == 0 ? 0 : 4, "thousand objects in the heap"},                                \
         {"collections", 10, 2, "forced collections"},                                                                  \
+        {(thousands) != 0 ? "nodes" : NULL, thousands, 4, "thousand objects in the heap"},                             \
         {NULL, 0, 0, NULL},                                                                                            \
     };                                                                                                                 \
     static void *mark_##id##_setup(struct bench *b) {                                                                  \

@@ -4,6 +4,7 @@
  */
 #include "bench.h"
 
+#include "allocations.h"
 #include "memory.h"
 #include "meter.h"
 
@@ -169,6 +170,8 @@ void bench_iterate(struct bench *b) {
     b->iteration++;
     if (b->memory != NULL)
         memory_iteration_begin(b->memory);
+    if (b->allocations != NULL)
+        allocations_begin(b->allocations);
     uint64_t begin_ns = meter_wall_ns();
     void *state = w->setup != NULL ? w->setup(b) : NULL;
     if (b->memory != NULL)
@@ -176,6 +179,8 @@ void bench_iterate(struct bench *b) {
     w->run(b, state);
     if (b->memory != NULL)
         memory_run_end(b->memory);
+    if (b->allocations != NULL)
+        allocations_end(b->allocations);
     if (w->teardown != NULL)
         w->teardown(b, state);
     b->now.workload_ns = meter_wall_ns() - begin_ns;

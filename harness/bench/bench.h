@@ -20,10 +20,12 @@ struct bench_iteration {
     uint64_t ops;
     uint64_t zero_bytes;
     uint64_t checksum;
+    uint64_t collections; /* in the timed part; UINT64_MAX: nobody tells */
 };
 
 struct crew;          /* parallel.c: the workers */
 struct memory_meter;  /* memory.h */
+struct allocations;   /* allocations.h */
 
 struct bench_scratch_block {
     void *base;
@@ -45,7 +47,8 @@ struct bench {
     unsigned counter_count;
 
     struct crew *crew;
-    struct memory_meter *memory; /* NULL outside memory mode */
+    struct memory_meter *memory;     /* NULL outside memory mode */
+    struct allocations *allocations; /* NULL unless they are asked for */
     struct bench_scratch_block scratch[BENCH_MAX_SCRATCH];
     unsigned scratch_count; /* any thread, atomic */
 

@@ -34,6 +34,8 @@ void flavour_detach(void) {
     heap_thread_detach();
 }
 
+void flavour_safepoint(void) {}
+
 void flavour_collect(void) {
     heap_collect();
 }

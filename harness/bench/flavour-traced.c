@@ -23,6 +23,10 @@ void flavour_detach(void) {
     heap_thread_detach();
 }
 
+void flavour_safepoint(void) {
+    heap_safepoint();
+}
+
 void flavour_collect(void) {
     heap_collect();
 }

@@ -30,6 +30,8 @@ extern const struct flavour bench_flavour;
 /* Brackets every thread that touches the heap. */
 void flavour_attach(void);
 void flavour_detach(void);
+/* In a loop that waits: lets a collector stop this thread, where there is one. */
+void flavour_safepoint(void);
 /* A full collection, where there is a collector. */
 void flavour_collect(void);
 /* One block from the heap under test, and its return; for the proof that calls arrive. NULL: out of memory. */

@@ -3,7 +3,9 @@
  * main.c: a bench program. With --spanlab-* flags it runs one cell and writes a record; without them it is an ordinary
  * Google Benchmark program whose benchmarks are the workloads.
  */
+#include "allocations.h"
 #include "bench.h"
+#include "collector.h"
 #include "crash.h"
 #include "flavour.h"
 #include "gbench.h"
@@ -12,6 +14,7 @@
 #include "meter.h"
 #include "registry.h"
 #include "result.h"
+#include "traced.h"
 
 #include <alloca.h>
 #include <popt.h>
@@ -26,7 +29,7 @@ enum { EXIT_RECORD_OK = 0, EXIT_RECORD_BAD = 1, EXIT_USAGE = 2 };
 struct flags {
     char *workload, *params, *mode, *expect, *library, *knobs, *result, *heapmap, *heapmap_at;
     long long seed;
-    int catalog, smoke, warmup, iterations;
+    int catalog, smoke, allocations, warmup, iterations;
 };
 
 /* One invocation; too large for a stack. */
@@ -34,6 +37,7 @@ static struct {
     struct bench bench;
     struct memory_meter memory;
     struct heapmap heapmap;
+    struct allocations allocations;
     struct subject subject;
     struct proof proof;
     unsigned warmup;
@@ -62,7 +66,9 @@ static void run_cell(struct gbench_state *state, void *user) {
     struct bench *b = user;
     uint64_t begin_ns = meter_wall_ns();
     while (gbench_keep_running(state)) {
+        collector_iteration_begin(result->sample_count >= cell.warmup);
         bench_iterate(b);
+        b->now.collections = collector_iteration_end();
         gbench_set_iteration_time(state, (double)b->now.wall_ns / 1e9);
         struct result_sample *sample = &result->samples[result->sample_count];
         *sample = (struct result_sample){result->sample_count < cell.warmup, b->now};
@@ -102,6 +108,18 @@ static int prepare_heapmap(const struct flags *f) {
     return 0;
 }
 
+/* Reading the counts empties caches: on demand only, because it moves what is timed. */
+static int prepare_allocations(void) {
+    struct traced_allocations now;
+    const struct traced_subject *traced = bench_flavour.traced;
+    if (traced == NULL || traced->allocations == NULL || traced->allocations(&now) != 0)
+        return usage("--spanlab-allocations needs a traced goalloc subject: %s does not count objects by size class",
+                     cell.subject.name);
+    cell.allocations.read = traced->allocations;
+    cell.bench.allocations = &cell.allocations;
+    return 0;
+}
+
 static int prepare_cell(const struct flags *f) {
     const struct workload *w = registry_find_workload(f->workload);
     if (w == NULL)
@@ -123,6 +141,8 @@ static int prepare_cell(const struct flags *f) {
         subject_find(f->expect, &cell.subject);
     else
         subject_serving(&cell.subject);
+    if (f->allocations && prepare_allocations() != 0)
+        return EXIT_USAGE;
     return f->heapmap != NULL ? prepare_heapmap(f) : 0;
 }
 
@@ -156,6 +176,10 @@ static int run_one_cell(const struct flags *f) {
     }
     cell.warmup = (unsigned)f->warmup;
     flavour_attach();
+    if (!collector_open()) {
+        result_write(result, "failed", "no memory for what the collector does");
+        return EXIT_RECORD_BAD;
+    }
     struct gbench *b = gbench_register(cell.bench.workload->name, run_cell, &cell.bench);
     gbench_use_manual_time(b);
     gbench_iterations(b, f->warmup + f->iterations);
@@ -232,6 +256,7 @@ static int parse(int argc, const char **argv, struct flags *f) {
         {"spanlab-library", '\0', POPT_ARG_STRING, &f->library, 0, "which library that is", "PATH"},
         {"spanlab-knobs", '\0', POPT_ARG_STRING, &f->knobs, 0, "what must be read back", "A=1,B=2"},
         {"spanlab-result", '\0', POPT_ARG_STRING, &f->result, 0, "where the record goes", "PATH|FD"},
+        {"spanlab-allocations", '\0', POPT_ARG_NONE, &f->allocations, 0, "count objects by size class", NULL},
         {"spanlab-heapmap", '\0', POPT_ARG_STRING, &f->heapmap, 0, "where the heap's maps go", "PATH"},
         {"spanlab-heapmap-at", '\0', POPT_ARG_STRING, &f->heapmap_at, 0, "shares of the operations", HEAPMAP_DEFAULT_AT},
         POPT_AUTOHELP POPT_TABLEEND};

@@ -5,6 +5,7 @@
  */
 #include "bench.h"
 
+#include "collector.h"
 #include "crash.h"
 #include "flavour.h"
 #include "memory.h"
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 struct worker {
@@ -42,9 +44,20 @@ struct crew {
 /* This thread's body has passed its worker on to another thread. */
 static _Thread_local bool handed_over;
 
-enum { SPINS_BEFORE_SLEEP = 2000 };
+enum { SPINS_BEFORE_SLEEP = 2000, POLL_NS = 1000000 };
+
+/* ThreadSanitizer keeps a signal back until the thread enters one of libc's blocking functions, and a bare system call is
+ * none: a collector that wants a waiting thread to stop would wait as long as that one. There it wakes up to ask. */
+#if defined(__SANITIZE_THREAD__)
+enum { SIGNALS_ARE_LATE = 1 };
+#elif defined(__has_feature)
+enum { SIGNALS_ARE_LATE = __has_feature(thread_sanitizer) };
+#else
+enum { SIGNALS_ARE_LATE = 0 };
+#endif
 
 static void futex_wait_for(uint32_t *word) {
+    static const struct timespec poll = {.tv_nsec = POLL_NS};
     for (int i = 0; i < SPINS_BEFORE_SLEEP; i++) {
         if (__atomic_load_n(word, __ATOMIC_ACQUIRE) != 0)
             return;
@@ -52,8 +65,10 @@ static void futex_wait_for(uint32_t *word) {
         __builtin_ia32_pause();
 #endif
     }
-    while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == 0)
-        syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+    while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == 0) {
+        syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, 0, SIGNALS_ARE_LATE ? &poll : NULL, NULL, 0);
+        flavour_safepoint();
+    }
 }
 
 static void futex_set(uint32_t *word) {
@@ -170,8 +185,10 @@ static void crew_start(struct bench *b, unsigned threads, void (*body)(struct be
             bench_fail(b, "cannot start thread %u of %u: %s", i + 1, threads, strerror(error));
         crew->workers[i].joinable = true;
     }
-    while (__atomic_load_n(&crew->ready, __ATOMIC_ACQUIRE) != threads - 1)
+    while (__atomic_load_n(&crew->ready, __ATOMIC_ACQUIRE) != threads - 1) {
         sched_yield();
+        flavour_safepoint();
+    }
 }
 
 /* Joins everything and folds the workers' results into the iteration. */
@@ -203,6 +220,7 @@ void bench_parallel(struct bench *b, unsigned threads, void (*body)(struct bench
         memory_threads_end(b->memory);
     int64_t waited_ns = meter_thread_begin();
     meter_timed_begin();
+    collector_timed_begin();
     uint64_t begin_cpu_ns = meter_cpu_ns();
     uint64_t begin_wall_ns = meter_wall_ns();
     if (threads > 1)
@@ -211,6 +229,7 @@ void bench_parallel(struct bench *b, unsigned threads, void (*body)(struct bench
     futex_wait_for(&crew->done);
     b->now.wall_ns += crew->end_wall_ns - begin_wall_ns;
     b->now.cpu_ns += crew->end_cpu_ns - begin_cpu_ns;
+    collector_timed_end();
     meter_timed_end();
     meter_thread_end(waited_ns);
     crew_finish(b);

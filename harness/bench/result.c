@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "result.h"
 
+#include "allocations.h"
+#include "collector.h"
 #include "flavour.h"
-#include "traced.h"
 #include "gbench.h"
 #include "meter.h"
 #include "registry.h"
@@ -11,6 +12,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,12 +144,100 @@ static json_t *samples_part(const struct result *r) {
     json_t *list = json_array();
     for (unsigned i = 0; i < r->sample_count; i++) {
         const struct bench_iteration *at = &r->samples[i].at;
-        json_array_append_new(list, json_pack("{s:i s:b s:I s:I s:I s:I}", "iteration", (int)i, "warmup",
+        json_array_append_new(list, json_pack("{s:i s:b s:I s:I s:I s:I s:o}", "iteration", (int)i, "warmup",
                                               r->samples[i].warmup, "wall_ns", (json_int_t)at->wall_ns, "cpu_ns",
                                               (json_int_t)at->cpu_ns, "ops", (json_int_t)at->ops, "zero_bytes",
-                                              (json_int_t)at->zero_bytes));
+                                              (json_int_t)at->zero_bytes, "collections", counter_or_null(at->collections)));
     }
     return list;
+}
+
+/* ---- the collector */
+
+static int by_length(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static json_t *real_or_null(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *pauses_part(const struct collector *c) {
+    size_t n = c->pause_count;
+    json_t *part = json_object(), *lengths = json_array();
+    qsort(c->lengths_ns, n, sizeof *c->lengths_ns, by_length);
+    json_object_set_new(part, "count", counter_or_null(c->sum.pauses));
+    json_object_set_new(part, "lost", json_integer((json_int_t)c->pauses_lost));
+    json_object_set_new(part, "exact", json_true());
+    json_object_set_new(part, "total_ns", counter_or_null(c->sum.pause_ns));
+    json_object_set_new(part, "p50_ns", counter_or_null(n == 0 ? PEER_NA : pauses_percentile(c->lengths_ns, n, 0.5)));
+    json_object_set_new(part, "p99_ns", counter_or_null(n == 0 ? PEER_NA : pauses_percentile(c->lengths_ns, n, 0.99)));
+    json_object_set_new(part, "max_ns", counter_or_null(n == 0 ? PEER_NA : c->lengths_ns[n - 1]));
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(lengths, json_integer((json_int_t)c->lengths_ns[i]));
+    json_object_set_new(part, "lengths_ns", lengths);
+    return part;
+}
+
+static int by_size(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static json_t *goals_part(const struct collector *c) {
+    size_t n = c->goal_count;
+    double *ratios = c->peak_over_goal, median = NAN;
+    qsort(ratios, n, sizeof *ratios, by_size);
+    if (n > 0)
+        median = (ratios[(n - 1) / 2] + ratios[n / 2]) / 2;
+    return json_pack("{s:o s:o s:o s:I}", "goal_bytes",
+                     counter_or_null(c->last_goal_bytes == 0 ? PEER_NA : c->last_goal_bytes), "peak_over_goal",
+                     real_or_null(median), "peak_over_goal_max", real_or_null(n == 0 ? NAN : ratios[n - 1]), "cycles",
+                     (json_int_t)n);
+}
+
+static json_t *gc_part(const struct collector *c) {
+    if (!c->known || c->sections == 0)
+        return json_null();
+    const struct traced_gc *s = &c->sum;
+    const struct {
+        const char *name;
+        uint64_t value;
+    } cpu[] = {{"mark_ns", s->mark_cpu_ns},
+               {"assist_ns", s->assist_cpu_ns},
+               {"sweep_ns", s->sweep_cpu_ns},
+               {"sweep_allocating_ns", s->sweep_allocating_cpu_ns},
+               {"stop_ns", s->stop_cpu_ns}},
+      marker[] = {{"queued_objects", s->queued_objects},
+                  {"span_visits", s->span_visits},
+                  {"single_visits", s->single_visits},
+                  {"span_objects", s->span_objects},
+                  {"scanned_bytes", s->scanned_bytes},
+                  {"marked_bytes", s->marked_bytes},
+                  {"rescans", s->rescans},
+                  {"rescan_greyed_bytes", s->rescan_greyed_bytes}};
+    json_t *part = json_object(), *kinds = json_object(), *counts = json_object();
+    json_object_set_new(part, "sections", json_integer(c->sections));
+    json_object_set_new(part, "timed_ns", json_integer((json_int_t)c->timed_ns));
+    json_object_set_new(part, "process_cpu_ns", json_integer((json_int_t)c->process_cpu_ns));
+    json_object_set_new(part, "cycles", counter_or_null(s->cycles));
+    json_object_set_new(part, "forced_cycles", counter_or_null(s->forced_cycles));
+    json_object_set_new(part, "least_cycles", counter_or_null(c->least_cycles));
+    for (size_t i = 0; i < sizeof cpu / sizeof *cpu; i++)
+        json_object_set_new(kinds, cpu[i].name, counter_or_null(cpu[i].value));
+    json_object_set_new(part, "cpu", kinds);
+    json_object_set_new(part, "cpu_estimate", json_null());
+    json_object_set_new(part, "full_wall_ns", counter_or_null(s->full_wall_ns));
+    json_object_set_new(part, "pauses", bench_flavour.traced->pauses != NULL ? pauses_part(c) : json_null());
+    json_object_set_new(part, "mmu",
+                        json_pack("{s:o s:o s:o}", "1ms", real_or_null(c->mmu[0]), "10ms", real_or_null(c->mmu[1]),
+                                  "100ms", real_or_null(c->mmu[2])));
+    json_object_set_new(part, "heap", bench_flavour.traced->gc_cycles != NULL ? goals_part(c) : json_null());
+    for (size_t i = 0; i < sizeof marker / sizeof *marker; i++)
+        json_object_set_new(counts, marker[i].name, counter_or_null(marker[i].value));
+    json_object_set_new(part, "marker", counts);
+    return part;
 }
 
 static json_t *counters_entry(const struct memory_counters *c) {
@@ -178,6 +268,16 @@ static json_t *workload_counters_part(const struct bench *b) {
     for (unsigned i = 0; i < b->counter_count; i++)
         json_object_set_new(part, b->counters[i].name, json_real(b->counters[i].value));
     return part;
+}
+
+static json_t *allocations_part(const struct allocations *a) {
+    if (a == NULL)
+        return json_null();
+    json_t *by_class = json_array();
+    for (unsigned i = 0; i < TRACED_SIZE_CLASSES; i++)
+        json_array_append_new(by_class, json_integer((json_int_t)a->last.by_class[i]));
+    return json_pack("{s:I s:I s:I s:o}", "tiny", (json_int_t)a->last.tiny, "large", (json_int_t)a->last.large, "bytes",
+                     (json_int_t)a->last.bytes, "by_class", by_class);
 }
 
 static json_t *memory_part(const struct memory_meter *m) {
@@ -285,6 +385,8 @@ static json_t *record(const struct result *r, const char *status, const char *me
     json_object_set_new(root, "harness_ns_per_op",
                         r->harness_ns_per_op < 0 ? json_null() : json_real(r->harness_ns_per_op));
     json_object_set_new(root, "workload_counters", workload_counters_part(r->bench));
+    json_object_set_new(root, "allocations", allocations_part(r->bench->allocations));
+    json_object_set_new(root, "gc", gc_part(&collector));
     bool memory = r->memory != NULL && r->sample_count > 0;
     json_object_set_new(root, "memory", memory ? memory_part(r->memory) : json_null());
     json_object_set_new(root, "timeline", memory ? timeline_part(r->memory) : json_null());

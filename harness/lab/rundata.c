@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "rundata.h"
+#include "collectors.h"
 #include "command.h"
 #include "error.h"
 #include "text.h"
@@ -94,6 +95,8 @@ static void add_record(struct run_cell *c, const char *text, bool memory) {
         if (metric_at(i)->memory == memory)
             add_value(&c->series[i], metric_at(i)->extract(record));
     c->ok += !memory;
+    if (!memory)
+        collectors_add_record(c, record);
     json_t **keep = memory ? &c->memory_record : &c->record;
     if (*keep == NULL)
         *keep = json_incref(record);
@@ -418,6 +421,7 @@ struct run *run_load(const char *dir) {
         r->planned += r->cells[i].planned;
     make_rows(r);
     check_checksums(r);
+    collectors_fill_marking(r);
     choose_baselines(r);
     list_subjects(r);
     judge_contrasts(r);
@@ -430,6 +434,7 @@ void run_free(struct run *r) {
         for (size_t k = 0; k < metric_count(); k++)
             free(c->series[k].values);
         free(c->series);
+        free(c->pauses.values);
         json_decref(c->record);
         json_decref(c->memory_record);
         char *texts[] = {c->subject, c->knobs,    c->label,   c->workload, c->params,

@@ -23,6 +23,9 @@ struct run_cell {
     unsigned threads;
     long id;
     bool verdict, invalid;
+    bool collects;             /* has a collector that tells of itself */
+    struct run_series pauses;  /* lengths in nanoseconds, of all good throughput processes */
+    bool pauses_inexact;       /* upper bounds of buckets */
     struct run_series *series;       /* by metric index */
     json_t *record, *memory_record;  /* of one good process of each mode; NULL when there is none */
     long ok, failed, planned;        /* throughput processes: good, failed for good; of both modes */

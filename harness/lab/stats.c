@@ -268,6 +268,25 @@ struct stats_interval stats_ratio_interval(struct stats_series x, struct stats_s
     return stats_geomean_interval(&x, &y, 1, seed);
 }
 
+struct stats_interval stats_difference_interval(struct stats_series x, struct stats_series y, uint64_t seed) {
+    struct stats_interval interval = {NAN, NAN, false};
+    if (x.count < STATS_LEAST_FOR_INTERVAL || y.count < STATS_LEAST_FOR_INTERVAL)
+        return interval;
+    double *scratch = lab_alloc((x.count > y.count ? x.count : y.count) * sizeof *scratch);
+    double *differences = lab_alloc(STATS_RESAMPLES * sizeof *differences);
+    struct stats_random r = stats_random_seed(seed);
+    for (int b = 0; b < STATS_RESAMPLES; b++) {
+        double above = resampled_median(x, scratch, &r);
+        differences[b] = above - resampled_median(y, scratch, &r);
+    }
+    sort(differences, STATS_RESAMPLES);
+    interval = (struct stats_interval){sorted_quantile(differences, STATS_RESAMPLES, (1 - CONFIDENCE) / 2),
+                                       sorted_quantile(differences, STATS_RESAMPLES, (1 + CONFIDENCE) / 2), true};
+    free(scratch);
+    free(differences);
+    return interval;
+}
+
 /* |ln ratio| of the medians of two random disjoint halves. */
 static double split_contrast(struct stats_series s, double *scratch, struct stats_random *r) {
     memcpy(scratch, s.values, s.count * sizeof *scratch);

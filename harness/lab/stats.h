@@ -55,6 +55,9 @@ void stats_holm(double *p, size_t count);
 /* Percentile bootstrap (95 %) of median(x) / median(y). */
 struct stats_interval stats_ratio_interval(struct stats_series x, struct stats_series y, uint64_t seed);
 
+/* The same of median(x) - median(y). */
+struct stats_interval stats_difference_interval(struct stats_series x, struct stats_series y, uint64_t seed);
+
 /* The same of the geometric mean, over pairs, of median(x[i]) / median(y[i]). */
 struct stats_interval stats_geomean_interval(const struct stats_series *x, const struct stats_series *y, size_t pairs,
                                              uint64_t seed);

@@ -3,10 +3,12 @@
  * table.c: what a run found, on a terminal of 100 columns.
  */
 #include "table.h"
+#include "collectors.h"
 #include "command.h"
 #include "error.h"
 #include "rundata.h"
 #include "text.h"
+#include "timespace.h"
 
 #include <langinfo.h>
 #include <locale.h>
@@ -242,6 +244,8 @@ int table_print(const char *run_dir, FILE *out) {
     print_blocks(r, "TIME, lower is better", "time", out, &s);
     print_blocks(r, "PEAK RSS, lower better", "peak_rss", out, &s);
     print_blocks(r, "FOOTPRINT OVER BOUND", "robson_ratio", out, &s);
+    timespace_print(r, out);
+    collectors_print(r, out);
     print_geomeans(r, out);
     fprintf(
         out,

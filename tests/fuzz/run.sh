@@ -15,7 +15,7 @@ mkdir -p "$findings"
 export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_leaks=0
 
 # run_target PROGRAM NAME CORPUS: in processes of 20 seconds each, with either preset in turn; what a build never frees
-# stays until its process ends.
+# stays until its process ends. GOGC: inputs are small, and a collector shall be at work while they run.
 run_target() {
     local program=$1 name=$2 corpus=$3 learnt=$build/fuzz/corpus/$2 log=$build/fuzz/$2.log end=$((SECONDS + seconds))
     local left preset=tuned
@@ -23,7 +23,7 @@ run_target() {
     : >"$log"
     while ((left = end - SECONDS, left > 0)); do
         echo "GOALLOC_PRESET=$preset" >>"$log"
-        GOALLOC_PRESET=$preset "$program" -max_total_time=$((left < 20 ? left : 20)) -max_len=512 -len_control=0 \
+        GOGC=1 GOALLOC_PRESET=$preset "$program" -max_total_time=$((left < 20 ? left : 20)) -max_len=512 -len_control=0 \
             -timeout=60 -rss_limit_mb=6000 -print_final_stats=1 -artifact_prefix="$findings/$name.$preset." "$learnt" \
             "$corpus" >>"$log" 2>&1 </dev/null || return 1
         [[ $preset == tuned ]] && preset=faithful || preset=tuned

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Tells `make oracle` which goldens a test opens: a line in the file that SPANLAB_GOLDEN_LOG names, to which the test
  * program prints its verdicts as well. */
@@ -20,12 +21,22 @@ static inline void golden_log(const char *name) {
     fclose(log);
 }
 
+static inline void golden_path(char *path, size_t size, const char *name) {
+    const char *folder = getenv("SPANLAB_GOLDEN_DIR");
+    snprintf(path, size, "%s/%s.txt", folder != NULL ? folder : SPANLAB_GOLDEN, name);
+}
+
+static inline int golden_exists(const char *name) {
+    char path[512];
+    golden_path(path, sizeof path, name);
+    return access(path, R_OK) == 0;
+}
+
 /* Opens NAME.txt or fails the test program with one line. */
 static inline FILE *golden_open(const char *name) {
     golden_log(name);
-    const char *folder = getenv("SPANLAB_GOLDEN_DIR");
     char path[512];
-    snprintf(path, sizeof path, "%s/%s.txt", folder != NULL ? folder : SPANLAB_GOLDEN, name);
+    golden_path(path, sizeof path, name);
     FILE *file = fopen(path, "r");
     if (file == NULL) {
         fprintf(stderr, "cannot open the golden file %s: run `make oracle` to print it again\n", path);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Comparing goalloc with a golden: a child with a heap that nobody has used prints what goalloc decides in the golden's
- * own form, and all lines must agree. Include unity_traced.h before this.
+ * own form, and all lines must agree. A build with Green Tea's layout is compared with what Go printed under
+ * greenteagc, NAME-greentea, wherever that is another file. Include unity_traced.h before this.
  */
 #ifndef TESTS_GOLDEN_HEAP_H
 #define TESTS_GOLDEN_HEAP_H
@@ -47,6 +48,8 @@ _Noreturn static void golden_give_up(FILE *out, const char *why) {
 /* Never returns. */
 static void golden_child(golden_producer *produce, FILE *out, const char *name) {
     setenv("GOALLOC_PRESET", "faithful", 1);
+    setenv("GOGC", "off", 1);                /* as measure.Begin does */
+    setenv("GOALLOC_DETERMINISTIC", "1", 1); /* nobody sweeps beside the test */
     if (!heap_init())
         golden_give_up(out, "no heap");
     if (!PLAIN_BUILD)
@@ -69,7 +72,10 @@ static void golden_compare_lines(FILE *golden, FILE *ours, const char *name) {
     }
 }
 
-static void golden_compare(const char *name, golden_producer *produce) {
+static void golden_compare(const char *classic, golden_producer *produce) {
+    char greentea[64];
+    snprintf(greentea, sizeof greentea, "%s-greentea", classic);
+    const char *name = AXIS_INLINE_MARKS && golden_exists(greentea) ? greentea : classic;
     FILE *golden = golden_open(name);
     FILE *ours = tmpfile();
     assert_non_null(ours);

@@ -99,6 +99,8 @@ static size_t accounted_bytes(void) {
     if (heap.arenas.map != NULL)
         bytes += heap.arenas.map_entries * sizeof *heap.arenas.map;
     bytes += heap.arenas.window_pages * sizeof *heap.arenas.window;
+    if (heap.arenas.page_classes != NULL)
+        bytes += heap.arenas.window_pages * sizeof *heap.arenas.page_classes;
     for (unsigned l = 0; l < PAGE_LEVELS; l++)
         bytes += heap.pages.levels[l] != NULL ? heap.pages.level_entries[l] * sizeof(uint64_t) : 0;
     return bytes + (heap.pages.chunks != NULL ? page_chunks_bytes(&heap.pages) : 0);

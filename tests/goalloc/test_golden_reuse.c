@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * The order in which spans that a collection has swept hand out their slots, as variants/go/oracle/slots has recorded
- * it: which spans first, and which slots of each. What the Go program keeps in a variable, this one marks. */
+ * it: which spans first, and which slots of each. What the Go program keeps in a variable, a root keeps from a
+ * collector here; in the build that never collects, the test marks it. */
 #include "unity_traced.h"
 
 #include "cycle.h"
 #include "golden_heap.h"
+
+#include <pthread.h>
 
 enum { SPANS = 4, MAX_OBJECTS = 4 * GOALLOC_PAGE_BYTES / 8 };
 
@@ -37,12 +40,42 @@ static void keep_spans(size_t request, bool pointers) {
     kept.starts[SPANS] = kept.count;
 }
 
+static void *collect_attached(void *unused) {
+    if (!goalloc_thread_attach())
+        abort(); /* out of memory */
+    goalloc_collect();
+    goalloc_thread_detach();
+    return unused;
+}
+
+/* By another thread, and this one detached: addresses that are left over on its stack would keep objects alive. */
+static void collect_from_roots(void) {
+    pthread_t thread;
+    goalloc_thread_detach();
+    if (pthread_create(&thread, NULL, collect_attached, NULL) != 0)
+        abort(); /* no thread to be had */
+    pthread_join(thread, NULL);
+    if (!goalloc_thread_attach())
+        abort();
+}
+
 static void collect(bool other) {
-    cycle_begin();
-    cycle_clear_pages();
+    static void *root[MAX_OBJECTS];
+    size_t count = 0;
     for (size_t i = 0; i < kept.count; i++)
         if (other ? i % 2 == 0 : below(3) == 0)
-            cycle_mark(kept.objects[i]);
+            root[count++] = kept.objects[i];
+    if (AXIS_COLLECTS) {
+        if (goalloc_root_add(root, count) != 0)
+            abort(); /* out of memory */
+        collect_from_roots();
+        goalloc_root_remove(root);
+        return;
+    }
+    cycle_begin();
+    cycle_clear_pages();
+    for (size_t i = 0; i < count; i++)
+        cycle_mark(root[i]);
     cycle_end();
     cycle_sweep_all();
 }

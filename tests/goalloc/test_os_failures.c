@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The manual build when the OS refuses: each mmap, mprotect and madvise in turn. */
+ * The manual build when the OS refuses, of each placement: each mmap, mprotect and madvise in turn. */
 #include "unity_manual.h"
 
 #include "os_failures.h"

@@ -104,6 +104,20 @@ static void bootstrap_agrees_with_scipy(void **state) {
     near(got.high, 1, 0);
 }
 
+static void difference_of_medians_has_its_interval(void **state) {
+    (void)state;
+    double x[] = {61.2, 63.0, 60.4, 61.9, 62.2, 64.1}, y[] = {0.21, 0.19, 0.25, 0.20, 0.22, 0.18};
+    struct stats_interval got = stats_difference_interval(SERIES(x), SERIES(y), 1);
+    assert_true(got.known);
+    /* The medians are 62.05 and 0.205; resampling moves the second by hundredths only. */
+    assert_true(got.low > 60.4 - 0.25 && got.low < 61.9 && got.high > 62.2 - 0.25 && got.high < 64.1);
+    assert_false(stats_difference_interval((struct stats_series){x, 5}, SERIES(y), 1).known);
+    double same[] = {5, 5, 5, 5, 5, 5}, less[] = {3, 3, 3, 3, 3, 3};
+    got = stats_difference_interval(SERIES(same), SERIES(less), 1);
+    near(got.low, 2, 0);
+    near(got.high, 2, 0);
+}
+
 static void noise_floor_needs_contrasts(void **state) {
     (void)state;
     double values[10] = {100, 101, 99, 100, 102, 98, 100, 101, 99, 100};
@@ -136,6 +150,7 @@ int main(void) {
         cmocka_unit_test(mann_whitney_matches_scipy),
         cmocka_unit_test(holm_matches_statsmodels),
         cmocka_unit_test(bootstrap_agrees_with_scipy),
+        cmocka_unit_test(difference_of_medians_has_its_interval),
         cmocka_unit_test(noise_floor_needs_contrasts),
         cmocka_unit_test(generator_is_xoshiro),
     };

@@ -210,6 +210,49 @@ static inline void goalloc_safepoint(void) {
 /* A full collection, where the build has a collector; otherwise nothing. */
 void goalloc_collect(void);
 
+/* ---- traced builds: what the collector has done and taken. Reading stops nobody and takes no lock; figures of a cycle
+ * under way may be some slices behind each other. Only ever added to, so that a difference of two readings is what lay
+ * between them. Times are nanoseconds: cpu_ns of threads, all others of CLOCK_MONOTONIC. */
+
+struct goalloc_gc_sums {
+    uint64_t cycles, forced_cycles; /* ended */
+    uint64_t pauses, pause_ns;      /* stops of the world by the collector: how many, and their sum */
+    uint64_t rescans;               /* of these, the ones that were to end a cycle and found too much unmarked */
+    uint64_t rescan_greyed_bytes;   /* marked by the second scan of stacks and roots alone */
+    /* CPU, each nanosecond under one head: marking, by the collector's threads and by who forces a collection; marking
+     * by who allocates, in proportion; sweeping by the collector's threads and by who forces a collection; by who
+     * allocates, reckoned from a sample; what the stopping thread does until all others run again, but for marking and
+     * sweeping when the world stands still for them (gcstoptheworld). */
+    uint64_t mark_cpu_ns, assist_cpu_ns, sweep_cpu_ns, sweep_allocating_cpu_ns, stop_cpu_ns;
+    /* Counted when a cycle ends. Objects that were scanned one by one, from their queue; Green Tea's pages of objects
+     * ("spans"), those that were scanned for a single object, and the objects scanned in all of them. */
+    uint64_t queued_objects, span_visits, single_visits, span_objects;
+    uint64_t scanned_bytes, marked_bytes; /* of objects */
+};
+/* False: this build has no collector, and all is GOALLOC_NA. */
+bool goalloc_read_gc(struct goalloc_gc_sums *out);
+
+/* The world stood still from when the first thread was asked to stop until all had been told to go on. */
+struct goalloc_gc_pause {
+    uint64_t begun_ns, length_ns;
+};
+/* A cycle that has ended. of: what came between its end and that of the cycle before, so that sweeping stands with the
+ * cycle which follows it. */
+struct goalloc_gc_cycle {
+    struct goalloc_gc_sums of;
+    uint64_t begun_ns, ended_ns;
+    uint64_t goal_bytes;          /* in force while it ran; UINT64_MAX: none */
+    uint64_t live_at_start_bytes; /* heap when it began */
+    uint64_t peak_live_bytes;     /* heap when marking ended: the most that goal_bytes is to hold */
+    uint64_t next_goal_bytes;     /* set at its end */
+};
+/* The newest are kept, in fixed memory. */
+enum { GOALLOC_GC_PAUSES_KEPT = 8191, GOALLOC_GC_CYCLES_KEPT = 1023 };
+/* Copies those from number `first` on (0: the process's first), as far as they are still there, oldest first;
+ * *copied_first is the number of the first copied. Returns how many, at most count. */
+size_t goalloc_gc_pauses(uint64_t first, struct goalloc_gc_pause *out, size_t count, uint64_t *copied_first);
+size_t goalloc_gc_cycles(uint64_t first, struct goalloc_gc_cycle *out, size_t count, uint64_t *copied_first);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * report: draws a run's page again.
+ * report: prints a run's tables and draws its page again.
  */
 #include "report.h"
 #include "command.h"
 #include "error.h"
 #include "options.h"
+#include "table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,11 +21,13 @@ static int report(int argc, const char **argv) {
     char *dir = options_run_dir(argc == 2 ? argv[1] : NULL);
     if (dir == NULL)
         return LAB_USAGE;
-    int code = report_write(dir);
+    int code = table_print(dir, stdout);
+    if (code == LAB_OK)
+        code = report_write(dir);
     if (code == LAB_OK)
         printf("%s/report/index.html\n", dir);
     free(dir);
     return code;
 }
 
-COMMAND(report) = {"report", "[RUN]", "draw the page of a run again", 80, report};
+COMMAND(report) = {"report", "[RUN]", "print the tables of a run and draw its page again", 80, report};

@@ -2,6 +2,7 @@
  *
  * csv: tidy and long, one value a line; n/a is an empty value with its status.
  */
+#include "collectors.h"
 #include "format.h"
 
 #include <string.h>
@@ -40,7 +41,7 @@ static void write(const struct run *r, FILE *out) {
             for (size_t v = 0; v < c->series[k].count; v++) {
                 char value[64];
                 snprintf(value, sizeof value, "%.17g", c->series[k].values[v]);
-                row(r, c, m, v + 1, value, c->invalid ? "invalid" : "ok", out);
+                row(r, c, m, v + 1, value, c->invalid ? "invalid" : collectors_no_gc(c) ? "no-GC" : "ok", out);
             }
             if (c->series[k].count == 0 && run_row_shows(r, c->row, m->name))
                 row(r, c, m, 0, "", strcmp(status, "ok") == 0 ? "n/a" : status, out);

@@ -38,6 +38,8 @@ void report_pareto(const struct run *r, FILE *out);
 void report_matrix(const struct run *r, FILE *out);
 void report_timelines(const struct run *r, FILE *out);
 void report_policies(const struct run *r, FILE *out);
+void report_timespace(const struct run *r, FILE *out);
+void report_collectors(const struct run *r, FILE *out);
 void report_fragmentation(const struct run *r, FILE *out);
 void report_machine(const struct run *r, FILE *out);
 

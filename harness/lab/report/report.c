@@ -155,12 +155,15 @@ static void write_page(const struct run *r, FILE *out) {
     fprintf(out, "<h1>spanlab: run %s</h1>\n<p>%ld of %ld processes, %zu subjects, %zu rows; spanlab %s. <a "
                  "href=\"#pareto\">time and memory</a> \302\267 <a href=\"#matrix\">all cells</a> \302\267 <a "
                  "href=\"#timelines\">over the operations</a> \302\267 <a "
+                 "href=\"#timespace\">time and space of collectors</a> \302\267 <a href=\"#collectors\">collectors</a> \302\267 <a "
                  "href=\"#policies\">sawtooth and Robson</a> \302\267 <a href=\"#fragmentation\">what the memory is</a> \302\267 <a "
                  "href=\"#machine\">machine and commands</a></p>\n",
             r->id, r->done, r->planned, r->subject_count, r->row_count, meta(r, "spanlab_version"));
     report_pareto(r, out);
     report_matrix(r, out);
     report_timelines(r, out);
+    report_timespace(r, out);
+    report_collectors(r, out);
     report_policies(r, out);
     report_fragmentation(r, out);
     report_machine(r, out);

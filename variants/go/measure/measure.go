@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"strings"
 	"unsafe"
 )
 
@@ -31,6 +32,15 @@ func Begin() {
 	debug.SetGCPercent(-1)
 	growStack()
 	HeapInUse()
+}
+
+// UsableBytes is what small objects without pointers may fill of a page: all of it, but for the inline marks with which
+// the greenteagc experiment ends it.
+func UsableBytes() uintptr {
+	if strings.Contains(runtime.Version(), "greenteagc") {
+		return PageBytes - 128
+	}
+	return PageBytes
 }
 
 var stackSink byte

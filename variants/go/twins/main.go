@@ -51,6 +51,9 @@ func mix(checksum, value uint64) uint64 {
 
 // parallel runs body on each thread, with a random stream of its own, and collects the checksums in their order.
 func parallel(threads uint64, body func(index uint64, random *rng) uint64) []uint64 {
+	if counting != nil {
+		return parallelCounted(threads, body)
+	}
 	checksums := make([]uint64, threads)
 	var done sync.WaitGroup
 	for i := range checksums {
@@ -65,7 +68,7 @@ func parallel(threads uint64, body func(index uint64, random *rng) uint64) []uin
 }
 
 type flags struct {
-	catalog, checks                                            bool
+	catalog, checks, allocations                               bool
 	workload, params, mode, expect, library, knobs, resultPath string
 	warmup, iterations                                         int
 }
@@ -81,6 +84,7 @@ func parseFlags() flags {
 	flag.BoolVar(&f.checks, "checks", false, "print workloads and parameters to compare with the C programs")
 	flag.StringVar(&f.workload, "spanlab-workload", "", "which twin")
 	flag.StringVar(&f.params, "spanlab-params", "", "NAME=NUMBER,...")
+	flag.BoolVar(&f.allocations, "spanlab-allocations", false, "count objects by size class")
 	flag.StringVar(&f.mode, "spanlab-mode", "throughput", "throughput or memory")
 	flag.StringVar(&f.expect, "spanlab-expect", "", "the subject that this must be")
 	flag.StringVar(&f.library, "spanlab-library", "", "not for Go: a subject of its own")
@@ -179,17 +183,23 @@ func resultFile(path string) io.Writer {
 // measure runs the iterations and fills in what they gave.
 func measure(r *record, f flags, w workload) error {
 	before := readDisturbance()
+	r.GC = newCollector()
 	for i := 0; i < f.warmup+f.iterations; i++ {
 		operations.Store(0)
 		if err := r.begin(); err != nil {
 			return err
 		}
-		if prepare := prepares[f.workload]; prepare != nil {
-			prepare(w.params)
+		if counting != nil {
+			startCounting()
 		}
+		if prepare := prepares[f.workload]; prepare != nil {
+			countAllocations(func() { prepare(w.params) })
+		}
+		r.GC.begin()
 		s := startSample(i, i < f.warmup)
 		checksums := w.run(w.params)
 		s.stop(operations.Load())
+		s.Cycles = r.GC.end(s.Warmup)
 		r.end()
 		r.Samples = append(r.Samples, s)
 		var all uint64
@@ -203,6 +213,7 @@ func measure(r *record, f flags, w workload) error {
 		r.Checksum = text
 	}
 	r.Disturbance = readDisturbance().since(before)
+	r.GC.finish()
 	return nil
 }
 
@@ -220,6 +231,10 @@ func run(f flags) (*record, error) {
 		return r, err
 	}
 	r.Proof.OK = true
+	if f.allocations {
+		counting = &allocations{}
+		r.Allocations = counting
+	}
 	if err := measure(r, f, w); err != nil {
 		return r, err
 	}

@@ -25,6 +25,7 @@ type sample struct {
 	CPUNs     int64  `json:"cpu_ns"`
 	Ops       uint64 `json:"ops"`
 	ZeroBytes uint64 `json:"zero_bytes"`
+	Cycles    uint64 `json:"collections"`
 	begun     time.Time
 }
 
@@ -82,13 +83,15 @@ type record struct {
 		Params  map[string]uint64 `json:"params"`
 		Seed    uint64            `json:"seed"`
 	} `json:"workload"`
-	Mode        string         `json:"mode"`
-	Checksum    string         `json:"checksum"`
-	Samples     []sample       `json:"samples"`
-	Memory      *memory        `json:"memory"`
-	Disturbance disturbance    `json:"disturbance"`
-	Environment map[string]any `json:"environment"`
-	Go          goRuntime      `json:"go"`
+	Mode        string            `json:"mode"`
+	Allocations *allocations      `json:"allocations"`
+	Checksum    string            `json:"checksum"`
+	Samples     []sample          `json:"samples"`
+	GC          *collectorFigures `json:"gc"`
+	Memory      *memory           `json:"memory"`
+	Disturbance disturbance       `json:"disturbance"`
+	Environment map[string]any    `json:"environment"`
+	Go          goRuntime         `json:"go"`
 }
 
 func experiments() string {
@@ -133,10 +136,13 @@ func knobCatalog() []map[string]any {
 	knob := func(name, summary string) map[string]any {
 		return map[string]any{"name": name, "variable": name, "format": "%s", "join": nil, "summary": summary}
 	}
+	stops := knob("gcstoptheworld", "1: marking stops the program; 2: sweeping too (default 0)")
+	stops["variable"], stops["format"], stops["join"] = "GODEBUG", "gcstoptheworld=%s", ","
 	return []map[string]any{
 		knob("GOGC", "growth of the heap between collections, percent of what is live (default 100), or off"),
 		knob("GOMEMLIMIT", "bytes that the process should stay below, or off (default)"),
 		knob("GOMAXPROCS", "processors that run Go code (default: those there are)"),
+		stops,
 	}
 }
 
@@ -144,7 +150,7 @@ func knobsInForce() map[string]string {
 	percent, limit := debug.SetGCPercent(100), debug.SetMemoryLimit(-1)
 	debug.SetGCPercent(percent)
 	knobs := map[string]string{"GOGC": strconv.Itoa(percent), "GOMEMLIMIT": strconv.FormatInt(limit, 10),
-		"GOMAXPROCS": strconv.Itoa(runtime.GOMAXPROCS(0))}
+		"GOMAXPROCS": strconv.Itoa(runtime.GOMAXPROCS(0)), "gcstoptheworld": stopTheWorldKnob(os.Getenv("GODEBUG"))}
 	if percent < 0 {
 		knobs["GOGC"] = "off"
 	}

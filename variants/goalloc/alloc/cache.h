@@ -14,6 +14,7 @@
 #include "alloc/heap.h"
 #include "alloc/stats.h"
 #include "goalloc.h"
+#include "os/tsc.h"
 
 enum {
     CACHE_BY_8 = GOALLOC_SMALL_SIZE_MAX / 8 + 1,
@@ -49,6 +50,8 @@ struct cache {
             uint32_t flush_gen;          /* the heap's sweepgen when the cache was last flushed */
             uint64_t scan_alloc_bytes;   /* allocated since the last refill, as far as it may hold pointers */
             struct stats stats;
+            struct tsc_sampler sweeping, assisting; /* in short slices */
+            bool sweep_clocked;                     /* a clock is running: its slices need no sample */
         };
     };
     /* traced: the block in use, 0 none. manual: the granule to hand out next, in the span in use; 0 none */

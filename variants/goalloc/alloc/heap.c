@@ -163,13 +163,13 @@ static bool heap_span_setup(struct cache *c, struct span *s, uintptr_t base, siz
     return place_span_init(s);
 }
 
-/* Each page's marks are zero, and the page says that it has them. */
-static void heap_inline_marks_begin(const struct span *s) {
+/* Each page says what it is; where it has marks, they are zero. */
+static void heap_pages_begin(const struct span *s) {
     for (size_t i = 0; i < s->npages; i++) {
         uintptr_t page = s->base + (i << GOALLOC_PAGE_SHIFT);
-        if (s->needzero)
+        if (span_class_inline_marked(s->span_class) && s->needzero)
             memset((void *)(page + GOALLOC_PAGE_BYTES - INLINE_MARKS_BYTES), 0, INLINE_MARKS_BYTES);
-        arena_set_inline_class(&heap.arenas, page, s->span_class);
+        arena_set_page_class(&heap.arenas, page, s->span_class);
     }
 }
 
@@ -198,8 +198,8 @@ static struct span *heap_span_alloc(struct cache *c, size_t npages, uint8_t span
     bool released = heap.tuned && scavenged_bytes == npages << GOALLOC_PAGE_SHIFT;
     s->needzero = arena_needs_zero(&heap.arenas, base, npages) && !released;
     arena_set_spans(&heap.arenas, base, npages, s);
-    if (span_class_inline_marked(span_class))
-        heap_inline_marks_begin(s);
+    if (span_class_on_page(span_class, PLACE_SLOTS))
+        heap_pages_begin(s);
     heap_page_in_use(base, true);
     __atomic_fetch_add(&heap.pages_in_use, npages, __ATOMIC_RELAXED);
     __atomic_store_n(&s->state, SPAN_IN_USE, __ATOMIC_RELEASE);
@@ -227,8 +227,8 @@ static void heap_span_release(struct span *s) {
     uintptr_t base = span_base(s);
     size_t npages = s->npages;
     heap_expect_release(s);
-    for (size_t i = 0; span_class_inline_marked(s->span_class) && i < npages; i++)
-        arena_set_inline_class(&heap.arenas, base + (i << GOALLOC_PAGE_SHIFT), 0);
+    for (size_t i = 0; span_class_on_page(s->span_class, PLACE_SLOTS) && i < npages; i++)
+        arena_set_page_class(&heap.arenas, base + (i << GOALLOC_PAGE_SHIFT), 0);
     arena_set_spans(&heap.arenas, base, npages, NULL);
     heap_page_in_use(base, false);
     __atomic_fetch_sub(&heap.pages_in_use, npages, __ATOMIC_RELAXED);

@@ -93,9 +93,7 @@ static void sweep_account(struct cache *c, struct span *s, unsigned freed, unsig
     stats_add(&c->stats.small_frees[span_class_size_class(s->span_class)], objects);
 }
 
-/* preserve: the caller keeps the span. Otherwise it goes to the heap (true) or to the swept set that it belongs in; the
- * unswept set that still names it will find it swept. */
-static bool sweep_span(struct cache *c, struct span *s, bool preserve) {
+static bool sweep_span_untimed(struct cache *c, struct span *s, bool preserve) {
     sweep_expect_owned(s);
     __atomic_fetch_add(&sweep.pages_swept, s->npages, __ATOMIC_RELAXED);
     gc_merge_marks(s);
@@ -117,6 +115,17 @@ static bool sweep_span(struct cache *c, struct span *s, bool preserve) {
     }
     mcentral_file(c, s, !place_has_room(s));
     return false;
+}
+
+/* preserve: the caller keeps the span. Otherwise it goes to the heap (true) or to the swept set that it belongs in; the
+ * unswept set that still names it will find it swept. */
+static bool sweep_span(struct cache *c, struct span *s, bool preserve) {
+    if (c->sweep_clocked)
+        return sweep_span_untimed(c, s, preserve);
+    uint64_t begun = tsc_begin(&c->sweeping);
+    bool freed = sweep_span_untimed(c, s, preserve);
+    tsc_end(&c->sweeping, begun);
+    return freed;
 }
 
 /* ---- any span */

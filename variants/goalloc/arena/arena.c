@@ -29,12 +29,16 @@ static void arena_open_window(struct arena_space *a, uintptr_t first) {
     struct span **window = os_map_lazy(pages * sizeof *window);
     if (window == NULL)
         return;
+    uint8_t *classes = AXIS_COLLECTS ? os_map_lazy(pages) : NULL;
+    if (AXIS_COLLECTS && classes == NULL) {
+        os_unmap(window, pages * sizeof *window);
+        return;
+    }
     uintptr_t below_bytes = first == ARENA_FIRST_HINT ? 0 : covered_bytes / 2;
     if (below_bytes > first)
         below_bytes = first;
     a->window = window;
-    if (AXIS_INLINE_MARKS)
-        a->inline_classes = os_map_lazy(pages);
+    a->page_classes = classes;
     a->window_base = (first - below_bytes) & ~(uintptr_t)(ARENA_BYTES - 1);
     __atomic_store_n(&a->window_pages, pages, __ATOMIC_RELEASE);
 }

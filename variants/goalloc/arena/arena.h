@@ -39,9 +39,9 @@ struct arena_space {
     uintptr_t window_base;
     size_t window_pages;
     struct span **window;
-    /* Green Tea: the span class of each of the window's pages that has inline marks, else 0; so an object is found
-     * without its span's record. NULL: no memory for it, and records are asked. Atomic bytes. */
-    uint8_t *inline_classes;
+    /* The span class of each of the window's pages in which it alone says where objects lie (span_class_on_page), else
+     * 0; so an object is found without its span's record. Atomic bytes; in builds that collect only. */
+    uint8_t *page_classes;
     struct arena **map; /* lazily touched; covers every address, or what an address-space limit could admit */
     size_t map_first, map_entries;
     size_t step_bytes; /* ARENA_BYTES, or ARENA_MIN_STEP_BYTES under an address-space limit */
@@ -96,18 +96,18 @@ static struct span *arena_span_of_huge(const struct arena_space *a, uintptr_t ad
 /* Points the page-table entries of [base, base + npages) to s (NULL to clear). The run may cross arenas. */
 static void arena_set_spans(struct arena_space *a, uintptr_t base, size_t npages, struct span *s);
 
-/* The span class of the page that address lies in, if it has inline marks; else 0. Any address is allowed. */
-static inline uint8_t arena_inline_class(const struct arena_space *a, uintptr_t address) {
+/* The span class of the page that address lies in, if objects are found by it; else 0. Any address is allowed. */
+static inline uint8_t arena_page_class(const struct arena_space *a, uintptr_t address) {
     size_t page = (address - a->window_base) >> GOALLOC_PAGE_SHIFT;
-    if (page >= a->window_pages || a->inline_classes == NULL)
+    if (page >= a->window_pages)
         return 0;
-    return __atomic_load_n(&a->inline_classes[page], __ATOMIC_RELAXED);
+    return __atomic_load_n(&a->page_classes[page], __ATOMIC_RELAXED);
 }
 
-static inline void arena_set_inline_class(struct arena_space *a, uintptr_t address, uint8_t span_class) {
+static inline void arena_set_page_class(struct arena_space *a, uintptr_t address, uint8_t span_class) {
     size_t page = (address - a->window_base) >> GOALLOC_PAGE_SHIFT;
-    if (page < a->window_pages && a->inline_classes != NULL)
-        __atomic_store_n(&a->inline_classes[page], span_class, __ATOMIC_RELAXED);
+    if (page < a->window_pages)
+        __atomic_store_n(&a->page_classes[page], span_class, __ATOMIC_RELAXED);
 }
 
 /* Go mheap.go:1072 allocNeedsZero: does this run hold memory that was used before? Raises the watermark. Heap lock not

@@ -5,15 +5,42 @@
  */
 #include "gc/mark.c"
 
-static void marker_init(void) {}
+static void marker_init(void) {
+    mark_classes_init();
+}
 
 static inline void marker_shade_inline(struct gc_work *w, uintptr_t page, uint8_t span_class, unsigned slot) {
     (void)w, (void)page, (void)span_class, (void)slot;
 }
 
-static inline bool marker_shade_address(struct gc_work *w, uintptr_t address) {
-    (void)w, (void)address;
-    return false;
+/* The page table cannot be stale: a span that is given back leaves it before its pages can serve again, and its page
+ * loses its class before. */
+static inline void marker_shade_on_page(struct gc_work *w, uint8_t span_class, uintptr_t address) {
+    const struct mark_class *class = &mark_classes[span_class];
+    unsigned offset = (unsigned)(address % GOALLOC_PAGE_BYTES),
+             slot = (unsigned)((uint64_t)offset * class->magic >> 32);
+    if (GOALLOC_UNLIKELY(slot >= class->nelems))
+        return; /* the tail of the page */
+    struct span *s = arena_span_of(&heap.arenas, address);
+    uintptr_t base = mark_page_base(address) + (uintptr_t)slot * class->elem_bytes;
+    if (mark_set(&place_mark_bits(s)[slot / 64], UINT64_C(1) << slot % 64) == 0) {
+        mark_again(w, base, span_class_noscan(span_class));
+        return;
+    }
+    mark_anew(base);
+    mark_page(s);
+    w->bytes_marked += class->elem_bytes;
+    if (!span_class_noscan(span_class))
+        work_push(w, base);
+}
+
+static void marker_shade_all(struct gc_work *w, const uintptr_t *found, unsigned count) {
+    for (unsigned i = 0; i < count; i++)
+        mark_address(w, found[i]);
+}
+
+static inline void marker_prefetch_span(uintptr_t item) {
+    (void)item;
 }
 
 static void marker_scan_span(struct gc_work *w, uintptr_t item) {

@@ -9,6 +9,7 @@
 #include "gc/roots.c"
 #include "gc/settings.c"
 #include "gc/world.c"
+#include "gc/meter.c"
 
 #include <sched.h>
 
@@ -196,7 +197,7 @@ static void gc_clear_page_marks(void) {
 
 static void gc_reset_work(struct gc_thread *t) {
     struct gc_work *w = &t->work;
-    w->bytes_marked = w->scan_work = w->objects_scanned = w->spans_scanned = w->single_scans = w->rescanned = 0;
+    w->bytes_marked = w->scan_work = w->objects_scanned = w->spans_scanned = w->single_scans = w->span_objects = 0;
     t->assist_bytes = 0;
 }
 
@@ -304,9 +305,28 @@ static void gc_end_pacing(uint64_t asked_ns) {
     pacer_end(&gc.pacer, gc.live_at_end_bytes, gc_work(), assists, idle > 0 ? idle : 0);
 }
 
+/* GODEBUG=gcstoptheworld=2. */
+static void gc_sweep_stopped(struct cache *c) {
+    uint64_t begun_cpu_ns = os_thread_cpu_ns();
+    c->sweep_clocked = true;
+    while (sweep_one(c) != SWEEP_NONE)
+        continue;
+    c->sweep_clocked = false;
+    meter_spent_stopped(&meter.sums.sweep_cpu_ns, begun_cpu_ns);
+}
+
+static void gc_sum_scanned(void) {
+    for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
+        meter_scanned(&t->work);
+    for (uint32_t i = 0; i < gc.workers_made; i++)
+        meter_scanned(&gc.workers[i]->work);
+    meter_add(&meter.sums.marked_bytes, gc.marked_bytes);
+}
+
 static void gc_to_sweeping(struct gc_thread *self, uint64_t asked_ns) {
     uint64_t work_bytes;
     gc_sum(&gc.marked_bytes, &work_bytes);
+    gc_sum_scanned();
     gc.live_at_end_bytes = gc_live();
     __atomic_store_n(&gc.work_bytes, work_bytes, __ATOMIC_RELAXED);
     gc_end_pacing(asked_ns);
@@ -323,8 +343,7 @@ static void gc_to_sweeping(struct gc_thread *self, uint64_t asked_ns) {
     for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
         mcache_prepare_for_sweep(t->cache);
     if (gc_settings.stop_the_world == 2)
-        while (sweep_one(self->cache) != SWEEP_NONE)
-            continue;
+        gc_sweep_stopped(self->cache);
     gc_set_goals(sweep_done());
     sweep_pace(gc.trigger_bytes);
 }
@@ -355,10 +374,13 @@ static bool gc_end_marking(struct gc_thread *self, uint64_t asked_ns) {
     gc_mark_roots(&self->work);
     gc_sum(&marked, &work);
     gc.rescanned_bytes += marked - marked_before;
+    meter_add(&meter.sums.rescan_greyed_bytes, marked - marked_before);
     mark_drain(&self->work, CYCLE_FINISH_BUDGET);
     mark_flush(&self->work);
-    if (mark_work_left())
+    if (mark_work_left()) {
+        meter_add(&meter.sums.rescans, 1);
         return false;
+    }
     if (gc_settings.checkmark)
         gc_check_marks(self);
     limiter_stop(&gc.limiter, false, gc_limit_now(), gc_cycle_number());
@@ -380,6 +402,8 @@ static bool gc_end_marking(struct gc_thread *self, uint64_t asked_ns) {
     gc_statistics.stack_scan_bytes = gc.pacer.last_stack_scan_bytes;
     gc_statistics.globals_scan_bytes = gc.pacer.globals_scan_bytes;
     gc_statistics.limited_cycle = gc.limiter.limited_cycle;
+    meter_add(&meter.sums.cycles, 1);
+    meter_add(&meter.sums.forced_cycles, gc.forced);
     return true;
 }
 
@@ -387,6 +411,13 @@ static void gc_trace(void);
 
 /* Cycle lock held, world running again. */
 static void gc_announce_end(void) {
+    struct goalloc_gc_cycle cycle = {.begun_ns = gc.begun_ns,
+                                     .ended_ns = gc.last_end_ns,
+                                     .goal_bytes = gc.goal_bytes,
+                                     .live_at_start_bytes = gc.live_at_start_bytes,
+                                     .peak_live_bytes = gc.live_at_end_bytes,
+                                     .next_goal_bytes = gc_statistics.next_gc_bytes};
+    meter_log_cycle(&cycle);
     if (gc_settings.trace)
         gc_trace();
     __atomic_fetch_add(&gc.cycles, 1, __ATOMIC_RELEASE);
@@ -407,9 +438,11 @@ static void gc_try_end(struct gc_thread *self) {
     if (gc_is_marking() && __atomic_load_n(&gc.marking, __ATOMIC_SEQ_CST) == 0 && !mark_work_left()) {
         uint64_t asked_ns = os_now_ns();
         world_stop(self);
+        meter_begin_pause();
         ended = gc_end_marking(self, asked_ns);
         __atomic_store_n(&gc.ending, 0, __ATOMIC_SEQ_CST);
         world_start();
+        meter_log_pause();
     }
     __atomic_store_n(&gc.ending, 0, __ATOMIC_SEQ_CST);
     if (ended)
@@ -468,7 +501,7 @@ static uint64_t gc_account_worker(uint64_t cpu_ns) {
 static void gc_work_in_background(struct gc_thread *self) {
     while (gc_is_marking()) {
         uint64_t cpu_ns = os_thread_cpu_ns(), done = gc_mark_slice(&self->work, CYCLE_SLICE * 16);
-        uint64_t rest_ns = gc_account_worker(os_thread_cpu_ns() - cpu_ns);
+        uint64_t rest_ns = gc_account_worker(meter_spent(&meter.sums.mark_cpu_ns, cpu_ns));
         __atomic_fetch_add(&gc.credit, (int64_t)done, __ATOMIC_RELAXED);
         if (rest_ns != 0)
             os_wait_while(&gc.phase, GC_MARK, rest_ns);
@@ -482,6 +515,8 @@ static void gc_work_in_background(struct gc_thread *self) {
 }
 
 static void gc_sweep_in_background(struct gc_thread *self) {
+    uint64_t begun_cpu_ns = os_thread_cpu_ns();
+    self->cache->sweep_clocked = true; /* for good: this thread sweeps for nobody else */
     for (;;) {
         lock_acquire(&gc.sweep_lock);
         size_t swept = 0;
@@ -489,9 +524,10 @@ static void gc_sweep_in_background(struct gc_thread *self) {
             swept = sweep_one(self->cache);
         lock_release(&gc.sweep_lock);
         if (swept == SWEEP_NONE)
-            return;
+            break;
         sched_yield();
     }
+    meter_spent(&meter.sums.sweep_cpu_ns, begun_cpu_ns);
 }
 
 static void *gc_worker(void *arg) {
@@ -538,14 +574,20 @@ static void gc_make_workers(uint32_t wanted) {
 /* Until everything is swept. Another cycle may have ended while others were waited for: its spans are left to nobody
  * else where the collector has no threads. */
 static void gc_sweep_all(struct cache *c) {
+    if (sweep_done())
+        return;
+    uint64_t begun_cpu_ns = os_thread_cpu_ns();
     while (!sweep_done()) {
         cache_hold(c);
+        c->sweep_clocked = true;
         while (sweep_one(c) != SWEEP_NONE)
             continue;
+        c->sweep_clocked = false;
         cache_unhold(c);
         if (!sweep_done())
             sched_yield();
     }
+    meter_spent(&meter.sums.sweep_cpu_ns, begun_cpu_ns);
 }
 
 /* The whole cycle in one stop. */
@@ -553,7 +595,9 @@ static void gc_collect_stopped(struct gc_thread *self) {
     uint64_t begun_ns = os_now_ns();
     limiter_stop(&gc.limiter, true, gc_limit_now(), gc_cycle_number());
     mark_shared = 0;
+    uint64_t begun_cpu_ns = os_thread_cpu_ns();
     mark_drain(&self->work, UINT64_MAX);
+    meter_spent_stopped(&meter.sums.mark_cpu_ns, begun_cpu_ns);
     uint64_t ended_ns = os_now_ns();
     gc.cpu_total_ns += (ended_ns - begun_ns) * gc_settings.procs;
     limiter_start(&gc.limiter, gc_limit_now(), gc_cycle_number());
@@ -579,11 +623,13 @@ __attribute__((noinline)) static void gc_begin_spilled(struct gc_thread *self, b
     bool stopped = gc_settings.stop_the_world != 0;
     uint64_t asked_ns = os_now_ns();
     world_stop(self);
+    meter_begin_pause();
     self->stop_sp = (uintptr_t)__builtin_frame_address(0);
     gc_begin_marking(self, forced, asked_ns);
     if (stopped)
         gc_collect_stopped(self);
     world_start();
+    meter_log_pause();
     if (stopped) {
         gc_announce_end();
     } else {
@@ -626,6 +672,7 @@ static uint64_t gc_assist_once(struct gc_thread *t, uint64_t work) {
     }
     uint64_t cpu_ns = os_thread_cpu_ns() - begun_ns;
     __atomic_fetch_add(&gc.assist_ns, cpu_ns, __ATOMIC_RELAXED);
+    meter_add(&meter.sums.assist_cpu_ns, cpu_ns);
     limiter_add_assist(&gc.limiter, (int64_t)cpu_ns);
     cache_hold(t->cache);
     limiter_update(&gc.limiter, gc_limit_now(), gc_cycle_number()); /* each time, as Go (mgcmark.go:728) */
@@ -636,6 +683,8 @@ static uint64_t gc_assist_once(struct gc_thread *t, uint64_t work) {
 /* Marks in return for what was allocated (Go mgcmark.go:508): credit first, then work, at least 64 KiB of it. */
 static void gc_assist(struct gc_thread *t) {
     enum { LEAST_BYTES = 64 << 10 };
+    uint64_t begun = tsc_begin(&t->cache->assisting);
+    bool clocked = false;
     /* While the limiter is on, the debt is left to the collector's threads. */
     while (gc_is_marking() && t->assist_bytes < 0 && !limiter_limiting(&gc.limiter)) {
         double ratio = pacer_assist_ratio(&gc.pacer);
@@ -649,8 +698,11 @@ static void gc_assist(struct gc_thread *t) {
             t->assist_bytes += 1 + (int64_t)((double)take / ratio);
             continue;
         }
+        clocked = true; /* credit that pays for all of it takes less than asking a clock, and is sampled */
         t->assist_bytes += 1 + (int64_t)((double)gc_assist_once(t, (uint64_t)work) / ratio);
     }
+    if (!clocked)
+        tsc_end(&t->cache->assisting, begun);
 }
 
 static void gc_poll(struct cache *c) {
@@ -675,7 +727,7 @@ static void gc_help(struct gc_thread *self) {
     cache_hold(self->cache);
     uint64_t done = gc_mark_slice(&self->work, CYCLE_SLICE * 16);
     cache_unhold(self->cache);
-    __atomic_fetch_add(&gc.worker_ns, os_thread_cpu_ns() - begun_ns, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&gc.worker_ns, meter_spent(&meter.sums.mark_cpu_ns, begun_ns), __ATOMIC_RELAXED);
     if (done != 0)
         return;
     gc_end(self);
@@ -702,6 +754,7 @@ void goalloc_collect(void) {
 
 static void gc_init(void) {
     settings_read();
+    meter_init();
     marker_init();
     world_init();
     gc.pacer.triggered_bytes = UINT64_MAX;

@@ -24,6 +24,7 @@ enum {
     GC_BARRIER_ENTRIES = 512,   /* Go mwbbuf.go:70 */
     GC_LEAST_ADDRESS = 4096,    /* smaller values are no pointers (Go mwbbuf.go:231) */
     GC_AHEAD = 8,               /* objects whose memory is asked for before it is needed */
+    GC_GATHERED = 256,          /* pointers of a large object that are looked at together */
     GC_SPAN_RING = 256,         /* Green Tea: spans a thread keeps (Go 1.25.3 mgcmark_greenteagc.go:346) */
 };
 
@@ -35,23 +36,19 @@ struct workbuf {
 };
 _Static_assert(sizeof(struct workbuf) == GC_WORKBUF_BYTES, "254 entries with their header");
 
-/* Pages that wait for their turn. The longer one waits, the more of its objects are marked by then. */
-struct span_queue {
-    uintptr_t *items;  /* a ring; NULL: nothing was ever put in */
-    uint32_t capacity; /* a power of two */
-    uint32_t first, count;
-    uint64_t random;
-};
+/* In which order queued pages are scanned (spans.c). Go's is first in, first out; laps go by address;
+ * the others are there to be compared with them. */
+enum gc_queue { GC_QUEUE_FIFO, GC_QUEUE_LIFO, GC_QUEUE_ADDRESS, GC_QUEUE_LAPS, GC_QUEUE_RANDOM };
 
-/* In which order they come out. Go's is first in, first out; the others are there to be compared with it. */
-enum gc_queue { GC_QUEUE_FIFO, GC_QUEUE_LIFO, GC_QUEUE_ADDRESS, GC_QUEUE_RANDOM };
+struct span_queue;
 
 /* What a marking thread has in hand. Its own but while the world is stopped. */
 struct gc_work {
     struct workbuf *first, *second; /* a stack of up to two buffers: pops and pushes at the border do not go global */
     uint64_t bytes_marked, scan_work;
-    uint64_t objects_scanned, spans_scanned, single_scans, rescanned;
-    struct span_queue spans; /* Green Tea: pages to scan */
+    uint64_t objects_scanned, spans_scanned, single_scans;
+    uint64_t span_objects; /* Green Tea: scanned in pages; objects_scanned has all others */
+    struct span_queue *spans; /* Green Tea: pages to scan; NULL: none, and there have been none */
     uint32_t barrier_count;
     uintptr_t barrier[GC_BARRIER_ENTRIES];
 };
@@ -109,9 +106,13 @@ static bool mark_work_left(void);
 /* Green Tea: the object in a page with inline marks gets marked; if it is new and holds pointers, its page is queued.
  */
 static inline void marker_shade_inline(struct gc_work *w, uintptr_t page, uint8_t span_class, unsigned slot);
-/* The same for the object that address lies in; false: no such page. */
-static inline bool marker_shade_address(struct gc_work *w, uintptr_t address);
+/* The object that address lies in, on a page of this class (span_class_on_page), gets marked and is to be scanned. */
+static inline void marker_shade_on_page(struct gc_work *w, uint8_t span_class, uintptr_t address);
+/* The objects of many pointers, none of them below GC_LEAST_ADDRESS, are marked and to be scanned. */
+static void marker_shade_all(struct gc_work *w, const uintptr_t *found, unsigned count);
 static void marker_init(void);
+/* Asks for the memory that marker_scan_span begins with. */
+static inline void marker_prefetch_span(uintptr_t item);
 /* Scans what is marked and not yet scanned in a queued span. */
 static void marker_scan_span(struct gc_work *w, uintptr_t item);
 static void marker_take_run(struct span *s, unsigned first, unsigned count);

@@ -33,21 +33,8 @@ static inline struct tea_marks *tea_marks_of(uintptr_t page) {
     return (struct tea_marks *)(page + GOALLOC_PAGE_BYTES - INLINE_MARKS_BYTES);
 }
 
-/* What there is to know of a span class whose pages have inline marks; of the others nelems is 0. */
-static struct tea_class {
-    uint32_t magic; /* of the division by elem_bytes */
-    uint16_t nelems, elem_bytes;
-} tea_classes[SPAN_CLASSES];
-
 static void marker_init(void) {
-    for (unsigned i = 2; i < SPAN_CLASSES; i++) {
-        size_t elem_bytes = gclass_size(i / 2);
-        if (!span_class_inline_marked((uint8_t)i))
-            continue;
-        /* Runs keep their pointer bits elsewhere; their slots are granules. */
-        unsigned nelems = span_objects(GOALLOC_PAGE_BYTES, elem_bytes, PLACE_SLOTS && i % 2 == 0, true);
-        tea_classes[i] = (struct tea_class){gclass_div_magic(i / 2), (uint16_t)nelems, (uint16_t)elem_bytes};
-    }
+    mark_classes_init();
 }
 
 /* Says that one object more was marked in the page, or several. True: the page is the caller's to queue. */
@@ -65,6 +52,11 @@ static inline bool tea_acquire(struct tea_marks *m, bool several) {
     return false;
 }
 
+/* Most often one is asked about, and without an instruction for it counting is a call. */
+static inline unsigned tea_count(uint64_t slots) {
+    return (slots & (slots - 1)) == 0 ? slots != 0 : (unsigned)__builtin_popcountll(slots);
+}
+
 /* The slots of a page as its span counts them. */
 static inline unsigned tea_span_slot(const struct span *s, uintptr_t page, unsigned slot) {
     return (unsigned)((page - s->base) / GOALLOC_PAGE_BYTES) * PLACE_PAGE_SLOTS + slot;
@@ -73,12 +65,20 @@ static inline unsigned tea_span_slot(const struct span *s, uintptr_t page, unsig
 /* Bytes of the objects that begin at these slots, first being the slot of bit 0. */
 static inline uint64_t tea_bytes(uintptr_t page, uint8_t span_class, unsigned first, uint64_t slots) {
     if (PLACE_SLOTS)
-        return (uint64_t)__builtin_popcountll(slots) * tea_classes[span_class].elem_bytes;
+        return (uint64_t)tea_count(slots) * mark_classes[span_class].elem_bytes;
     const struct span *s = arena_span_of(&heap.arenas, page);
     uint64_t bytes = 0;
     for (; slots != 0; slots &= slots - 1)
         bytes += place_slot_bytes(s, tea_span_slot(s, page, first + (unsigned)place_lowest(slots)));
     return bytes;
+}
+
+/* Asks for what scanning a page begins with: its marks and pointer bits, and the object that it was queued for. */
+static inline void tea_prefetch_item(uintptr_t item, uint8_t span_class) {
+    uintptr_t page = mark_page_base(item), tail = page + GOALLOC_PAGE_BYTES - INLINE_MARKS_BYTES - HEAP_BITS_BYTES;
+    for (unsigned line = 0; line < (INLINE_MARKS_BYTES + HEAP_BITS_BYTES) / 64; line++)
+        __builtin_prefetch((void *)(tail + line * 64));
+    __builtin_prefetch((void *)(page + item % GOALLOC_PAGE_BYTES * mark_classes[span_class].elem_bytes));
 }
 
 /* Slots of one word of a page's marks, first being the slot of bit 0. */
@@ -89,13 +89,14 @@ static inline void tea_shade_word(struct gc_work *w, uintptr_t page, uint8_t spa
     if (fresh == 0)
         return;
     w->bytes_marked += tea_bytes(page, span_class, first, fresh);
-    if (!span_class_noscan(span_class) && tea_acquire(m, (fresh & (fresh - 1)) != 0))
-        work_push_span(w, page | (first + place_lowest(fresh)));
+    if (span_class_noscan(span_class) || !tea_acquire(m, (fresh & (fresh - 1)) != 0))
+        return;
+    work_push_span(w, page | (first + place_lowest(fresh)));
 }
 
 static inline void marker_shade_inline(struct gc_work *w, uintptr_t page, uint8_t span_class, unsigned slot) {
     if (GOALLOC_UNLIKELY(mark_checking)) {
-        uintptr_t base = page + (uintptr_t)slot * tea_classes[span_class].elem_bytes;
+        uintptr_t base = page + (uintptr_t)slot * mark_classes[span_class].elem_bytes;
         if ((tea_marks_of(page)->marks[slot / 64] >> slot % 64 & 1) == 0)
             mark_anew(base);
         mark_again(w, base, span_class_noscan(span_class));
@@ -105,21 +106,17 @@ static inline void marker_shade_inline(struct gc_work *w, uintptr_t page, uint8_
 }
 
 /* The slot at which the object that covers address begins; nelems of the class or more: the tail of the page. */
-static inline unsigned tea_slot_of(const struct tea_class *class, uintptr_t address) {
+static inline unsigned tea_slot_of(const struct mark_class *class, uintptr_t address) {
     unsigned slot = (unsigned)((uint64_t)(address % GOALLOC_PAGE_BYTES) * class->magic >> 32);
     if (PLACE_SLOTS || slot >= class->nelems)
         return slot;
     return mark_slot_of(arena_span_of(&heap.arenas, address), address) % PLACE_PAGE_SLOTS;
 }
 
-static inline bool marker_shade_address(struct gc_work *w, uintptr_t address) {
-    uint8_t span_class = arena_inline_class(&heap.arenas, address);
-    if (span_class == 0)
-        return false;
-    unsigned slot = tea_slot_of(&tea_classes[span_class], address);
-    if (GOALLOC_LIKELY(slot < tea_classes[span_class].nelems))
-        marker_shade_inline(w, address & ~(uintptr_t)(GOALLOC_PAGE_BYTES - 1), span_class, slot);
-    return true;
+static inline void marker_shade_on_page(struct gc_work *w, uint8_t span_class, uintptr_t address) {
+    unsigned slot = tea_slot_of(&mark_classes[span_class], address);
+    if (GOALLOC_LIKELY(slot < mark_classes[span_class].nelems))
+        marker_shade_inline(w, mark_page_base(address), span_class, slot);
 }
 
 /* ---- scanning a page: first all pointers in it, then what they point to, the marks of those ahead being asked for;
@@ -128,10 +125,10 @@ static inline bool marker_shade_address(struct gc_work *w, uintptr_t address) {
 enum { TEA_PAGE_WORDS = GOALLOC_PAGE_BYTES / 8, TEA_AHEAD = 12 };
 
 static inline void tea_prefetch(uintptr_t address) {
-    __builtin_prefetch(&tea_marks_of(address & ~(uintptr_t)(GOALLOC_PAGE_BYTES - 1))->marks[0], 1);
+    __builtin_prefetch(&tea_marks_of(mark_page_base(address))->marks[0], 1);
 }
 
-static void tea_shade_all(struct gc_work *w, const uintptr_t *found, unsigned count) {
+static void marker_shade_all(struct gc_work *w, const uintptr_t *found, unsigned count) {
     uintptr_t page = 0;
     uint64_t slots = 0;
     unsigned first = 0;
@@ -139,14 +136,14 @@ static void tea_shade_all(struct gc_work *w, const uintptr_t *found, unsigned co
     for (unsigned i = 0; i < count; i++) {
         if (i + TEA_AHEAD < count)
             tea_prefetch(found[i + TEA_AHEAD]);
-        uintptr_t at = found[i] & ~(uintptr_t)(GOALLOC_PAGE_BYTES - 1);
-        uint8_t class_at = at == page ? span_class : arena_inline_class(&heap.arenas, at);
+        uintptr_t at = mark_page_base(found[i]);
+        uint8_t class_at = at == page ? span_class : arena_page_class(&heap.arenas, at);
         if (GOALLOC_UNLIKELY(class_at == 0)) {
             mark_address(w, found[i]);
             continue;
         }
-        unsigned slot = tea_slot_of(&tea_classes[class_at], found[i]);
-        if (GOALLOC_UNLIKELY(slot >= tea_classes[class_at].nelems))
+        unsigned slot = tea_slot_of(&mark_classes[class_at], found[i]);
+        if (GOALLOC_UNLIKELY(slot >= mark_classes[class_at].nelems))
             continue;
         if (at != page || (slot & ~63u) != first) {
             if (slots != 0)
@@ -204,7 +201,7 @@ static inline unsigned tea_gather(const struct span *s, uintptr_t page, const ui
 /* The words of what has been marked in the page and not been scanned; it counts as scanned from now on. */
 static void tea_take_grey(struct gc_work *w, const struct span *s, uintptr_t page, uint64_t *words) {
     struct tea_marks *m = tea_marks_of(page);
-    unsigned nelems = tea_classes[s->span_class].nelems;
+    unsigned nelems = mark_classes[s->span_class].nelems;
     for (unsigned i = 0; i * 64 < nelems; i++) {
         uint64_t grey = __atomic_load_n(&m->marks[i], __ATOMIC_SEQ_CST);
         grey &= i == TEA_WORDS - 1 ? UINT64_MAX >> 8 : UINT64_MAX;
@@ -212,7 +209,7 @@ static void tea_take_grey(struct gc_work *w, const struct span *s, uintptr_t pag
         if (grey == 0)
             continue;
         grey = mark_set(&m->scans[i], grey);
-        w->objects_scanned += (unsigned)__builtin_popcountll(grey);
+        w->span_objects += tea_count(grey);
         w->scan_work += tea_add_words(words, s, page, i * 64, grey);
     }
 }
@@ -225,22 +222,36 @@ static uint8_t tea_release(struct tea_marks *m) {
     return owned;
 }
 
+static inline void marker_prefetch_span(uintptr_t item) {
+    tea_prefetch_item(item, arena_page_class(&heap.arenas, item));
+}
+
+static inline void tea_scan_single(struct gc_work *w, uintptr_t page, unsigned slot) {
+    w->single_scans++;
+    w->span_objects++;
+    if (mark_set(&tea_marks_of(page)->scans[slot / 64], UINT64_C(1) << slot % 64) == 0)
+        return;
+    uint8_t span_class = arena_page_class(&heap.arenas, page);
+    uintptr_t base = page + (uintptr_t)slot * mark_classes[span_class].elem_bytes;
+    if (PLACE_SLOTS)
+        mark_scan_on_page(w, span_class, base);
+    else
+        mark_scan_small(w, arena_span_of(&heap.arenas, page), base);
+}
+
 static void marker_scan_span(struct gc_work *w, uintptr_t item) {
-    uintptr_t page = item & ~(uintptr_t)(GOALLOC_PAGE_BYTES - 1), found[TEA_PAGE_WORDS + 1];
+    uintptr_t page = mark_page_base(item), found[TEA_PAGE_WORDS + 1];
     unsigned slot = item % GOALLOC_PAGE_BYTES;
     struct tea_marks *m = tea_marks_of(page);
-    const struct span *s = arena_span_of(&heap.arenas, page);
     w->spans_scanned++;
     if (tea_release(m) == TEA_ONE) {
-        w->single_scans++;
-        w->objects_scanned++;
-        if (mark_set(&m->scans[slot / 64], UINT64_C(1) << slot % 64) != 0)
-            mark_scan_small(w, s, page + (uintptr_t)slot * s->elem_bytes);
+        tea_scan_single(w, page, slot);
         return;
     }
+    const struct span *s = arena_span_of(&heap.arenas, page);
     uint64_t words[TEA_PAGE_WORDS / 64 + 1] = {0};
     tea_take_grey(w, s, page, words);
-    tea_shade_all(w, found, tea_gather(s, page, words, found));
+    marker_shade_all(w, found, tea_gather(s, page, words, found));
 }
 
 /* ---- black allocation: nothing in a new object has to be scanned */
@@ -279,7 +290,7 @@ static void tea_merge_page(uint64_t *marks, uintptr_t page, unsigned nelems) {
 static void marker_merge(struct span *s) {
     if (!span_class_inline_marked(s->span_class))
         return;
-    unsigned nelems = tea_classes[s->span_class].nelems;
+    unsigned nelems = mark_classes[s->span_class].nelems;
     for (unsigned i = 0; i < s->npages; i++)
         tea_merge_page(place_mark_bits(s) + i * (PLACE_PAGE_SLOTS / 64), s->base + i * (uintptr_t)GOALLOC_PAGE_BYTES,
                        nelems);

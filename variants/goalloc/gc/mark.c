@@ -13,12 +13,40 @@ static uint32_t mark_shared = 1;
 /* atomic: marking threads that look for work */
 static uint32_t mark_hungry;
 
-static inline void mark_page(const struct span *s) {
+/* What there is to know of a span class by which objects are found on their page; of the others nelems is 0. */
+static struct mark_class {
+    uint32_t magic; /* of the division by elem_bytes */
+    uint16_t nelems, elem_bytes;
+    uint64_t words; /* a bit for each word of a slot */
+} mark_classes[SPAN_CLASSES];
+
+static void mark_classes_init(void) {
+    for (unsigned i = 2; i < SPAN_CLASSES; i++) {
+        if (!span_class_on_page((uint8_t)i, PLACE_SLOTS))
+            continue;
+        /* Runs keep their pointer bits elsewhere; their slots are granules. */
+        size_t elem_bytes = gclass_size(i / 2);
+        unsigned nelems =
+            span_objects(GOALLOC_PAGE_BYTES, elem_bytes, PLACE_SLOTS && i % 2 == 0, AXIS_INLINE_MARKS != 0);
+        mark_classes[i] = (struct mark_class){gclass_div_magic(i / 2), (uint16_t)nelems, (uint16_t)elem_bytes,
+                                              UINT64_MAX >> (64 - elem_bytes / 8)};
+    }
+}
+
+static inline uintptr_t mark_page_base(uintptr_t address) {
+    return address & ~(uintptr_t)(GOALLOC_PAGE_BYTES - 1);
+}
+
+/* A span with something marked keeps its pages (sweep_reclaim). Its record says whether that is noted already: the
+ * arena's bitmap would be one more line of memory for each object. */
+static inline void mark_page(struct span *s) {
+    uint32_t cycle = mcentral_sweepgen() | 1;
+    if (GOALLOC_LIKELY(__atomic_load_n(&s->page_marked, __ATOMIC_RELAXED) == cycle))
+        return;
+    __atomic_store_n(&s->page_marked, cycle, __ATOMIC_RELAXED);
     struct arena *arena = arena_of(&heap.arenas, s->base);
     size_t page = (s->base >> GOALLOC_PAGE_SHIFT) % ARENA_PAGES;
-    uint8_t bit = (uint8_t)(1u << page % 8);
-    if ((__atomic_load_n(&arena->page_marks[page / 8], __ATOMIC_RELAXED) & bit) == 0)
-        __atomic_fetch_or(&arena->page_marks[page / 8], bit, __ATOMIC_RELAXED);
+    __atomic_fetch_or(&arena->page_marks[page / 8], (uint8_t)(1u << page % 8), __ATOMIC_RELAXED);
 }
 
 /* Sets bits of a word of mark bits; those that were not set before. Relaxed: objects are found by pointers, whose
@@ -89,10 +117,8 @@ static inline void mark_slot(struct gc_work *w, struct span *s, unsigned slot, u
     mark_anew(base);
     mark_page(s);
     w->bytes_marked += object_slot_bytes(s, slot);
-    if (span_class_noscan(s->span_class))
-        return;
-    __builtin_prefetch((void *)base);
-    work_push(w, base);
+    if (!span_class_noscan(s->span_class))
+        work_push(w, base);
 }
 
 /* Nothing below nelems: the address lies behind the last slot. */
@@ -113,15 +139,24 @@ static inline void mark_in_span(struct gc_work *w, struct span *s, unsigned slot
         mark_slot(w, s, slot, object_slot_address(s, slot));
 }
 
-static inline void mark_address(struct gc_work *w, uintptr_t address) {
-    if (address < GC_LEAST_ADDRESS || marker_shade_address(w, address))
-        return;
+/* No page class tells of the address. */
+__attribute__((noinline)) static void mark_elsewhere(struct gc_work *w, uintptr_t address) {
     struct span *s = heap_span_of(address);
     if (s == NULL)
         return;
     unsigned slot = mark_slot_of(s, address);
     if (GOALLOC_LIKELY(slot < s->nelems))
         mark_in_span(w, s, slot);
+}
+
+static inline void mark_address(struct gc_work *w, uintptr_t address) {
+    if (address < GC_LEAST_ADDRESS)
+        return;
+    uint8_t span_class = arena_page_class(&heap.arenas, address);
+    if (GOALLOC_LIKELY(span_class != 0))
+        marker_shade_on_page(w, span_class, address);
+    else
+        mark_elsewhere(w, address);
 }
 
 /* ---- stacks: any word may be anything. The world is stopped and no window is open, so a free slot is known for one.
@@ -134,7 +169,7 @@ mark_conservatively(struct gc_work *w, const uintptr_t *from, const uintptr_t *e
         if (s == NULL)
             continue;
         unsigned slot = mark_slot_of(s, *at);
-        if (slot >= s->nelems || (s->elem_bytes != 0 && place_slot_free(s, slot)))
+        if (slot >= s->nelems || (s->elem_bytes != 0 && place_slot_unpublished(s, slot)))
             continue;
         mark_in_span(w, s, slot);
     }
@@ -146,9 +181,30 @@ static inline void mark_word(struct gc_work *w, uintptr_t at) {
     mark_address(w, __atomic_load_n((uintptr_t *)at, __ATOMIC_RELAXED));
 }
 
+/* Pointers that are looked at together, so that what the later ones need is on its way meanwhile. */
+struct mark_found {
+    unsigned count;
+    uintptr_t items[GC_GATHERED];
+};
+
+static inline void mark_gather(struct gc_work *w, struct mark_found *found, uintptr_t at, uint64_t mask) {
+    for (; mask != 0; mask &= mask - 1) {
+        uintptr_t value = __atomic_load_n((uintptr_t *)at + place_lowest(mask), __ATOMIC_RELAXED);
+        if (value < GC_LEAST_ADDRESS)
+            continue;
+        found->items[found->count++] = value;
+        if (found->count == GC_GATHERED) {
+            marker_shade_all(w, found->items, GC_GATHERED);
+            found->count = 0;
+        }
+    }
+}
+
 /* Words of [from, end) that type says are pointers; from is `word` words into consecutive elements. */
 static void mark_by_type(struct gc_work *w, const struct goalloc_type *type, uintptr_t from, uintptr_t end,
                          size_t word) {
+    struct mark_found found;
+    found.count = 0;
     size_t words = type->size_bytes / 8;
     word %= words;
     for (uintptr_t at = from; at < end;) {
@@ -161,21 +217,20 @@ static void mark_by_type(struct gc_work *w, const struct goalloc_type *type, uin
             run = (end - at) / 8;
         if (run < 64)
             mask &= (UINT64_C(1) << run) - 1;
-        for (; mask != 0; mask &= mask - 1)
-            mark_word(w, at + 8 * place_lowest(mask));
+        mark_gather(w, &found, at, mask);
         at += run * 8;
         word = (word + run) % words;
     }
+    marker_shade_all(w, found.items, found.count);
 }
 
-/* Pointer bits of an object of up to 64 words. */
-static inline uint64_t mark_object_bits(const struct span *s, uintptr_t base, size_t size_bytes) {
-    const uint64_t *bits = place_pointer_bits(s);
-    unsigned first = (unsigned)((base - s->base) / 8), words = place_bitmap_words(size_bytes), shift = first % 64;
+/* Of the bits, one for each word from `from` on, those of an object of up to 64 words; words has a bit for each. */
+static inline uint64_t mark_object_bits(const uint64_t *bits, uintptr_t from, uintptr_t base, uint64_t words) {
+    unsigned first = (unsigned)((base - from) / 8), shift = first % 64;
     uint64_t mask = __atomic_load_n(&bits[first / 64], __ATOMIC_RELAXED) >> shift;
-    if (shift + words > 64)
+    if ((words << shift) >> shift != words)
         mask |= __atomic_load_n(&bits[first / 64 + 1], __ATOMIC_RELAXED) << (64 - shift);
-    return words == 64 ? mask : mask & ((UINT64_C(1) << words) - 1);
+    return mask & words;
 }
 
 /* base is the start of an object of s. */
@@ -183,11 +238,25 @@ static inline size_t mark_object_bytes(const struct span *s, uintptr_t base) {
     return PLACE_SLOTS ? s->elem_bytes : place_slot_bytes(s, mark_slot_of(s, base));
 }
 
+static inline void mark_words(struct gc_work *w, uintptr_t base, uint64_t mask) {
+    for (; mask != 0; mask &= mask - 1)
+        mark_word(w, base + 8 * place_lowest(mask));
+}
+
 static void mark_scan_small(struct gc_work *w, const struct span *s, uintptr_t base) {
     size_t size_bytes = mark_object_bytes(s, base);
     w->scan_work += size_bytes;
-    for (uint64_t mask = mark_object_bits(s, base, size_bytes); mask != 0; mask &= mask - 1)
-        mark_word(w, base + 8 * place_lowest(mask));
+    uint64_t words = UINT64_MAX >> (64 - place_bitmap_words(size_bytes));
+    mark_words(w, base, mark_object_bits(place_pointer_bits(s), s->base, base, words));
+}
+
+/* The same for an equal slot of a page that says by its class what it holds. */
+static inline void mark_scan_on_page(struct gc_work *w, uint8_t span_class, uintptr_t base) {
+    const struct mark_class *class = &mark_classes[span_class];
+    uintptr_t page = mark_page_base(base);
+    w->scan_work += class->elem_bytes;
+    mark_words(w, base,
+               mark_object_bits((const uint64_t *)span_page_heap_bits(page, span_class), page, base, class->words));
 }
 
 /* A long object is scanned in parts, which others may take. */
@@ -204,9 +273,9 @@ static void mark_scan_large(struct gc_work *w, const struct span *s, uintptr_t a
     mark_by_type(w, type, at, oblet_end, (at - s->base) / 8);
 }
 
-static void mark_scan_object(struct gc_work *w, uintptr_t base) {
+/* No page class tells of the object. */
+__attribute__((noinline)) static void mark_scan_elsewhere(struct gc_work *w, uintptr_t base) {
     const struct span *s = arena_span_of_huge(&heap.arenas, base);
-    w->objects_scanned++;
     if (s->elem_bytes == 0) {
         mark_scan_large(w, s, base);
     } else if (span_class_has_bitmap(s->span_class)) {
@@ -219,19 +288,39 @@ static void mark_scan_object(struct gc_work *w, uintptr_t base) {
     }
 }
 
+static inline void mark_scan_object(struct gc_work *w, uintptr_t base) {
+    w->objects_scanned++;
+    uint8_t span_class = PLACE_SLOTS ? arena_page_class(&heap.arenas, base) : 0;
+    if (GOALLOC_LIKELY(span_class != 0))
+        mark_scan_on_page(w, span_class, base);
+    else
+        mark_scan_elsewhere(w, base);
+}
+
 /* ---- draining. Objects wait in a short line while their memory is on its way. */
 
 struct mark_line {
     uintptr_t items[GC_AHEAD];
-    unsigned next;
+    unsigned first, count;
 };
 
-/* The object that has waited longest; 0: none has. */
-static inline uintptr_t mark_line_swap(struct mark_line *line, uintptr_t item) {
-    uintptr_t oldest = line->items[line->next];
-    line->items[line->next] = item;
-    line->next = (line->next + 1) % GC_AHEAD;
-    return oldest;
+/* Fills the line from what is in hand. */
+static inline void mark_line_fill(struct mark_line *line, struct gc_work *w) {
+    for (; line->count < GC_AHEAD; line->count++) {
+        uintptr_t item = work_pop(w);
+        if (item == 0)
+            return;
+        __builtin_prefetch((void *)item);
+        line->items[(line->first + line->count) % GC_AHEAD] = item;
+    }
+}
+
+/* The object that has waited longest. */
+static inline uintptr_t mark_line_take(struct mark_line *line) {
+    uintptr_t item = line->items[line->first];
+    line->first = (line->first + 1) % GC_AHEAD;
+    line->count--;
+    return item;
 }
 
 static bool mark_fetch(struct gc_work *w) {
@@ -243,36 +332,31 @@ static void mark_feed(struct gc_work *w) {
     if (__atomic_load_n(&mark_hungry, __ATOMIC_RELAXED) == 0 || mark_work_left())
         return;
     work_share(w);
-    if (AXIS_INLINE_MARKS && w->spans.count >= 4)
-        work_spill_spans(w, w->spans.count / 2);
+    if (AXIS_INLINE_MARKS && work_spans_count(w) >= 4)
+        work_spill_spans(w, work_spans_count(w) / 2);
+}
+
+/* No object is in hand: a page is scanned, or more is fetched. False: there is nothing anywhere. */
+static inline bool mark_other_work(struct gc_work *w) {
+    uintptr_t span_item = AXIS_INLINE_MARKS ? work_pop_span(w) : 0;
+    if (span_item == 0)
+        return mark_fetch(w);
+    marker_scan_span(w, span_item);
+    return true;
 }
 
 static uint64_t mark_drain(struct gc_work *w, uint64_t budget) {
-    struct mark_line line = {{0}, 0};
+    struct mark_line line = {{0}, 0, 0};
     uint64_t start = w->scan_work;
-    unsigned waiting = 0, turn = 0;
-    for (;;) {
-        uintptr_t item = w->scan_work - start < budget ? work_pop(w) : 0;
-        if (item == 0 && waiting == 0) {
-            if (w->scan_work - start >= budget)
-                break;
-            uintptr_t span_item = AXIS_INLINE_MARKS ? work_pop_span(w) : 0;
-            if (span_item != 0)
-                marker_scan_span(w, span_item);
-            else if (!mark_fetch(w))
-                break;
-            if (++turn % 64 == 0)
-                mark_feed(w);
-            continue;
-        }
-        waiting += item != 0;
-        __builtin_prefetch((void *)item);
-        uintptr_t oldest = mark_line_swap(&line, item);
-        if (oldest == 0)
-            continue;
-        waiting--;
-        mark_scan_object(w, oldest);
-        if (++turn % 64 == 0)
+    for (unsigned turn = 1;; turn++) {
+        bool enough = w->scan_work - start >= budget;
+        if (!enough)
+            mark_line_fill(&line, w);
+        if (line.count != 0)
+            mark_scan_object(w, mark_line_take(&line));
+        else if (enough || !mark_other_work(w))
+            break;
+        if (turn % 64 == 0)
             mark_feed(w);
     }
     return w->scan_work - start;
@@ -282,8 +366,7 @@ static uint64_t mark_drain(struct gc_work *w, uint64_t budget) {
 static void mark_flush(struct gc_work *w) {
     work_give_up(&w->first);
     work_give_up(&w->second);
-    while (w->spans.count > 0)
-        work_spill_spans(w, GC_WORKBUF_ITEMS);
+    work_give_up_spans(w);
 }
 
 /* ---- the write barrier's buffer (Go mwbbuf.go) */

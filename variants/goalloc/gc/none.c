@@ -68,3 +68,20 @@ static void gc_rest_end(struct cache *c) {
 }
 
 void goalloc_collect(void) {}
+
+bool goalloc_read_gc(struct goalloc_gc_sums *out) {
+    memset(out, 0xff, sizeof *out); /* GOALLOC_NA */
+    return false;
+}
+
+size_t goalloc_gc_pauses(uint64_t first, struct goalloc_gc_pause *out, size_t count, uint64_t *copied_first) {
+    (void)first, (void)out, (void)count;
+    *copied_first = 0;
+    return 0;
+}
+
+size_t goalloc_gc_cycles(uint64_t first, struct goalloc_gc_cycle *out, size_t count, uint64_t *copied_first) {
+    (void)first, (void)out, (void)count;
+    *copied_first = 0;
+    return 0;
+}

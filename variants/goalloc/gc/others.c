@@ -12,6 +12,8 @@ static void gc_thread_ends(struct cache *c) {
     if (gc_is_marking())
         mark_barrier_flush(&t->work);
     mark_flush(&t->work);
+    if (gc_is_marking())
+        meter_scanned(&t->work);
     gc.departed_bytes += t->work.bytes_marked;
     gc.departed_work += t->work.scan_work;
     world_unlist(t);

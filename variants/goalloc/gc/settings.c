@@ -90,14 +90,17 @@ static void settings_debug(void) {
     }
 }
 
-static const char *const settings_queues[] = {"fifo", "lifo", "address", "random", NULL};
+static const char *const settings_queues[] = {"fifo", "lifo", "address", "laps", "random", NULL};
 static const char *const settings_versions[] = {"1.26", "1.25", NULL};
 
 /* The faithful preset is Go 1.25.3's. */
 static void settings_greentea(void) {
     const char *version = getenv("GOALLOC_GREENTEA");
     bool asked = version != NULL && *version != '\0';
+    const char *queue = getenv("GOALLOC_QUEUE");
     gc_settings.queue = (enum gc_queue)knob_choice("GOALLOC_QUEUE", settings_queues);
+    if (heap.tuned && (queue == NULL || *queue == '\0'))
+        gc_settings.queue = GC_QUEUE_LAPS;
     gc_settings.long_queue = knob_choice("GOALLOC_GREENTEA", settings_versions) == 0 && (asked || heap.tuned);
 }
 

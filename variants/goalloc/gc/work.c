@@ -79,12 +79,12 @@ static inline void work_push(struct gc_work *w, uintptr_t item) {
 
 /* 0: nothing in hand. */
 static inline uintptr_t work_pop(struct gc_work *w) {
-    if (GOALLOC_UNLIKELY(w->first == NULL || w->first->count == 0)) {
-        struct workbuf *b = w->first;
-        w->first = w->second;
-        w->second = b;
-        if (w->first == NULL || w->first->count == 0)
-            return 0;
+    if (w->first == NULL || w->first->count == 0) {
+        struct workbuf *b = w->second;
+        if (b == NULL || b->count == 0)
+            return 0; /* the empty one stays first: it takes the next push */
+        w->second = w->first;
+        w->first = b;
     }
     return w->first->items[--w->first->count];
 }

@@ -23,6 +23,7 @@ static struct {
     struct gc_thread *threads; /* those that take part */
     uint32_t epoch;            /* atomic: odd while the world is stopped or stopping */
     uint32_t arrived;          /* atomic: threads that have obeyed */
+    uint64_t stopping_ns, stopping_cpu_ns; /* when the stop under way began, and the stopping thread's CPU then */
     struct fixalloc records;
     struct sigaction previous;
 } world = {.records = {.size_bytes = (sizeof(struct gc_thread) + 63) / 64 * 64}};
@@ -151,6 +152,8 @@ static void world_await(const struct gc_thread *self, uint32_t expected) {
 
 static void world_stop(struct gc_thread *self) {
     world_lock(&world.lock);
+    world.stopping_ns = os_now_ns();
+    world.stopping_cpu_ns = os_thread_cpu_ns();
     __atomic_store_n(&world.arrived, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&world.epoch, world.epoch + 1, __ATOMIC_RELEASE);
     uint32_t expected = 0;

@@ -207,11 +207,17 @@ static inline int place_slot_at(const struct span *s, uintptr_t address) {
     return slot >= 0 && (address - s->base) == (uintptr_t)slot * s->elem_bytes ? slot : -1;
 }
 
-/* Go mbitmap.go:1157 isFree: only what has been published counts. */
-static inline bool place_slot_free(const struct span *s, unsigned slot) {
-    if (slot < __atomic_load_n(&s->free_index_for_scan, __ATOMIC_ACQUIRE))
-        return false;
+static inline bool place_bit_clear(const struct span *s, unsigned slot) {
     return (place_alloc_bits(s)[slot / 64] >> slot % 64 & 1) == 0;
+}
+
+static inline bool place_slot_free(const struct span *s, unsigned slot) {
+    return slot >= __atomic_load_n(&s->freeindex, __ATOMIC_ACQUIRE) && place_bit_clear(s, slot);
+}
+
+/* Go mbitmap.go:1157 isFree. What is allocated while marking is on is marked at once and never published. */
+static inline bool place_slot_unpublished(const struct span *s, unsigned slot) {
+    return slot >= __atomic_load_n(&s->free_index_for_scan, __ATOMIC_ACQUIRE) && place_bit_clear(s, slot);
 }
 
 static inline uintptr_t place_slot_address(const struct span *s, unsigned slot) {

@@ -19,6 +19,8 @@ static inline uint64_t *place_pointer_bits(const struct span *s);
 static inline unsigned place_bitmap_words(size_t size_bytes);
 /* Could a request be served from s without sweeping it? */
 static inline bool place_has_room(const struct span *s);
+/* Is slot nothing that a conservative scan may believe: free, or not known to be an object yet? */
+static inline bool place_slot_unpublished(const struct span *s, unsigned slot);
 /* The span, fresh, serves one large object. */
 static void place_take_whole(struct span *s);
 /* A cache has taken s up, from wherever it stood. */

@@ -235,6 +235,10 @@ static inline bool place_slot_free(const struct span *s, unsigned slot) {
     return (__atomic_load_n(&place_alloc_bits(s)[slot / 64], __ATOMIC_ACQUIRE) >> slot % 64 & 1) == 0;
 }
 
+static inline bool place_slot_unpublished(const struct span *s, unsigned slot) {
+    return place_slot_free(s, slot);
+}
+
 static inline uintptr_t place_slot_address(const struct span *s, unsigned slot) {
     return run_address(s, slot);
 }

@@ -67,6 +67,14 @@ static inline bool span_class_inline_marked(uint8_t span_class) {
     return AXIS_INLINE_MARKS && size_class >= GOALLOC_CLASS_OF_16 && size_class <= GOALLOC_CLASS_OF_512;
 }
 
+/* Does the class alone tell how the span's pages are laid out? Pages with inline marks, and others of equal slots. */
+static inline bool span_class_on_page(uint8_t span_class, bool slots) {
+    unsigned size_class = span_class_size_class(span_class);
+    if (AXIS_INLINE_MARKS || !slots)
+        return span_class_inline_marked(span_class);
+    return AXIS_COLLECTS && size_class != 0 && size_class <= GOALLOC_CLASS_OF_512;
+}
+
 /* Small: where pointers are says a bitmap; the objects of larger classes begin with their type. */
 static inline bool span_class_has_bitmap(uint8_t span_class) {
     return span_class_size_class(span_class) <= GOALLOC_CLASS_OF_512;
@@ -102,8 +110,11 @@ struct span {
         uint64_t *free_bits;  /* manual builds: one bit per slot, 1 = free; bits past nelems are 0 */
         uint64_t *alloc_bits; /* traced builds, atomic: what the last sweep found marked; 1 = not free */
     };
-    struct cache *owner;       /* atomic; NULL: the central's, or large */
-    int32_t frees_until_event; /* counts the owner's frees down to the next cache_settle */
+    struct cache *owner; /* atomic; NULL: the central's, or large */
+    union {
+        int32_t frees_until_event; /* manual builds: counts the owner's frees down to the next cache_settle */
+        uint32_t page_marked;      /* traced builds, atomic: the cycle, if its page is marked in it (mark_page) */
+    };
     uint32_t nelems;
     uint32_t exact_slots; /* nelems; 0 where the fast path must refuse every address (large) */
     uint8_t exact_shift;  /* trailing zeros of the slot size */
@@ -151,9 +162,13 @@ static inline uintptr_t span_base(const struct span *s) {
 }
 
 /* The pointer bits of a small scan span of one page; a build with inline marks keeps those behind them. */
+static inline uintptr_t span_page_heap_bits(uintptr_t page, uint8_t span_class) {
+    return page + GOALLOC_PAGE_BYTES - HEAP_BITS_BYTES -
+           (span_class_inline_marked(span_class) ? INLINE_MARKS_BYTES : 0);
+}
+
 static inline uintptr_t span_heap_bits(const struct span *s) {
-    return s->base + GOALLOC_PAGE_BYTES - HEAP_BITS_BYTES -
-           (span_class_inline_marked(s->span_class) ? INLINE_MARKS_BYTES : 0);
+    return span_page_heap_bits(s->base, s->span_class);
 }
 
 static inline unsigned span_words(const struct span *s) {

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 int bdwgc_typed;
 static int interior = 1;
@@ -28,11 +29,71 @@ static int setting(const char *variable, int otherwise) {
     return value[0] - '0';
 }
 
+/* ---- what it does: its events tell when the world stops. The collecting thread calls, the allocator's lock held; the
+ * count is stored behind the entry, and readers leave out what may have been overwritten meanwhile. */
+
+enum { PAUSES = 8192 };
+static struct {
+    uint64_t written;  /* atomic */
+    uint64_t total_ns; /* atomic */
+    uint64_t begun_ns;
+    struct traced_pause log[PAUSES];
+} stops;
+
+static uint64_t now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void on_event(GC_EventType event) {
+    if (event == GC_EVENT_PRE_STOP_WORLD)
+        stops.begun_ns = now_ns();
+    if (event != GC_EVENT_POST_START_WORLD)
+        return;
+    uint64_t length_ns = now_ns() - stops.begun_ns;
+    struct traced_pause *entry = &stops.log[stops.written % PAUSES];
+    __atomic_store_n(&entry->begun_ns, stops.begun_ns, __ATOMIC_RELAXED);
+    __atomic_store_n(&entry->length_ns, length_ns, __ATOMIC_RELAXED);
+    __atomic_store_n(&stops.total_ns, stops.total_ns + length_ns, __ATOMIC_RELAXED);
+    __atomic_store_n(&stops.written, stops.written + 1, __ATOMIC_RELEASE);
+}
+
+static int gc(struct traced_gc *out) {
+    memset(out, 0xff, sizeof *out); /* PEER_NA */
+    out->cycles = GC_get_gc_no();
+    out->pauses = __atomic_load_n(&stops.written, __ATOMIC_ACQUIRE);
+    out->pause_ns = __atomic_load_n(&stops.total_ns, __ATOMIC_RELAXED);
+    out->full_wall_ns = (uint64_t)GC_get_full_gc_total_time() * 1000000; /* it counts milliseconds */
+    return 0;
+}
+
+static uint64_t oldest(uint64_t written) {
+    return written < PAUSES ? 0 : written - PAUSES + 1;
+}
+
+static size_t pauses(uint64_t first, struct traced_pause *out, size_t count, uint64_t *copied_first) {
+    uint64_t written = __atomic_load_n(&stops.written, __ATOMIC_ACQUIRE);
+    first = first < oldest(written) ? oldest(written) : first > written ? written : first;
+    count = count < written - first ? count : written - first;
+    for (size_t i = 0; i < count; i++) {
+        out[i].begun_ns = __atomic_load_n(&stops.log[(first + i) % PAUSES].begun_ns, __ATOMIC_ACQUIRE);
+        out[i].length_ns = __atomic_load_n(&stops.log[(first + i) % PAUSES].length_ns, __ATOMIC_ACQUIRE);
+    }
+    uint64_t late = oldest(__atomic_load_n(&stops.written, __ATOMIC_RELAXED));
+    size_t torn = late <= first ? 0 : late - first < count ? late - first : count;
+    memmove(out, out + torn, (count - torn) * sizeof *out);
+    *copied_first = first + torn;
+    return count - torn;
+}
+
 static void begin(void) {
     bdwgc_typed = setting("SPANLAB_BDWGC_TYPED", 0);
     interior = setting("SPANLAB_BDWGC_INTERIOR", 1);
     GC_set_all_interior_pointers(interior);
     GC_INIT();
+    GC_set_on_collection_event(on_event);
+    GC_start_performance_measurement();
     GC_allow_register_threads();
     GC_start_mark_threads(); /* otherwise it waits for a thread that it makes itself */
 }
@@ -73,6 +134,7 @@ GC_descr bdwgc_descriptor(const heap_type *type) {
 }
 
 static int read_knob(const char *name, char *out, size_t size) {
+    bdwgc_attach(); /* before it begins it has read nothing of the environment */
     if (strcmp(name, "typed") == 0)
         snprintf(out, size, "%d", bdwgc_typed);
     else if (strcmp(name, "interior") == 0)
@@ -122,4 +184,6 @@ const struct traced_subject traced_subject = {
     .identity = identity,
     .version = version,
     .counters = counters,
+    .gc = gc,
+    .pauses = pauses,
 };

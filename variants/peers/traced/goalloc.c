@@ -6,6 +6,7 @@
 #include "traced.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const struct peer_knob knobs[] = {
     {"preset", "GOALLOC_PRESET", "%s", NULL, "tuned (default), or faithful to every decision of Go's"},
@@ -19,7 +20,8 @@ static const struct peer_knob knobs[] = {
     {"clobberfree", "GODEBUG", "clobberfree=%s", ",", "1: what is freed is overwritten (default 0)"},
     {"deterministic", "GOALLOC_DETERMINISTIC", "%s", NULL,
      "1: collects inline, by bytes alone, without clocks (default 0)"},
-    {"queue", "GOALLOC_QUEUE", "%s", NULL, "greentea: order of queued pages: fifo (default), lifo, address or random"},
+    {"queue", "GOALLOC_QUEUE", "%s", NULL,
+     "greentea: order of queued pages: laps (default when tuned), fifo (faithful), lifo, address or random"},
     {"greentea", "GOALLOC_GREENTEA", "%s", NULL,
      "greentea: 1.26 (default when tuned) keeps all pages a thread finds, 1.25 (faithful) 256"},
     {"fit", "GOALLOC_FIT", "%s", NULL, "list: segregated (default), first, next or best"},
@@ -43,8 +45,69 @@ static int counters(struct peer_counters *out) {
     return goalloc_counters((uint64_t *)out);
 }
 
+/* Reading MemStats empties the caches, so that the metrics, which do not, count everything. Lists and linear runs have
+ * no size classes, and MemStats says so. */
+static int allocations(struct traced_allocations *out) {
+    _Static_assert(TRACED_SIZE_CLASSES + 1 == GOALLOC_SIZE_BUCKETS, "and one bucket for large objects");
+    struct goalloc_mem_stats stats;
+    uint64_t by_size[GOALLOC_SIZE_BUCKETS];
+    if (!goalloc_read_mem_stats(&stats) || stats.by_size[1].mallocs == GOALLOC_NA ||
+        !goalloc_read_metric("/gc/heap/tiny/allocs:objects", &out->tiny, 1) ||
+        !goalloc_read_metric("/gc/heap/allocs:bytes", &out->bytes, 1) ||
+        !goalloc_read_metric("/gc/heap/allocs-by-size:bytes", by_size, GOALLOC_SIZE_BUCKETS))
+        return -1;
+    memcpy(out->by_class, by_size, sizeof out->by_class);
+    out->large = by_size[TRACED_SIZE_CLASSES];
+    return 0;
+}
+
 static int walk(void (*visit)(void *, const struct peer_run *), void *context) {
     return peer_goalloc_walk(goalloc_walk, visit, context);
+}
+
+static int gc(struct traced_gc *out) {
+    struct goalloc_gc_sums s;
+    if (!goalloc_read_gc(&s))
+        return -1;
+    *out = (struct traced_gc){.cycles = s.cycles,
+                              .forced_cycles = s.forced_cycles,
+                              .pauses = s.pauses,
+                              .pause_ns = s.pause_ns,
+                              .mark_cpu_ns = s.mark_cpu_ns,
+                              .assist_cpu_ns = s.assist_cpu_ns,
+                              .sweep_cpu_ns = s.sweep_cpu_ns,
+                              .sweep_allocating_cpu_ns = s.sweep_allocating_cpu_ns,
+                              .stop_cpu_ns = s.stop_cpu_ns,
+                              .full_wall_ns = PEER_NA,
+                              .rescans = s.rescans,
+                              .rescan_greyed_bytes = s.rescan_greyed_bytes,
+                              .queued_objects = s.queued_objects,
+                              .span_visits = s.span_visits,
+                              .single_visits = s.single_visits,
+                              .span_objects = s.span_objects,
+                              .scanned_bytes = s.scanned_bytes,
+                              .marked_bytes = s.marked_bytes};
+    return 0;
+}
+
+_Static_assert(sizeof(struct traced_pause) == sizeof(struct goalloc_gc_pause) &&
+                   offsetof(struct traced_pause, length_ns) == offsetof(struct goalloc_gc_pause, length_ns),
+               "the same fields in the same order");
+
+static size_t pauses(uint64_t first, struct traced_pause *out, size_t count, uint64_t *copied_first) {
+    return goalloc_gc_pauses(first, (struct goalloc_gc_pause *)out, count, copied_first);
+}
+
+static size_t gc_cycles(uint64_t first, struct traced_gc_cycle *out, size_t count, uint64_t *copied_first) {
+    struct goalloc_gc_cycle c;
+    size_t n = 0;
+    for (*copied_first = first; n < count && goalloc_gc_cycles(first + n, &c, 1, copied_first) == 1; n++) {
+        if (*copied_first != first + n) /* what lay between is gone */
+            first = *copied_first - n;
+        out[n] = (struct traced_gc_cycle){c.of.forced_cycles != 0, c.goal_bytes, c.peak_live_bytes, c.next_goal_bytes};
+    }
+    *copied_first = first;
+    return n;
 }
 
 const struct traced_subject traced_subject = {
@@ -54,5 +117,9 @@ const struct traced_subject traced_subject = {
     .identity = goalloc_axes,
     .version = version,
     .counters = counters,
+    .allocations = allocations,
     .walk = walk,
+    .gc = gc,
+    .pauses = pauses,
+    .gc_cycles = gc_cycles,
 };

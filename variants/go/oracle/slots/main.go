@@ -16,21 +16,24 @@ import (
 	"spanlab/measure"
 )
 
-const freshSpans = 3
+const (
+	freshSpans = 3
+	attempts   = 10
+)
 
 var out = bufio.NewWriter(os.Stdout)
 
-// steps prints a sequence of addresses as its first offset from base and its steps.
-func steps(base uintptr, sequence []uintptr) {
-	fmt.Fprint(out, " ", int(sequence[0]-base))
+// steps is a sequence of addresses as its first offset from base and its steps.
+func steps(base uintptr, sequence []uintptr) string {
+	line := fmt.Sprint(" ", int(sequence[0]-base))
 	for i := 1; i < len(sequence); {
 		step, n := int(sequence[i]-sequence[i-1]), 0
 		for ; i < len(sequence) && int(sequence[i]-sequence[i-1]) == step; i++ {
 			n++
 		}
-		fmt.Fprintf(out, " %d*%d", step, n)
+		line += fmt.Sprintf(" %d*%d", step, n)
 	}
-	fmt.Fprintln(out)
+	return line + "\n"
 }
 
 // fill returns all objects of a fresh span, in the order of allocation.
@@ -68,7 +71,7 @@ func fresh(group string) {
 		for i := 0; i < freshSpans; i++ {
 			sequence := fill(measure.Request(size, pointers), pointers)
 			fmt.Fprint(out, class, " ", size, " ", len(sequence))
-			steps(slices.Min(sequence)&^(measure.PageBytes-1), sequence)
+			fmt.Fprint(out, steps(slices.Min(sequence)&^(measure.PageBytes-1), sequence))
 		}
 	}
 }
@@ -99,6 +102,44 @@ func keepSpans(request, spans int, pointers bool) (starts []int) {
 	return append(starts, len(keep))
 }
 
+// reuse collects and fills what has become free: a line per span whose slots follow each other, and how many slots there
+// were. One that was free and is not among them was taken by the runtime, which allocates when it needs a thread more.
+func reuse(class, size int, pointers bool, bases []uintptr, spanBytes uintptr) (string, int) {
+	runtime.GC()
+	sequence := untilGrowth(measure.Request(size, pointers), pointers)
+	lines, order, reused := "", 0, 0
+	for i := 0; i < len(sequence); {
+		within := func(b uintptr) bool { return sequence[i] >= b && sequence[i] < b+spanBytes }
+		span, from := slices.IndexFunc(bases, within), i
+		if span < 0 {
+			i++
+			continue
+		}
+		for ; i < len(sequence) && within(bases[span]); i++ {
+		}
+		lines += fmt.Sprint(class, " ", size, " ", order, " ", span, " ", i-from) + steps(bases[span], sequence[from:i])
+		order++
+		reused += i - from
+	}
+	return lines, reused
+}
+
+// reusable is how many slots are free beside objects that are kept; spans without any go back to the heap.
+func reusable(starts []int) (free int) {
+	for i, start := range starts[:len(starts)-1] {
+		span, dead := keep[start:starts[i+1]], 0
+		for _, p := range span {
+			if p == nil {
+				dead++
+			}
+		}
+		if dead < len(span) {
+			free += dead
+		}
+	}
+	return free
+}
+
 func recycled(group, pattern string, seed uint64) {
 	fmt.Fprintf(out, "# %s order of slots in spans swept by a collection, %s, "+
 		"%s freed, seed %d: class slot_bytes span_in_order_of_reuse span_in_order_of_birth objects first_offset "+
@@ -111,35 +152,29 @@ func recycled(group, pattern string, seed uint64) {
 		if !inGroup(class, size, group) || class%4 != 2 {
 			continue
 		}
-		request := measure.Request(size, pointers)
-		starts := keepSpans(request, spans, pointers)
-		var bases [spans]uintptr
-		for i := range bases {
-			bases[i] = uintptr(keep[starts[i]]) &^ (measure.PageBytes - 1)
-		}
-		for i := range keep {
-			if pattern == "other" && i%2 == 1 || pattern == "random" && rng.Below(3) > 0 {
-				keep[i] = nil
+		for attempt := 1; ; attempt++ {
+			before := rng
+			starts := keepSpans(measure.Request(size, pointers), spans, pointers)
+			bases := make([]uintptr, spans)
+			for i := range bases {
+				bases[i] = uintptr(keep[starts[i]]) &^ (measure.PageBytes - 1)
 			}
-		}
-		runtime.GC()
-		sequence := untilGrowth(request, pointers)
-		reuse := 0
-		for i := 0; i < len(sequence); {
-			span := slices.IndexFunc(bases[:], func(b uintptr) bool {
-				return sequence[i] >= b && sequence[i] < b+uintptr(size)*uintptr(starts[1])
-			})
-			from := i
-			for ; i < len(sequence) && span >= 0 && sequence[i] >= bases[span] &&
-				sequence[i] < bases[span]+uintptr(size)*uintptr(starts[1]); i++ {
+			for i := range keep {
+				if pattern == "other" && i%2 == 1 || pattern == "random" && rng.Below(3) > 0 {
+					keep[i] = nil
+				}
 			}
-			if span < 0 {
-				i++
-				continue
+			free := reusable(starts)
+			lines, reused := reuse(class, size, pointers, bases, uintptr(size*starts[1]))
+			if reused == free {
+				fmt.Fprint(out, lines)
+				break
 			}
-			fmt.Fprint(out, class, " ", size, " ", reuse, " ", span, " ", i-from)
-			steps(bases[span], sequence[from:i])
-			reuse++
+			if attempt == attempts {
+				fmt.Fprintln(os.Stderr, "the runtime allocates between our requests")
+				os.Exit(1)
+			}
+			rng = before
 		}
 	}
 }

@@ -90,7 +90,7 @@ func record(sizes []int, addresses []uintptr) bool {
 // undisturbed says whether nobody else took a slot of these classes: within a span slots follow one another, and a new
 // span begins where one has ended.
 func undisturbed(sizes []int, addresses []uintptr) bool {
-	last, seen := map[uintptr]uintptr{}, map[uintptr]bool{}
+	last, seen, usable := map[uintptr]uintptr{}, map[uintptr]bool{}, measure.UsableBytes()
 	for i, n := range sizes {
 		if n == flush {
 			continue
@@ -103,7 +103,7 @@ func undisturbed(sizes []int, addresses []uintptr) bool {
 		}
 		seen[slot] = true
 		if before, ok := last[size]; ok && slot != before+size {
-			if slot != page || before%measure.PageBytes+2*size <= measure.PageBytes {
+			if slot != page || before%measure.PageBytes+2*size <= usable {
 				return false
 			}
 		} else if !ok && slot != page+size {
