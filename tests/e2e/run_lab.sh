@@ -123,6 +123,7 @@ chmod +x bench/bench-fake
 printf 'cells:\n  - workloads: [pair]\n' >pair.yaml
 expect 3 "apt-get install libgone1" env SPANLAB_BENCH_DIR="$work/bench" "$spanlab" run -m pair.yaml --strict
 expect 3 "missing" env SPANLAB_BENCH_DIR="$work/bench" "$spanlab" run -m pair.yaml
+expect 3 "apt-get install libgone1" env SPANLAB_BENCH_DIR="$work/bench" "$spanlab" run -m pair.yaml -s 'gone|size=1' --strict
 sed -i 's/"package":"libgone1"/"remedy":"make gone"/' bench/bench-fake
 expect 3 "was not found; make gone" env SPANLAB_BENCH_DIR="$work/bench" "$spanlab" run -m pair.yaml --strict
 # A subject is measured on what its own program has, whatever others of its flavour do.
