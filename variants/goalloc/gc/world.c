@@ -23,6 +23,7 @@ static struct {
     struct gc_thread *threads; /* those that take part */
     uint32_t epoch;            /* atomic: odd while the world is stopped or stopping */
     uint32_t arrived;          /* atomic: threads that have obeyed */
+    uint32_t waiting;          /* atomic: threads that come or go, and wait for the lock */
     uint64_t stopping_ns, stopping_cpu_ns; /* when the stop under way began, and the stopping thread's CPU then */
     struct fixalloc records;
     struct sigaction previous;
@@ -111,6 +112,22 @@ static void world_lock(struct lock *lock) {
     }
 }
 
+/* For threads that come or go. They wait in no queue, so that stopping can find them; who stops again and again lets
+ * them by first. */
+static void world_lock_between(void) {
+    if (pthread_mutex_trylock(&world.lock.mutex) == 0)
+        return;
+    __atomic_fetch_add(&world.waiting, 1, __ATOMIC_RELAXED);
+    world_lock(&world.lock);
+    __atomic_fetch_sub(&world.waiting, 1, __ATOMIC_RELAXED);
+}
+
+static void world_let_by(void) {
+    enum { TURNS = 100 }; /* a thread may come while others go on coming */
+    for (unsigned i = 0; i < TURNS && __atomic_load_n(&world.waiting, __ATOMIC_RELAXED) != 0; i++)
+        sched_yield();
+}
+
 /* ---- asking */
 
 static void world_ask(struct gc_thread *t) {
@@ -151,6 +168,7 @@ static void world_await(const struct gc_thread *self, uint32_t expected) {
 }
 
 static void world_stop(struct gc_thread *self) {
+    world_let_by();
     world_lock(&world.lock);
     world.stopping_ns = os_now_ns();
     world.stopping_cpu_ns = os_thread_cpu_ns();
@@ -201,7 +219,7 @@ static struct gc_thread *world_thread_make(struct cache *c) {
 static void gc_thread_begins(struct cache *c) {
     struct gc_thread *t = world_thread_make(c);
     world_find_stack(t);
-    world_lock(&world.lock);
+    world_lock_between();
     gc_self = t;
     c->front.stop = 0;
     c->front.busy = 0;
