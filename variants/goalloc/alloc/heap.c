@@ -51,7 +51,13 @@ static void heap_record_give(struct cache *c, struct span *s) {
 
 /* Hands [base, base + size) from reserved to the page allocator. */
 static bool heap_make_ready(uintptr_t base, size_t size_bytes) {
-    return size_bytes == 0 || (os_commit((void *)base, size_bytes) && page_grow(&heap.pages, base, size_bytes));
+    if (size_bytes == 0)
+        return true;
+    if (!os_commit((void *)base, size_bytes))
+        return false;
+    if (heap.huge_pages && (heap.arenas.count > 1 || base % ARENA_BYTES >= HEAP_SMALL_BYTES))
+        os_prefer_huge_pages((void *)base, size_bytes);
+    return page_grow(&heap.pages, base, size_bytes);
 }
 
 /* Go mheap.go:1547 grow: in 4 MiB steps inside the current reservation; a new reservation when that is used up, its

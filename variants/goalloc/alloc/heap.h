@@ -25,10 +25,14 @@ struct central {
     _Alignas(64) struct span *partial;
 };
 
+/* A heap that stays below it would rather grow by small pages than be looked up faster. */
+enum { HEAP_SMALL_BYTES = 16 << 20 };
+
 struct heap {
     struct lock lock;  /* pages, arenas, growth */
     uint32_t ready;    /* atomic */
     bool tuned;        /* preset: tuned, or faithful to Go's decisions */
+    bool huge_pages;   /* GOALLOC_HUGE: asked for once the heap has outgrown HEAP_SMALL_BYTES */
     uint32_t sweepgen; /* atomic; changes while the world is stopped */
     struct arena_space arenas;
     struct page_heap pages;

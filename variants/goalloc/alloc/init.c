@@ -22,6 +22,17 @@ static bool init_preset_tuned(void) {
     return knob_choice("GOALLOC_PRESET", presets) == 0;
 }
 
+static const char *const init_switch[] = {"off", "on", NULL};
+
+/* Go leaves huge pages to the kernel's settings (1.21.6 on). Marking touches a page's objects and its tail for each
+ * pointer, on two small pages. */
+static bool init_huge_pages(void) {
+    const char *value = getenv("GOALLOC_HUGE");
+    if (value == NULL || *value == '\0')
+        return AXIS_COLLECTS && heap.tuned;
+    return knob_choice("GOALLOC_HUGE", init_switch) != 0;
+}
+
 /* Is the range that limited tables cover to be had? Some sanitizers keep it for themselves. */
 static bool init_first_hint_is_free(void) {
     void *p = os_reserve(ARENA_FIRST_HINT, ARENA_MIN_STEP_BYTES);
@@ -44,6 +55,7 @@ static bool init_pages(void) {
 
 static bool init_once(void) {
     heap.tuned = init_preset_tuned();
+    heap.huge_pages = init_huge_pages();
     place_knobs_init();
     heap_class_pages_init();
     span_bits_init();

@@ -9,6 +9,10 @@ static void marker_init(void) {
     mark_classes_init();
 }
 
+static bool marker_vector_runs(void) {
+    return false;
+}
+
 static inline void marker_shade_inline(struct gc_work *w, uintptr_t page, uint8_t span_class, unsigned slot) {
     (void)w, (void)page, (void)span_class, (void)slot;
 }
@@ -34,7 +38,7 @@ static inline void marker_shade_on_page(struct gc_work *w, uint8_t span_class, u
         work_push(w, base);
 }
 
-static void marker_shade_all(struct gc_work *w, const uintptr_t *found, unsigned count) {
+static void marker_shade_all(struct gc_work *w, uintptr_t *found, unsigned count) {
     for (unsigned i = 0; i < count; i++)
         mark_address(w, found[i]);
 }

@@ -25,6 +25,7 @@ enum {
     GC_LEAST_ADDRESS = 4096,    /* smaller values are no pointers (Go mwbbuf.go:231) */
     GC_AHEAD = 8,               /* objects whose memory is asked for before it is needed */
     GC_GATHERED = 256,          /* pointers of a large object that are looked at together */
+    GC_FOUND_MARGIN = 12,       /* room behind pointers that are looked at together */
     GC_SPAN_RING = 256,         /* Green Tea: spans a thread keeps (Go 1.25.3 mgcmark_greenteagc.go:346) */
 };
 
@@ -47,7 +48,7 @@ struct gc_work {
     struct workbuf *first, *second; /* a stack of up to two buffers: pops and pushes at the border do not go global */
     uint64_t bytes_marked, scan_work;
     uint64_t objects_scanned, spans_scanned, single_scans;
-    uint64_t span_objects; /* Green Tea: scanned in pages; objects_scanned has all others */
+    uint64_t span_objects;    /* Green Tea: scanned in pages; objects_scanned has all others */
     struct span_queue *spans; /* Green Tea: pages to scan; NULL: none, and there have been none */
     uint32_t barrier_count;
     uintptr_t barrier[GC_BARRIER_ENTRIES];
@@ -79,6 +80,8 @@ struct gc_settings {
     /* Green Tea. */
     enum gc_queue queue; /* GOALLOC_QUEUE */
     bool long_queue;     /* GOALLOC_GREENTEA=1.26: a thread keeps all the spans it finds; 1.25: 256 */
+    bool stay;           /* GOALLOC_STAY: a page is left only when nothing in it is grey */
+    bool vector;         /* GOALLOC_KERNEL: kernels.c */
 };
 
 static struct gc_settings gc_settings;
@@ -108,9 +111,12 @@ static bool mark_work_left(void);
 static inline void marker_shade_inline(struct gc_work *w, uintptr_t page, uint8_t span_class, unsigned slot);
 /* The object that address lies in, on a page of this class (span_class_on_page), gets marked and is to be scanned. */
 static inline void marker_shade_on_page(struct gc_work *w, uint8_t span_class, uintptr_t address);
-/* The objects of many pointers, none of them below GC_LEAST_ADDRESS, are marked and to be scanned. */
-static void marker_shade_all(struct gc_work *w, const uintptr_t *found, unsigned count);
+/* The objects of many pointers, none of them below GC_LEAST_ADDRESS, are marked and to be scanned. There is room for
+ * GC_FOUND_MARGIN more behind them. */
+static void marker_shade_all(struct gc_work *w, uintptr_t *found, unsigned count);
 static void marker_init(void);
+/* Has the marker a vector kernel, and this processor what it is made of? */
+static bool marker_vector_runs(void);
 /* Asks for the memory that marker_scan_span begins with. */
 static inline void marker_prefetch_span(uintptr_t item);
 /* Scans what is marked and not yet scanned in a queued span. */

@@ -8,7 +8,12 @@
  * A page is owned while it is queued. Who marks an object sets its bit first and looks at the ownership after; who
  * scans gives ownership up first and looks at the bits after. Both are sequentially consistent, so one of them sees the
  * other. Scan bits say what has been scanned; they are set, atomically, before.
+ *
+ * Go leaves a page when what was grey at the start of its visit has been scanned, even for pointers into the page
+ * itself, which queue it again. The tuned preset stays (GOALLOC_STAY) until nothing in the page is grey: a structure
+ * that was built in one direction is scanned at one visit per page, and a list within it without any queue.
  */
+#include "gc/kernels.c"
 #include "gc/mark.c"
 
 enum { TEA_WORDS = 8, TEA_LAST_BYTE = 63 };
@@ -35,6 +40,10 @@ static inline struct tea_marks *tea_marks_of(uintptr_t page) {
 
 static void marker_init(void) {
     mark_classes_init();
+}
+
+static bool marker_vector_runs(void) {
+    return kernel_vector_runs();
 }
 
 /* Says that one object more was marked in the page, or several. True: the page is the caller's to queue. */
@@ -122,21 +131,34 @@ static inline void marker_shade_on_page(struct gc_work *w, uint8_t span_class, u
 /* ---- scanning a page: first all pointers in it, then what they point to, the marks of those ahead being asked for;
  * neighbours that share a word of marks are marked by one operation */
 
-enum { TEA_PAGE_WORDS = GOALLOC_PAGE_BYTES / 8, TEA_AHEAD = 12 };
+enum { TEA_AHEAD = GC_FOUND_MARGIN };
 
 static inline void tea_prefetch(uintptr_t address) {
     __builtin_prefetch(&tea_marks_of(mark_page_base(address))->marks[0], 1);
 }
 
-static void marker_shade_all(struct gc_work *w, const uintptr_t *found, unsigned count) {
+/* Marks what is found, but for objects of own_page (0: there is none), whose slots are added to own. True: there are
+ * some. Behind what is found there is room for TEA_AHEAD more. */
+KERNEL_INLINE bool tea_shade_found(struct gc_work *w, uintptr_t *found, unsigned count, uintptr_t own_page,
+                                   struct mark_class own_class, uint64_t *own) {
     uintptr_t page = 0;
     uint64_t slots = 0;
     unsigned first = 0;
     uint8_t span_class = 0;
+    bool any_own = false;
+    for (unsigned i = 0; i < TEA_AHEAD; i++)
+        found[count + i] = 0; /* asked for in vain, without a branch for each */
     for (unsigned i = 0; i < count; i++) {
-        if (i + TEA_AHEAD < count)
-            tea_prefetch(found[i + TEA_AHEAD]);
+        tea_prefetch(found[i + TEA_AHEAD]);
         uintptr_t at = mark_page_base(found[i]);
+        if (at == own_page) {
+            unsigned slot = tea_slot_of(&own_class, found[i]);
+            if (GOALLOC_LIKELY(slot < own_class.nelems)) {
+                own[slot / 64] |= UINT64_C(1) << slot % 64;
+                any_own = true;
+            }
+            continue;
+        }
         uint8_t class_at = at == page ? span_class : arena_page_class(&heap.arenas, at);
         if (GOALLOC_UNLIKELY(class_at == 0)) {
             mark_address(w, found[i]);
@@ -157,61 +179,121 @@ static void marker_shade_all(struct gc_work *w, const uintptr_t *found, unsigned
     }
     if (slots != 0)
         tea_shade_word(w, page, span_class, first, slots);
+    return any_own;
 }
 
-static inline void tea_set_words(uint64_t *words, unsigned word, unsigned count) {
-    uint64_t ones = count == 64 ? ~UINT64_C(0) : (UINT64_C(1) << count) - 1;
-    words[word / 64] |= ones << word % 64;
-    if (word % 64 + count > 64)
-        words[word / 64 + 1] |= ones >> (64 - word % 64);
-}
-
-/* The words of the objects that begin at these slots, first being the slot of bit 0; their bytes. */
-static inline uint64_t tea_add_words(uint64_t *words, const struct span *s, uintptr_t page, unsigned first,
-                                     uint64_t slots) {
-    unsigned unit_words = s->elem_bytes / 8, object_words = unit_words;
-    uint64_t sum_words = 0;
-    for (; slots != 0; slots &= slots - 1) {
-        unsigned slot = first + (unsigned)place_lowest(slots);
-        if (!PLACE_SLOTS)
-            object_words = place_bitmap_words(place_slot_bytes(s, tea_span_slot(s, page, slot)));
-        tea_set_words(words, slot * unit_words, object_words);
-        sum_words += object_words;
+static void marker_shade_all(struct gc_work *w, uintptr_t *found, unsigned count) {
+    if (GOALLOC_LIKELY(!mark_checking)) {
+        tea_shade_found(w, found, count, 0, (struct mark_class){0}, NULL);
+        return;
     }
-    return sum_words * 8;
+    for (unsigned i = 0; i < count; i++)
+        mark_address(w, found[i]);
 }
 
-/* Pointers of the words that words and the page's pointer bits agree on. */
-static inline unsigned tea_gather(const struct span *s, uintptr_t page, const uint64_t *words, uintptr_t *found) {
-    const uint64_t *bits = place_pointer_bits(s) + (page - s->base) / 8 / 64;
+/* Marks slots of the page that is being scanned; its scanner will look at them, so it is not queued. True: some are
+ * new. */
+KERNEL_INLINE bool tea_mark_own(struct gc_work *w, uintptr_t page, uint8_t span_class, const uint64_t *own) {
+    struct tea_marks *m = tea_marks_of(page);
+    unsigned nelems = mark_classes[span_class].nelems;
+    uint64_t any = 0;
+    for (unsigned i = 0; i * 64 < nelems; i++) {
+        uint64_t fresh = own[i] == 0 ? 0 : mark_set(&m->marks[i], own[i]);
+        if (fresh != 0)
+            w->bytes_marked += tea_bytes(page, span_class, i * 64, fresh);
+        any |= fresh;
+    }
+    return any != 0;
+}
+
+/* What has been marked in the page and not been scanned, by slots; it counts as scanned from now on. How many. */
+KERNEL_INLINE unsigned tea_take_grey(struct gc_work *w, uintptr_t page, unsigned nelems, uint64_t *grey) {
+    struct tea_marks *m = tea_marks_of(page);
     unsigned count = 0;
-    for (unsigned i = 0; i < TEA_PAGE_WORDS / 64; i++) {
-        if (words[i] == 0)
+    for (unsigned i = 0; i * 64 < nelems; i++) {
+        grey[i] = __atomic_load_n(&m->marks[i], __ATOMIC_SEQ_CST);
+        grey[i] &= i == TEA_WORDS - 1 ? UINT64_MAX >> 8 : UINT64_MAX;
+        grey[i] &= ~__atomic_load_n(&m->scans[i], __ATOMIC_RELAXED);
+        if (grey[i] == 0)
             continue;
-        for (uint64_t mask = words[i] & __atomic_load_n(&bits[i], __ATOMIC_RELAXED); mask != 0; mask &= mask - 1) {
-            uintptr_t at = page + 8 * (i * 64 + place_lowest(mask));
-            uintptr_t value = __atomic_load_n((uintptr_t *)at, __ATOMIC_RELAXED);
-            found[count] = value;
-            count += value >= GC_LEAST_ADDRESS;
-        }
+        grey[i] = mark_set(&m->scans[i], grey[i]);
+        count += tea_count(grey[i]);
     }
+    w->span_objects += count;
     return count;
 }
 
-/* The words of what has been marked in the page and not been scanned; it counts as scanned from now on. */
-static void tea_take_grey(struct gc_work *w, const struct span *s, uintptr_t page, uint64_t *words) {
-    struct tea_marks *m = tea_marks_of(page);
-    unsigned nelems = mark_classes[s->span_class].nelems;
-    for (unsigned i = 0; i * 64 < nelems; i++) {
-        uint64_t grey = __atomic_load_n(&m->marks[i], __ATOMIC_SEQ_CST);
-        grey &= i == TEA_WORDS - 1 ? UINT64_MAX >> 8 : UINT64_MAX;
-        grey &= ~__atomic_load_n(&m->scans[i], __ATOMIC_RELAXED);
-        if (grey == 0)
-            continue;
-        grey = mark_set(&m->scans[i], grey);
-        w->span_objects += tea_count(grey);
-        w->scan_work += tea_add_words(words, s, page, i * 64, grey);
+/* The words of blocks that begin at these slots, which may be of any length; their bytes. */
+static inline uint64_t tea_expand_blocks(uint64_t *words, const struct span *s, uintptr_t page, const uint64_t *slots) {
+    unsigned unit_words = s->elem_bytes / 8;
+    uint64_t sum_words = 0;
+    for (unsigned i = 0; i < TEA_WORDS; i++)
+        for (uint64_t these = slots[i]; these != 0; these &= these - 1) {
+            unsigned slot = i * 64 + (unsigned)place_lowest(these);
+            unsigned block_words = place_bitmap_words(place_slot_bytes(s, tea_span_slot(s, page, slot)));
+            kernel_set_words(words, slot * unit_words, block_words);
+            sum_words += block_words;
+        }
+    return sum_words * 8;
+}
+
+/* The span of a queued page. */
+static inline const struct span *tea_queued_span(uintptr_t page) {
+    const struct span *s = arena_span_of(&heap.arenas, page);
+    if (GOALLOC_UNLIKELY(s == NULL))
+        os_die("the page at %p is queued for marking and belongs to no span", (void *)page);
+    return s;
+}
+
+/* The class of a queued page; one outside the arenas' window has none but its span's. */
+static inline uint8_t tea_queued_class(uintptr_t page) {
+    uint8_t span_class = arena_page_class(&heap.arenas, page);
+    return GOALLOC_LIKELY(span_class != 0) ? span_class : tea_queued_span(page)->span_class;
+}
+
+static inline const uint64_t *tea_pointer_bits(const struct span *s, uintptr_t page, uint8_t span_class) {
+    if (PLACE_SLOTS)
+        return (const uint64_t *)span_page_heap_bits(page, span_class);
+    return place_pointer_bits(s) + (page - s->base) / 8 / 64;
+}
+
+static inline void tea_prefetch_page(uintptr_t page) {
+    for (unsigned at = 0; at < GOALLOC_PAGE_BYTES - HEAP_BITS_BYTES - INLINE_MARKS_BYTES; at += 64)
+        __builtin_prefetch((void *)(page + at));
+}
+
+KERNEL_INLINE void tea_scan_grey(struct gc_work *w, uintptr_t page, uint8_t span_class, bool vector) {
+    const struct mark_class class = mark_classes[span_class];
+    const struct span *s = PLACE_SLOTS ? NULL : tea_queued_span(page);
+    const uint64_t *bits = tea_pointer_bits(s, page, span_class);
+    uintptr_t found[KERNEL_FOUND + TEA_AHEAD];
+    uint64_t grey[TEA_WORDS + 2], words[KERNEL_WORDS + 2], own[TEA_WORDS];
+    bool more = true;
+    for (unsigned round = 0; more; round++) {
+        kernel_clear(grey, TEA_WORDS + 2);
+        kernel_clear(words, KERNEL_WORDS + 2);
+        kernel_clear(own, TEA_WORDS);
+        unsigned count = tea_take_grey(w, page, class.nelems, grey);
+        if (PLACE_SLOTS) {
+            kernel_expand(words, grey, class.nelems, class.elem_bytes / 8u, count, vector);
+            w->scan_work += (uint64_t)count * class.elem_bytes;
+        } else {
+            w->scan_work += tea_expand_blocks(words, s, page, grey);
+        }
+        count = kernel_gather(page, words, bits, found, vector);
+        if (round == 1)
+            tea_prefetch_page(page); /* where objects lead from one to the next, most are come by */
+        more = tea_shade_found(w, found, count, gc_settings.stay ? page : 0, class, own) &&
+               tea_mark_own(w, page, span_class, own);
     }
+}
+
+static void tea_scan_grey_portable(struct gc_work *w, uintptr_t page, uint8_t span_class) {
+    tea_scan_grey(w, page, span_class, false);
+}
+
+KERNEL_VECTOR static void tea_scan_grey_vector(struct gc_work *w, uintptr_t page, uint8_t span_class) {
+    tea_scan_grey(w, page, span_class, true);
 }
 
 static uint8_t tea_release(struct tea_marks *m) {
@@ -223,35 +305,62 @@ static uint8_t tea_release(struct tea_marks *m) {
 }
 
 static inline void marker_prefetch_span(uintptr_t item) {
-    tea_prefetch_item(item, arena_page_class(&heap.arenas, item));
+    tea_prefetch_item(item, arena_page_class(&heap.arenas, item)); /* outside the window, the page's start will do */
 }
 
-static inline void tea_scan_single(struct gc_work *w, uintptr_t page, unsigned slot) {
-    w->single_scans++;
-    w->span_objects++;
-    if (mark_set(&tea_marks_of(page)->scans[slot / 64], UINT64_C(1) << slot % 64) == 0)
-        return;
-    uint8_t span_class = arena_page_class(&heap.arenas, page);
-    uintptr_t base = page + (uintptr_t)slot * mark_classes[span_class].elem_bytes;
-    if (PLACE_SLOTS)
-        mark_scan_on_page(w, span_class, base);
-    else
-        mark_scan_small(w, arena_span_of(&heap.arenas, page), base);
+/* Pointer bits of one object. */
+static inline uint64_t tea_object_bits(struct gc_work *w, uintptr_t page, uint8_t span_class, unsigned slot) {
+    const struct mark_class *class = &mark_classes[span_class];
+    const struct span *s = PLACE_SLOTS ? NULL : tea_queued_span(page);
+    size_t size_bytes = PLACE_SLOTS ? class->elem_bytes : place_slot_bytes(s, tea_span_slot(s, page, slot));
+    uint64_t words = PLACE_SLOTS ? class->words : UINT64_MAX >> (64 - place_bitmap_words(size_bytes));
+    w->scan_work += size_bytes;
+    return mark_object_bits(tea_pointer_bits(s, page, span_class), page, page + (uintptr_t)slot * class->elem_bytes,
+                            words);
+}
+
+/* A page that was queued for one object is looked at no further, and from there on as long as that object, or the next
+ * one, leads to one other of the page. True: it has led to several, which are to be scanned. */
+static inline bool tea_scan_chain(struct gc_work *w, uintptr_t page, uint8_t span_class, unsigned slot) {
+    const struct mark_class *class = &mark_classes[span_class];
+    struct tea_marks *m = tea_marks_of(page);
+    uintptr_t own_page = gc_settings.stay ? page : 0;
+    for (unsigned length = 1;; length++) {
+        if (mark_set(&m->scans[slot / 64], UINT64_C(1) << slot % 64) == 0)
+            return false;
+        w->span_objects++;
+        const uintptr_t *object = (const uintptr_t *)(page + (uintptr_t)slot * class->elem_bytes);
+        unsigned led_to = 0;
+        for (uint64_t bits = tea_object_bits(w, page, span_class, slot); bits != 0; bits &= bits - 1) {
+            uintptr_t value = __atomic_load_n(&object[place_lowest(bits)], __ATOMIC_RELAXED);
+            if (mark_page_base(value) != own_page || own_page == 0) {
+                mark_address(w, value);
+                continue;
+            }
+            unsigned next = tea_slot_of(class, value);
+            if (next >= class->nelems || mark_set(&m->marks[next / 64], UINT64_C(1) << next % 64) == 0)
+                continue;
+            w->bytes_marked += tea_bytes(page, span_class, next & ~63u, UINT64_C(1) << next % 64);
+            slot = next;
+            led_to++;
+        }
+        if (led_to == 1)
+            continue;
+        w->single_scans += length == 1 && led_to == 0;
+        return led_to != 0;
+    }
 }
 
 static void marker_scan_span(struct gc_work *w, uintptr_t item) {
-    uintptr_t page = mark_page_base(item), found[TEA_PAGE_WORDS + 1];
-    unsigned slot = item % GOALLOC_PAGE_BYTES;
-    struct tea_marks *m = tea_marks_of(page);
+    uintptr_t page = mark_page_base(item);
+    uint8_t span_class = tea_queued_class(page);
     w->spans_scanned++;
-    if (tea_release(m) == TEA_ONE) {
-        tea_scan_single(w, page, slot);
+    if (tea_release(tea_marks_of(page)) == TEA_ONE && !tea_scan_chain(w, page, span_class, item % GOALLOC_PAGE_BYTES))
         return;
-    }
-    const struct span *s = arena_span_of(&heap.arenas, page);
-    uint64_t words[TEA_PAGE_WORDS / 64 + 1] = {0};
-    tea_take_grey(w, s, page, words);
-    marker_shade_all(w, found, tea_gather(s, page, words, found));
+    if (gc_settings.vector)
+        tea_scan_grey_vector(w, page, span_class);
+    else
+        tea_scan_grey_portable(w, page, span_class);
 }
 
 /* ---- black allocation: nothing in a new object has to be scanned */

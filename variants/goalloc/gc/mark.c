@@ -184,7 +184,7 @@ static inline void mark_word(struct gc_work *w, uintptr_t at) {
 /* Pointers that are looked at together, so that what the later ones need is on its way meanwhile. */
 struct mark_found {
     unsigned count;
-    uintptr_t items[GC_GATHERED];
+    uintptr_t items[GC_GATHERED + GC_FOUND_MARGIN];
 };
 
 static inline void mark_gather(struct gc_work *w, struct mark_found *found, uintptr_t at, uint64_t mask) {

@@ -92,16 +92,30 @@ static void settings_debug(void) {
 
 static const char *const settings_queues[] = {"fifo", "lifo", "address", "laps", "random", NULL};
 static const char *const settings_versions[] = {"1.26", "1.25", NULL};
+static const char *const settings_kernels[] = {"portable", "avx2", NULL};
+
+static bool settings_given(const char *variable) {
+    const char *value = getenv(variable);
+    return value != NULL && *value != '\0';
+}
+
+static bool settings_vector(void) {
+    bool asked = knob_choice("GOALLOC_KERNEL", settings_kernels) != 0;
+    if (asked && !marker_vector_runs())
+        os_die("GOALLOC_KERNEL is 'avx2', which %s: leave it unset, or set it to portable",
+               OS_THREAD_SANITIZER ? "the thread sanitizer does not understand" : "this processor does not have");
+    return asked || (heap.tuned && !settings_given("GOALLOC_KERNEL") && marker_vector_runs());
+}
 
 /* The faithful preset is Go 1.25.3's. */
 static void settings_greentea(void) {
-    const char *version = getenv("GOALLOC_GREENTEA");
-    bool asked = version != NULL && *version != '\0';
-    const char *queue = getenv("GOALLOC_QUEUE");
     gc_settings.queue = (enum gc_queue)knob_choice("GOALLOC_QUEUE", settings_queues);
-    if (heap.tuned && (queue == NULL || *queue == '\0'))
+    if (heap.tuned && !settings_given("GOALLOC_QUEUE"))
         gc_settings.queue = GC_QUEUE_LAPS;
-    gc_settings.long_queue = knob_choice("GOALLOC_GREENTEA", settings_versions) == 0 && (asked || heap.tuned);
+    gc_settings.long_queue =
+        knob_choice("GOALLOC_GREENTEA", settings_versions) == 0 && (settings_given("GOALLOC_GREENTEA") || heap.tuned);
+    gc_settings.stay = settings_given("GOALLOC_STAY") ? knob_choice("GOALLOC_STAY", init_switch) != 0 : heap.tuned;
+    gc_settings.vector = AXIS_INLINE_MARKS && settings_vector();
 }
 
 static void settings_read(void) {
@@ -136,6 +150,10 @@ static bool gc_knob(const char *name, char *out, size_t size) {
         snprintf(out, size, "%s", settings_queues[gc_settings.queue]);
     else if (AXIS_INLINE_MARKS && strcmp(name, "greentea") == 0)
         snprintf(out, size, "%s", settings_versions[gc_settings.long_queue ? 0 : 1]);
+    else if (AXIS_INLINE_MARKS && strcmp(name, "stay") == 0)
+        snprintf(out, size, "%s", init_switch[gc_settings.stay]);
+    else if (AXIS_INLINE_MARKS && strcmp(name, "kernel") == 0)
+        snprintf(out, size, "%s", settings_kernels[gc_settings.vector]);
     else
         return false;
     return true;

@@ -27,9 +27,12 @@ int goalloc_knob(const char *name, char *out, size_t size) {
         return -1;
     if (place_knob(name, out, size) || cache_handover_knob(name, out, size))
         return 0;
-    if (strcmp(name, "preset") != 0)
+    if (strcmp(name, "preset") == 0)
+        snprintf(out, size, "%s", heap.tuned ? "tuned" : "faithful");
+    else if (strcmp(name, "huge") == 0)
+        snprintf(out, size, "%s", init_switch[heap.huge_pages]);
+    else
         return -1;
-    snprintf(out, size, "%s", heap.tuned ? "tuned" : "faithful");
     return 0;
 }
 

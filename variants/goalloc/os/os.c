@@ -76,6 +76,12 @@ static bool os_commit(void *base, size_t size_bytes) {
     return ok;
 }
 
+static void os_prefer_huge_pages(void *base, size_t size_bytes) {
+    int saved_errno = errno;
+    madvise(base, size_bytes, MADV_HUGEPAGE);
+    errno = saved_errno;
+}
+
 static bool os_release(void *base, size_t size_bytes) {
     int saved_errno = errno;
     bool ok = madvise(base, size_bytes, MADV_DONTNEED) == 0;

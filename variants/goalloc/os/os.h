@@ -54,6 +54,9 @@ static size_t os_memory_bytes(void);
 /* Makes reserved memory readable and writable, zero-filled. False when the OS refuses (limit or overcommit). */
 static bool os_commit(void *base, size_t size_bytes);
 
+/* Asks for huge pages in committed memory (MADV_HUGEPAGE); where the kernel has none to give, nothing changes. */
+static void os_prefer_huge_pages(void *base, size_t size_bytes);
+
 /* Gives the contents back (MADV_DONTNEED); the range stays usable and reads as zero. False when the OS refuses, as it
  * does for locked memory (mlock, mlockall): the contents are then undefined. */
 static bool os_release(void *base, size_t size_bytes);

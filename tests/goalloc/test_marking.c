@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Green Tea's marking: its kernels against each other and against a loop over single bits; what is reachable stays
+ * whole where the page table has no window, with either kernel and either way of leaving a page; gccheckmark sees
+ * through large objects.
+ */
+#define TEST_GC_HEADER "gc-greentea.h"
+#include "unity_traced.h"
+
+#include <sys/wait.h>
+
+#include "dies.h"
+
+/* ---- kernels */
+
+static uint64_t random_state = 0x9e3779b97f4a7c15;
+
+static uint64_t random_word(void) {
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    return random_state ^= random_state << 17;
+}
+
+/* A bit is set with a probability of (sparse: 1/2 to 1/256; dense: the same that it is not). */
+static uint64_t random_bits(unsigned rarity, bool dense) {
+    uint64_t bits = UINT64_MAX;
+    for (unsigned i = 0; i <= rarity % 8; i++)
+        bits &= random_word();
+    return dense ? ~bits : bits;
+}
+
+static struct {
+    _Alignas(GOALLOC_PAGE_BYTES) uintptr_t page[KERNEL_PAGE_WORDS];
+    uint64_t objects[TEA_WORDS + 1], bits[KERNEL_WORDS];
+} in;
+
+static void fill(unsigned nelems, unsigned round) {
+    memset(in.objects, 0, sizeof in.objects);
+    for (unsigned i = 0; i * 64 < nelems; i++)
+        in.objects[i] =
+            random_bits(round, round & 8) & (nelems - i * 64 >= 64 ? UINT64_MAX : (UINT64_C(1) << nelems % 64) - 1);
+    for (unsigned i = 0; i < KERNEL_WORDS; i++)
+        in.bits[i] = random_bits(round / 3, round & 16);
+    static const uintptr_t values[] = {0, 1, GC_LEAST_ADDRESS - 1, GC_LEAST_ADDRESS, UINTPTR_MAX, INTPTR_MAX};
+    for (unsigned i = 0; i < KERNEL_PAGE_WORDS; i++) {
+        uint64_t word = random_word();
+        in.page[i] = word % 4 != 0 ? (uintptr_t)i << 20 | 1 << 16 : values[word / 4 % (sizeof values / sizeof *values)];
+    }
+}
+
+static unsigned gather_bit_by_bit(unsigned nelems, unsigned object_words, uintptr_t *found) {
+    unsigned count = 0;
+    for (unsigned word = 0; word < nelems * object_words; word++) {
+        unsigned object = word / object_words;
+        bool wanted = (in.objects[object / 64] >> object % 64 & 1) != 0 && (in.bits[word / 64] >> word % 64 & 1) != 0;
+        if (wanted && (intptr_t)in.page[word] >= GC_LEAST_ADDRESS)
+            found[count++] = in.page[word];
+    }
+    return count;
+}
+
+static unsigned gather(unsigned nelems, unsigned object_words, uintptr_t *found, bool vector) {
+    uint64_t words[KERNEL_WORDS + 1] = {0};
+    unsigned count = 0;
+    for (unsigned i = 0; i < TEA_WORDS; i++)
+        count += (unsigned)__builtin_popcountll(in.objects[i]);
+    kernel_expand(words, in.objects, nelems, object_words, count, vector);
+    return kernel_gather((uintptr_t)in.page, words, in.bits, found, vector);
+}
+
+static unsigned gather_portable(unsigned nelems, unsigned object_words, uintptr_t *found) {
+    return gather(nelems, object_words, found, false);
+}
+
+KERNEL_VECTOR static unsigned gather_vector(unsigned nelems, unsigned object_words, uintptr_t *found) {
+    return gather(nelems, object_words, found, true);
+}
+
+static void test_kernels_find_the_same(void **state) {
+    (void)state;
+    static uintptr_t wanted[KERNEL_FOUND], found[KERNEL_FOUND];
+    if (!kernel_vector_runs())
+        print_message("no AVX2 and BMI2 here, or the thread sanitizer: the portable kernel alone is tested\n");
+    unsigned classes = 0;
+    for (unsigned c = 1; c < GOALLOC_SIZE_CLASSES; c++) {
+        size_t size = gclass_size(c);
+        if (size < INLINE_MARKS_MIN_OBJECT_BYTES || size > INLINE_MARKS_MAX_OBJECT_BYTES)
+            continue;
+        classes++;
+        unsigned nelems = span_objects(GOALLOC_PAGE_BYTES, size, true, true);
+        for (unsigned round = 0; round < 400; round++) {
+            fill(nelems, round);
+            unsigned count = gather_bit_by_bit(nelems, (unsigned)size / 8, wanted);
+            assert_int_equal(gather_portable(nelems, (unsigned)size / 8, found), count);
+            assert_memory_equal(found, wanted, count * sizeof *found);
+            if (!kernel_vector_runs())
+                continue;
+            assert_int_equal(gather_vector(nelems, (unsigned)size / 8, found), count);
+            assert_memory_equal(found, wanted, count * sizeof *found);
+        }
+    }
+    assert_int_equal(classes, 25); /* Go 1.26 has 26 expanders, that of 8 B among them; Green Tea begins at 16 B */
+}
+
+/* ---- reachability */
+
+struct node {
+    struct node *first, *second;
+    uint64_t value;
+};
+static const struct goalloc_type node_type = {sizeof(struct node), 3, NULL};
+static void *root;
+
+static struct node *new_node(struct node *first, struct node *second, uint64_t value) {
+    struct node *n = goalloc_new(&node_type, 1);
+    if (n == NULL)
+        _exit(3);
+    goalloc_store((void **)&n->first, first);
+    goalloc_store((void **)&n->second, second);
+    n->value = value;
+    return n;
+}
+
+/* What has just been made is the root's at once; only it and what hangs on it is kept. */
+static void build(unsigned nodes) {
+    root = NULL;
+    for (unsigned i = 0; i < nodes; i++) {
+        struct node *garbage = new_node(root, NULL, i);
+        struct node *beside = new_node(NULL, garbage->second, i);
+        goalloc_store(&root, new_node(root, beside, i));
+    }
+}
+
+static bool whole(unsigned nodes) {
+    for (struct node *n = root; nodes-- > 0; n = n->first)
+        if (n == NULL || n->value != nodes || n->second == NULL || n->second->value != nodes)
+            return false;
+    return true;
+}
+
+static void collect_and_look(void) {
+    for (unsigned round = 0; round < 4; round++) {
+        build(20000 + round);
+        for (unsigned i = 0; i < 3; i++) {
+            goalloc_collect();
+            if (!whole(20000 + round))
+                _exit(2);
+        }
+    }
+    _exit(0);
+}
+
+static void without_a_window(void) {
+    static struct span *nothing;
+    goalloc_root_add(&root, 1); /* what there is before the first arena */
+    if (heap.arenas.window != NULL || heap.arenas.count != 0)
+        _exit(4);
+    heap.arenas.window = &nothing; /* there is one, for no pages: none is opened */
+    collect_and_look();
+}
+
+static void with_a_window(void) {
+    goalloc_root_add(&root, 1);
+    collect_and_look();
+}
+
+static void require_whole(void (*action)(void)) {
+    for (unsigned way = 0; way < 8; way++) {
+        setenv("GODEBUG", way & 4 ? "clobberfree=1,gcstoptheworld=1" : "clobberfree=1,gccheckmark=1", 1);
+        setenv("GOALLOC_STAY", way & 1 ? "on" : "off", 1);
+        unsetenv("GOALLOC_KERNEL"); /* the best there is */
+        if (way & 2)
+            setenv("GOALLOC_KERNEL", "portable", 1);
+        char said[512];
+        int status = die_in_child(action, said, sizeof said);
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+            fail_msg("way %u: %s", way, said[0] != '\0' ? said : "something reachable was freed");
+    }
+}
+
+static void test_reachable_is_kept(void **state) {
+    (void)state;
+    require_whole(with_a_window);
+}
+
+static void test_reachable_is_kept_outside_the_window(void **state) {
+    (void)state;
+    require_whole(without_a_window);
+}
+
+/* ---- gccheckmark */
+
+enum { LONG_POINTERS = 20000 };
+static const struct goalloc_type long_type = {8, 1, NULL};
+
+static struct node *middle;
+static volatile uintptr_t hidden_inverted; /* nothing is to be found that looks like a pointer to it */
+
+__attribute__((noinline)) static void make_hidden(void) {
+    hidden_inverted = ~(uintptr_t)new_node(NULL, NULL, 2);
+}
+
+__attribute__((noinline)) static void store_behind_the_back(void) {
+    middle->first = (struct node *)~hidden_inverted;
+}
+
+/* A large object leads to a node that has been scanned, and that to one whose store no barrier heard of. */
+static void hide_behind_a_large_object(void) {
+    goalloc_root_add(&root, 1);
+    make_hidden();
+    void **large = goalloc_new(&long_type, LONG_POINTERS);
+    goalloc_store(&root, large);
+    middle = new_node(NULL, NULL, 1);
+    goalloc_store(&large[LONG_POINTERS - 1], middle);
+    world_stop(gc_self);
+    gc_self->stop_sp = (uintptr_t)__builtin_frame_address(0);
+    gc_begin_marking(gc_self, false, os_now_ns());
+    mark_drain(&gc_self->work, UINT64_MAX);
+    store_behind_the_back();
+    gc_end_marking(gc_self, os_now_ns());
+}
+
+static void test_check_sees_through_large_objects(void **state) {
+    (void)state;
+    char said[512];
+    setenv("GODEBUG", "gccheckmark=1", 1);
+    int status = die_in_child(hide_behind_a_large_object, said, sizeof said);
+    assert_true(WIFSIGNALED(status));
+    assert_non_null(strstr(said, "gccheckmark"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_kernels_find_the_same),
+        cmocka_unit_test(test_reachable_is_kept),
+        cmocka_unit_test(test_reachable_is_kept_outside_the_window),
+        cmocka_unit_test(test_check_sees_through_large_objects),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
