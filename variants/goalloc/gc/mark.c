@@ -342,6 +342,7 @@ static inline bool mark_other_work(struct gc_work *w) {
     if (span_item == 0)
         return mark_fetch(w);
     marker_scan_span(w, span_item);
+    mark_feed(w); /* a page may take as long as hundreds of objects */
     return true;
 }
 
