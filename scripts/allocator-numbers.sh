@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# allocator-numbers.sh [classes] [metadata] [pages] [paths]: figures about goalloc, each got by running it; all by default.
+# allocator-numbers.sh [classes] [metadata] [pages] [paths] [kernels]: figures about goalloc, each got by running it; all by default.
 #
 # classes    for each size class what a span of it wastes at worst, by filling one and walking the heap, beside Go's table
 #            as results/golden has it. Last line: N of 67 rows agree; exit 1 when not all do.
@@ -10,6 +10,8 @@
 #            as the difference of two counts (n and 11n); and how often the heap lock was taken. Needs valgrind.
 # paths      instructions per object on each of the typed interface's five allocation paths: hot (from the span in hand) and
 #            with everything (fresh spans, their pages, the heap's growth), as differences of two counts. Needs valgrind.
+# kernels    time of scanning a page of objects with AVX2 over that of the portable kernel, with intervals, by class, by how
+#            many objects are grey and by working set, after Go's BenchmarkScanSpanPacked. Wants a quiet machine.
 # BUILD (default build) is the folder of the build, with tests (make test, or cmake -DSPANLAB_TESTS=ON).
 # LIVE_MIB (default 256), SEED (default 1): of metadata.
 set -euo pipefail
@@ -23,7 +25,7 @@ allocations=16384 factor=11 # a multiple of what a page cache holds
 die() { printf 'allocator-numbers: %s\n' "$*" >&2; exit "${status:-1}"; }
 
 for part; do
-    [[ $part =~ ^(classes|metadata|pages|paths)$ ]] || { sed -n '3,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+    [[ $part =~ ^(classes|metadata|pages|paths|kernels)$ ]] || { sed -n '3,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 done
 [[ -x $build/bin/numbers-class_waste ]] ||
     die "no $build/bin/numbers-class_waste; build with the tests, or name another folder by BUILD=..."
@@ -107,7 +109,12 @@ paths() {
     echo "instructions per object; hot: from the span in hand; all: with fresh spans and pages of a heap that grows"
 }
 
-(($#)) || set -- classes metadata pages paths
+kernels() {
+    echo "Green Tea's kernels: what scanning a page of objects costs (greentea-tiny-sizeclass)"
+    "$build/bin/numbers-kernels"
+}
+
+(($#)) || set -- classes metadata pages paths kernels
 for part; do
     "$part"
     [[ $part == "${!#}" ]] || echo
