@@ -43,7 +43,7 @@ static void begin_alone(void) {
 static void end_alone(void) {
     gc.limiter.updated_ns = gc_limit_now();
     while (gc_is_marking()) {
-        gc_mark_slice(&gc_self->work, UINT64_MAX);
+        gc_mark_slice(gc_self, UINT64_MAX);
         gc_end(gc_self);
     }
 }
@@ -77,7 +77,7 @@ static void test_the_price_is_revised(void **state) {
     gc_charge(cache_self, 0);
     double nearer = pacer_assist_ratio(&gc.pacer);
     assert_true(nearer > first);
-    assert_true(gc_mark_slice(&gc_self->work, UINT64_MAX) > 0);
+    assert_true(gc_mark_slice(gc_self, UINT64_MAX) > 0);
     gc_charge(cache_self, 0);
     assert_true(pacer_assist_ratio(&gc.pacer) < nearer);
     mcache_live_add(-(1 << 20));

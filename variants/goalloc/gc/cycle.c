@@ -452,12 +452,24 @@ static void gc_try_end(struct gc_thread *self) {
 
 /* ---- marking beside the program */
 
+/* Somebody waits for this thread to stop, or for all marking to. */
+static bool gc_mark_should_leave(const struct gc_thread *self) {
+    return __atomic_load_n(&gc.ending, __ATOMIC_RELAXED) != 0 ||
+           __atomic_load_n(&self->cache->front.stop, __ATOMIC_RELAXED) != 0;
+}
+
 /* What was done; 0 as well while a cycle is being ended. */
-static uint64_t gc_mark_slice(struct gc_work *w, uint64_t budget) {
+static uint64_t gc_mark_slice(struct gc_thread *self, uint64_t budget) {
+    enum { PART_BYTES = 32 << 10 }; /* some 25 us */
+    struct gc_work *w = &self->work;
     __atomic_fetch_add(&gc.marking, 1, __ATOMIC_SEQ_CST);
     uint64_t done = 0;
     if (__atomic_load_n(&gc.ending, __ATOMIC_SEQ_CST) == 0 && gc_is_marking()) {
-        done = mark_drain(w, budget);
+        uint64_t part = PART_BYTES;
+        while (part >= PART_BYTES && done < budget && !gc_mark_should_leave(self)) {
+            part = mark_drain(w, budget - done < PART_BYTES ? budget - done : PART_BYTES);
+            done += part;
+        }
         mark_flush(w);
         __atomic_fetch_add(&gc.work_bytes, done, __ATOMIC_RELAXED);
         gc_limit();
@@ -500,7 +512,7 @@ static uint64_t gc_account_worker(uint64_t cpu_ns) {
 
 static void gc_work_in_background(struct gc_thread *self) {
     while (gc_is_marking()) {
-        uint64_t cpu_ns = os_thread_cpu_ns(), done = gc_mark_slice(&self->work, CYCLE_SLICE * 16);
+        uint64_t cpu_ns = os_thread_cpu_ns(), done = gc_mark_slice(self, CYCLE_SLICE * 16);
         uint64_t rest_ns = gc_account_worker(meter_spent(&meter.sums.mark_cpu_ns, cpu_ns));
         __atomic_fetch_add(&gc.credit, (int64_t)done, __ATOMIC_RELAXED);
         if (rest_ns != 0)
@@ -666,7 +678,7 @@ __attribute__((noinline)) static void gc_end(struct gc_thread *self) {
 static uint64_t gc_assist_once(struct gc_thread *t, uint64_t work) {
     uint64_t begun_ns = os_thread_cpu_ns();
     cache_hold(t->cache);
-    uint64_t done = gc_mark_slice(&t->work, work < CYCLE_SLICE * 16 ? work : CYCLE_SLICE * 16);
+    uint64_t done = gc_mark_slice(t, work < CYCLE_SLICE * 16 ? work : CYCLE_SLICE * 16);
     cache_unhold(t->cache);
     if (done == 0) {
         gc_end(t);
@@ -730,7 +742,7 @@ static uint32_t gc_next_whole_cycle(void) {
 static void gc_help(struct gc_thread *self) {
     uint64_t begun_ns = os_thread_cpu_ns();
     cache_hold(self->cache);
-    uint64_t done = gc_mark_slice(&self->work, CYCLE_SLICE * 16);
+    uint64_t done = gc_mark_slice(self, CYCLE_SLICE * 16);
     cache_unhold(self->cache);
     __atomic_fetch_add(&gc.worker_ns, meter_spent(&meter.sums.mark_cpu_ns, begun_ns), __ATOMIC_RELAXED);
     if (done != 0)
