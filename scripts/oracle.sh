@@ -73,7 +73,7 @@ different=0 reseeded=0 names=() waiting=()
 for list in variants/go/oracle/*/goldens; do
     folder=$(dirname "$list")
     while read -r name rest <&3; do
-        names+=("$name")
+        names+=("$name") note=
         committed=results/golden/$name.txt again=$ORACLE_WORK/again.txt
         # shellcheck disable=SC2086 # the rest of a line is words
         if ! ask "$folder" "$again" $rest; then
@@ -85,10 +85,11 @@ for list in variants/go/oracle/*/goldens; do
         elif [[ -x $folder/agrees ]]; then
             verdict=ok
             said=$("$folder/agrees" "$committed" "$again") || verdict="DIFFERS: $said"
+            [[ $verdict != ok || -z $said ]] || note=": $said"
         else
             verdict="DIFFERS in $(first_difference "$committed" "$again")"
         fi
-        printf '%-26s %s\n' "$name" "$verdict"
+        printf '%-26s %s\n' "$name" "$verdict$note"
         [[ $verdict == ok ]] || ((different += 1))
         if [[ $rest == *-seed\ * ]]; then
             # shellcheck disable=SC2046,SC2086
