@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# allocator-numbers.sh [classes] [metadata] [pages] [paths] [kernels]: figures about goalloc, each got by running it; all by default.
+# allocator-numbers.sh [classes] [metadata] [pages] [paths] [kernels]: figures about goalloc, each got by running it; all
+# by default.
 #
 # classes    for each size class what a span of it wastes at worst, by filling one and walking the heap, beside Go's table
 #            as results/golden has it. Last line: N of 67 rows agree; exit 1 when not all do.

@@ -16,9 +16,8 @@
 #include "place-sizeclass.h"
 #include "goalloc.c"
 
-#include <math.h>
-
 #include "rng.h"
+#include "stats.h"
 
 enum { STEPS = 11, MAX_RUNS = 1001, RUN_NS = 40000, SEED = 42 };
 
@@ -111,18 +110,6 @@ static double run(const struct cell *c, unsigned turns, unsigned *at, bool vecto
     return (double)(os_now_ns() - begun_ns) / turns;
 }
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* The order statistic below which fewer than 2.5 % of medians lie: by the normal approximation, rounded outwards. */
-static unsigned lower_rank(unsigned runs) {
-    double half = 0.98 * sqrt((double)runs); /* 1.96 / 2 */
-    double rank = (runs - 1) / 2.0 - half;
-    return rank < 0 ? 0 : (unsigned)rank;
-}
-
 struct outcome {
     double portable_ns, ratio, low, high;
 };
@@ -138,10 +125,8 @@ static struct outcome compare(const struct cell *c, unsigned runs) {
         portable[i] = vector_first ? second : first;
         ratios[i] = vector_first ? first / second : second / first;
     }
-    qsort(ratios, runs, sizeof *ratios, ascending);
-    qsort(portable, runs, sizeof *portable, ascending);
-    unsigned low = lower_rank(runs);
-    return (struct outcome){portable[runs / 2], ratios[runs / 2], ratios[low], ratios[runs - 1 - low]};
+    struct stats_interval ratio = stats_median_interval(ratios, runs);
+    return (struct outcome){stats_median(portable, runs), stats_median(ratios, runs), ratio.low, ratio.high};
 }
 
 static void set_grey(const uint32_t *order, unsigned count) {
@@ -185,8 +170,8 @@ static void compare_set(const struct set *set, unsigned runs) {
 
 int main(int argc, char **argv) {
     int runs = argc > 1 ? atoi(argv[1]) : 31;
-    if (runs < 6 || runs > MAX_RUNS) {
-        fprintf(stderr, "kernels: RUNS is '%s': 6 to %d\n", argv[1], MAX_RUNS);
+    if (runs < STATS_LEAST_FOR_INTERVAL || runs > MAX_RUNS) {
+        fprintf(stderr, "kernels: RUNS is '%s': %d to %d\n", argv[1], STATS_LEAST_FOR_INTERVAL, MAX_RUNS);
         return 2;
     }
     printf("AVX-512 with GFNI (Go 1.26's kernels): %s\n",

@@ -19,18 +19,7 @@ static struct lock cache_shared_lock;
 
 static bool init_preset_tuned(void) {
     static const char *const presets[] = {"tuned", "faithful", NULL};
-    return knob_choice("GOALLOC_PRESET", presets) == 0;
-}
-
-static const char *const init_switch[] = {"off", "on", NULL};
-
-/* Go leaves huge pages to the kernel's settings (1.21.6 on). Marking touches a page's objects and its tail for each
- * pointer, on two small pages. */
-static bool init_huge_pages(void) {
-    const char *value = getenv("GOALLOC_HUGE");
-    if (value == NULL || *value == '\0')
-        return AXIS_COLLECTS && heap.tuned;
-    return knob_choice("GOALLOC_HUGE", init_switch) != 0;
+    return knob_choice("GOALLOC_PRESET", presets, 0) == 0;
 }
 
 /* Is the range that limited tables cover to be had? Some sanitizers keep it for themselves. */
@@ -55,7 +44,9 @@ static bool init_pages(void) {
 
 static bool init_once(void) {
     heap.tuned = init_preset_tuned();
-    heap.huge_pages = init_huge_pages();
+    /* Go leaves huge pages to the kernel's settings (1.21.6 on). Marking touches a page's objects and its tail for each
+     * pointer, on two small pages. */
+    heap.huge_pages = knob_switch("GOALLOC_HUGE", AXIS_COLLECTS && heap.tuned);
     place_knobs_init();
     heap_class_pages_init();
     span_bits_init();

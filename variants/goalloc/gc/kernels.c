@@ -13,9 +13,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #define KERNEL_VECTOR __attribute__((target("avx2,bmi,bmi2,popcnt,lzcnt")))
-enum {
-    KERNEL_HAS_VECTOR = !OS_THREAD_SANITIZER
-}; /* its loads look like races there: four words, of which some count */
+/* Its loads look like races to the thread sanitizer: four words, of which some count. */
+enum { KERNEL_HAS_VECTOR = !OS_THREAD_SANITIZER };
 #else
 #define KERNEL_VECTOR
 enum { KERNEL_HAS_VECTOR = 0 };

@@ -94,27 +94,22 @@ static const char *const settings_queues[] = {"fifo", "lifo", "address", "laps",
 static const char *const settings_versions[] = {"1.26", "1.25", NULL};
 static const char *const settings_kernels[] = {"portable", "avx2", NULL};
 
-static bool settings_given(const char *variable) {
-    const char *value = getenv(variable);
-    return value != NULL && *value != '\0';
-}
-
 static bool settings_vector(void) {
-    bool asked = knob_choice("GOALLOC_KERNEL", settings_kernels) != 0;
-    if (asked && !marker_vector_runs())
+    bool runs = marker_vector_runs(), vector = knob_choice("GOALLOC_KERNEL", settings_kernels, heap.tuned && runs) != 0;
+    if (vector && !runs)
         os_die("GOALLOC_KERNEL is 'avx2', which %s: leave it unset, or set it to portable",
                OS_THREAD_SANITIZER ? "the thread sanitizer does not understand" : "this processor does not have");
-    return asked || (heap.tuned && !settings_given("GOALLOC_KERNEL") && marker_vector_runs());
+    return vector;
 }
 
 /* The faithful preset is Go 1.25.3's. */
 static void settings_greentea(void) {
-    gc_settings.queue = (enum gc_queue)knob_choice("GOALLOC_QUEUE", settings_queues);
-    if (heap.tuned && !settings_given("GOALLOC_QUEUE"))
-        gc_settings.queue = GC_QUEUE_LAPS;
+    enum { GO_1_26, GO_1_25 };
+    gc_settings.queue =
+        (enum gc_queue)knob_choice("GOALLOC_QUEUE", settings_queues, heap.tuned ? GC_QUEUE_LAPS : GC_QUEUE_FIFO);
     gc_settings.long_queue =
-        knob_choice("GOALLOC_GREENTEA", settings_versions) == 0 && (settings_given("GOALLOC_GREENTEA") || heap.tuned);
-    gc_settings.stay = settings_given("GOALLOC_STAY") ? knob_choice("GOALLOC_STAY", init_switch) != 0 : heap.tuned;
+        knob_choice("GOALLOC_GREENTEA", settings_versions, heap.tuned ? GO_1_26 : GO_1_25) == GO_1_26;
+    gc_settings.stay = knob_switch("GOALLOC_STAY", heap.tuned);
     gc_settings.vector = AXIS_INLINE_MARKS && settings_vector();
 }
 
@@ -151,7 +146,7 @@ static bool gc_knob(const char *name, char *out, size_t size) {
     else if (AXIS_INLINE_MARKS && strcmp(name, "greentea") == 0)
         snprintf(out, size, "%s", settings_versions[gc_settings.long_queue ? 0 : 1]);
     else if (AXIS_INLINE_MARKS && strcmp(name, "stay") == 0)
-        snprintf(out, size, "%s", init_switch[gc_settings.stay]);
+        snprintf(out, size, "%s", knob_switch_name(gc_settings.stay));
     else if (AXIS_INLINE_MARKS && strcmp(name, "kernel") == 0)
         snprintf(out, size, "%s", settings_kernels[gc_settings.vector]);
     else

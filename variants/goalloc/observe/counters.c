@@ -30,7 +30,7 @@ int goalloc_knob(const char *name, char *out, size_t size) {
     if (strcmp(name, "preset") == 0)
         snprintf(out, size, "%s", heap.tuned ? "tuned" : "faithful");
     else if (strcmp(name, "huge") == 0)
-        snprintf(out, size, "%s", init_switch[heap.huge_pages]);
+        snprintf(out, size, "%s", knob_switch_name(heap.huge_pages));
     else
         return -1;
     return 0;

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static unsigned knob_choice(const char *variable, const char *const *choices) {
+static unsigned knob_choice(const char *variable, const char *const *choices, unsigned otherwise) {
     const char *value = getenv(variable);
     if (value == NULL || value[0] == '\0')
-        return 0;
+        return otherwise;
     char allowed[128] = "";
     for (unsigned i = 0; choices[i] != NULL; i++) {
         if (strcmp(value, choices[i]) == 0)
@@ -21,6 +21,16 @@ static unsigned knob_choice(const char *variable, const char *const *choices) {
                  choices[i]);
     }
     os_die("%s is '%.64s': set it to %s", variable, value, allowed);
+}
+
+/* The default is named first. */
+static bool knob_switch(const char *variable, bool otherwise) {
+    const char *const choices[] = {knob_switch_name(otherwise), knob_switch_name(!otherwise), NULL};
+    return otherwise == (knob_choice(variable, choices, 0) == 0);
+}
+
+static const char *knob_switch_name(bool on) {
+    return on ? "on" : "off";
 }
 
 static size_t knob_bytes(const char *variable, size_t least, size_t most, size_t step, size_t otherwise) {

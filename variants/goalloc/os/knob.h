@@ -8,8 +8,12 @@
 
 #include "os/os.h"
 
-/* Index of the variable's value in choices (NULL-terminated); 0, the default, when it is unset or empty. */
-static unsigned knob_choice(const char *variable, const char *const *choices);
+/* Index of the variable's value in choices (NULL-terminated); `otherwise`, the default, when it is unset or empty. */
+static unsigned knob_choice(const char *variable, const char *const *choices, unsigned otherwise);
+
+/* A choice between on and off, and the name of either. */
+static bool knob_switch(const char *variable, bool otherwise);
+static const char *knob_switch_name(bool on);
 
 /* The variable's value, a number of bytes with an optional KiB or MiB: from `least` to `most` and a multiple of `step`.
  * The default when it is unset or empty. */

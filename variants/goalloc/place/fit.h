@@ -49,7 +49,7 @@ _Static_assert(RUN_MAX_BYTES / RUN_UNIT_BYTES <= UINT16_MAX, "units fit 16 bits"
 static struct span *place_span_of(uintptr_t address);
 
 static void fit_knobs_init(void) {
-    list.fit = (enum list_fit)knob_choice("GOALLOC_FIT", list_fits);
+    list.fit = (enum list_fit)knob_choice("GOALLOC_FIT", list_fits, 0);
     list.split_bytes = knob_bytes("GOALLOC_SPLIT", RUN_UNIT_BYTES, 4096, RUN_UNIT_BYTES, RUN_UNIT_BYTES);
 }
 

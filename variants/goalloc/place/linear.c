@@ -24,16 +24,15 @@ struct place_pool {
     { .bump = 0, .end = 0 }
 
 static void place_knobs_init(void) {
-    static const char *const choices[] = {"off", "on", NULL};
     run_knobs_init((size_t)32 << 10);
-    linear_holes = knob_choice("GOALLOC_HOLES", choices) == 1;
+    linear_holes = knob_switch("GOALLOC_HOLES", false);
 }
 
 static bool place_knob(const char *name, char *out, size_t size) {
     if (strcmp(name, "run") == 0)
         snprintf(out, size, "%zu", runs.bytes);
     else if (strcmp(name, "holes") == 0)
-        snprintf(out, size, "%s", linear_holes ? "on" : "off");
+        snprintf(out, size, "%s", knob_switch_name(linear_holes));
     else
         return false;
     return true;

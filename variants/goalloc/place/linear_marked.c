@@ -19,15 +19,14 @@ struct place_pool {
 };
 
 static void place_knobs_init(void) {
-    static const char *const choices[] = {"off", "on", NULL};
     run_knobs_init((size_t)32 << 10);
-    linear_holes = knob_choice("GOALLOC_HOLES", choices) == 1;
+    linear_holes = knob_switch("GOALLOC_HOLES", false);
 }
 
 static bool place_knob(const char *name, char *out, size_t size) {
     if (strcmp(name, "holes") != 0)
         return run_knob(name, out, size);
-    snprintf(out, size, "%s", linear_holes ? "on" : "off");
+    snprintf(out, size, "%s", knob_switch_name(linear_holes));
     return true;
 }
 

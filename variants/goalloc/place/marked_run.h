@@ -79,11 +79,10 @@ static size_t place_class_pages(unsigned size_class) {
 }
 
 static void run_knobs_init(size_t default_bytes) {
-    static const char *const choices[] = {"on", "off", NULL};
     run_length_init(default_bytes, GOALLOC_MAX_SMALL_SIZE);
     runs.bits.size_bytes = runs.bytes / PLACE_GRANULE_BYTES / 8;
     run_pointer_bits.size_bytes = runs.bits.size_bytes + runs.bytes / 8 / 8;
-    bool tail = knob_choice("GOALLOC_TAIL", choices) == 0;
+    bool tail = knob_switch("GOALLOC_TAIL", true);
     if (!tail && AXIS_INLINE_MARKS)
         os_die("GOALLOC_TAIL=off: Green Tea's marks lie there; a classic build can do without");
     run_tail_granules = tail ? INLINE_MARKS_BYTES / PLACE_GRANULE_BYTES : 0;
@@ -94,7 +93,7 @@ static bool run_knob(const char *name, char *out, size_t size) {
     if (strcmp(name, "run") == 0)
         snprintf(out, size, "%zu", runs.bytes);
     else if (strcmp(name, "tail") == 0)
-        snprintf(out, size, "%s", run_tail_granules != 0 ? "on" : "off");
+        snprintf(out, size, "%s", knob_switch_name(run_tail_granules != 0));
     else
         return false;
     return true;
