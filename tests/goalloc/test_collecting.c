@@ -117,16 +117,52 @@ static void test_fork_while_nobody_marks(void **state) {
     assert_int_equal(status, 0);
 }
 
+/* ---- stopping */
+
+static void *wait_for_the_collector(void *begun_and_ended) {
+    uint32_t *progress = begun_and_ended;
+    if (!goalloc_thread_attach())
+        return NULL;
+    world_begin_wait(gc_self, (uintptr_t)__builtin_frame_address(0));
+    __atomic_store_n(progress, 1, __ATOMIC_RELEASE);
+    while (__atomic_load_n(progress, __ATOMIC_ACQUIRE) == 1)
+        sched_yield();
+    world_end_wait(gc_self);
+    __atomic_store_n(progress, 3, __ATOMIC_RELEASE);
+    goalloc_thread_detach();
+    return NULL;
+}
+
+/* It stands still without having been asked, and cannot go on before the world does. */
+static void test_who_waits_has_stopped(void **state) {
+    (void)state;
+    pthread_t thread;
+    uint32_t progress = 0;
+    assert_int_equal(pthread_create(&thread, NULL, wait_for_the_collector, &progress), 0);
+    while (__atomic_load_n(&progress, __ATOMIC_ACQUIRE) == 0)
+        sched_yield();
+    world_stop(gc_self);
+    assert_int_equal(world.arrived, 0);
+    assert_int_equal(world.spin, 1);
+    __atomic_store_n(&progress, 2, __ATOMIC_RELEASE);
+    while (__atomic_load_n(&world.sleepers, __ATOMIC_SEQ_CST) == 0)
+        sched_yield();
+    assert_int_equal(__atomic_load_n(&progress, __ATOMIC_ACQUIRE), 2);
+    world_start();
+    pthread_join(thread, NULL);
+    assert_int_equal(progress, 3);
+    assert_int_equal(world.sleepers, 0);
+}
+
 int main(void) {
     if (!goalloc_thread_attach() || goalloc_root_add(kept, sizeof kept / sizeof kept[0]) != 0)
         return 1;
     gc_settings.stop_the_world =
         1; /* so that no cycle makes threads, which would mark when a test does not expect it */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_assists_pay_unless_limited),
-        cmocka_unit_test(test_the_price_is_revised),
-        cmocka_unit_test(test_a_child_counts_anew),
-        cmocka_unit_test(test_fork_while_nobody_marks),
+        cmocka_unit_test(test_assists_pay_unless_limited), cmocka_unit_test(test_the_price_is_revised),
+        cmocka_unit_test(test_a_child_counts_anew),        cmocka_unit_test(test_fork_while_nobody_marks),
+        cmocka_unit_test(test_who_waits_has_stopped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -64,6 +64,7 @@ struct gc_thread {
     uintptr_t stop_sp;      /* where its stack ended when it stopped */
     uint32_t stopped_epoch; /* atomic: the last stop it obeyed */
     uint32_t parked;        /* waits outside the signal handler */
+    uint32_t waiting;       /* atomic, enum world_waiting */
     int64_t assist_bytes;   /* allocated in advance of marking; below 0 there is debt */
 };
 
@@ -91,7 +92,8 @@ static struct gc_settings gc_settings;
 /* Stops every thread that takes part but the calling one (self; NULL: it does not take part). Others wait their turn.
  */
 static void world_stop(struct gc_thread *self);
-static void world_start(void);
+/* When threads might run again: who wakes them up may lose its processor to them. */
+static uint64_t world_start(void);
 
 /* ---- marking: mark.c. w is the caller's. */
 

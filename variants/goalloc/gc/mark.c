@@ -12,6 +12,9 @@
 static uint32_t mark_shared = 1;
 /* atomic: marking threads that look for work */
 static uint32_t mark_hungry;
+/* atomic: changes when there is work for them, or marking may be over. They sleep on it, for a moment at most: so no
+ * order is needed between it and what it tells. */
+static uint32_t mark_news;
 
 /* What there is to know of a span class by which objects are found on their page; of the others nelems is 0. */
 static struct mark_class {
@@ -323,6 +326,13 @@ static inline uintptr_t mark_line_take(struct mark_line *line) {
     return item;
 }
 
+static void mark_tell(void) {
+    if (__atomic_load_n(&mark_hungry, __ATOMIC_RELAXED) == 0)
+        return;
+    __atomic_fetch_add(&mark_news, 1, __ATOMIC_RELAXED);
+    os_wake_all(&mark_news);
+}
+
 static bool mark_fetch(struct gc_work *w) {
     return work_fetch(w) || (AXIS_INLINE_MARKS && work_fetch_spans(w));
 }
@@ -334,6 +344,8 @@ static void mark_feed(struct gc_work *w) {
     work_share(w);
     if (AXIS_INLINE_MARKS && work_spans_count(w) >= 4)
         work_spill_spans(w, work_spans_count(w) / 2);
+    if (mark_work_left())
+        mark_tell();
 }
 
 /* No object is in hand: a page is scanned, or more is fetched. False: there is nothing anywhere. */
@@ -368,6 +380,8 @@ static void mark_flush(struct gc_work *w) {
     work_give_up(&w->first);
     work_give_up(&w->second);
     work_give_up_spans(w);
+    if (mark_work_left())
+        mark_tell();
 }
 
 /* ---- the write barrier's buffer (Go mwbbuf.go) */

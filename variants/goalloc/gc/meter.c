@@ -116,11 +116,11 @@ static void meter_begin_pause(void) {
     meter.stop_other_ns = 0;
 }
 
-/* It runs again. */
-static void meter_log_pause(void) {
+/* It has been running again since started_ns. */
+static void meter_log_pause(uint64_t started_ns) {
     uint64_t stop_ns = os_thread_cpu_ns() - meter.pause_begun_cpu_ns, other_ns = meter.stop_other_ns;
     meter_add(&meter.sums.stop_cpu_ns, stop_ns > other_ns ? stop_ns - other_ns : 0);
-    struct goalloc_gc_pause pause = {meter.pause_begun_ns, os_now_ns() - meter.pause_begun_ns};
+    struct goalloc_gc_pause pause = {meter.pause_begun_ns, started_ns - meter.pause_begun_ns};
     meter_add(&meter.sums.pauses, 1);
     meter_add(&meter.sums.pause_ns, pause.length_ns);
     meter_log(&meter.pause_log, meter.pauses, METER_PAUSES, &pause, sizeof pause);

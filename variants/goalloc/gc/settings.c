@@ -56,10 +56,14 @@ static uint64_t settings_memory_limit(void) {
     return number << shift;
 }
 
-static unsigned settings_procs(void) {
+/* Those that the process may use. */
+static unsigned settings_processors(void) {
     cpu_set_t set;
-    int available = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    return (unsigned)settings_integer("GOMAXPROCS", 1, 1024, available);
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+}
+
+static unsigned settings_procs(void) {
+    return (unsigned)settings_integer("GOMAXPROCS", 1, 1024, settings_processors());
 }
 
 /* Names that Go knows and this runtime does not are passed over, as Go does with names that it does not know. */

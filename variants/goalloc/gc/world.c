@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * world: the threads that take part, and stopping them (Go stopTheWorldWithSema, preemption by signal). Three ways to
+ * world: the threads that take part, and stopping them (Go stopTheWorldWithSema, preemption by signal). Four ways to
  * stop: a signal finds a thread outside the allocator, wherever it loops or sleeps; a busy thread stops itself when it
- * leaves the allocator; loops may poll. A stopped thread holds none of the allocator's locks: they are taken while
- * busy.
+ * leaves the allocator; loops may poll; one that waits for the collector has stopped already, and is held there: waking
+ * a sleeper up to put it to sleep may take milliseconds. A stopped thread holds none of the allocator's locks: they are
+ * taken while busy.
  *
  * The handler has no stack of its own: what it interrupted, registers and red zone included, lies between its frame
  * and the stack's top. ThreadSanitizer holds signals back until a thread blocks or polls; its builds stop there.
  */
 #include "gc/gc.h"
+#include "os/tsc.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -24,6 +26,10 @@ static struct {
     uint32_t epoch;            /* atomic: odd while the world is stopped or stopping */
     uint32_t arrived;          /* atomic: threads that have obeyed */
     uint32_t waiting;          /* atomic: threads that come or go, and wait for the lock */
+    uint32_t sleepers;         /* atomic: stopped threads that sleep until the epoch changes */
+    uint32_t stopper_sleeps;   /* atomic: until somebody arrives */
+    uint32_t spin;             /* atomic: in this stop all have a processor of their own, and wait a moment awake */
+    unsigned processors;       /* that the process may use */
     uint64_t stopping_ns, stopping_cpu_ns; /* when the stop under way began, and the stopping thread's CPU then */
     struct fixalloc records;
     struct sigaction previous;
@@ -33,15 +39,35 @@ static __thread struct gc_thread *gc_self;
 
 /* ---- obeying */
 
+/* Awake, for about 0.1 ms at most: a stop takes less, and a processor that has gone to sleep more than that to come
+ * back. */
+static void world_spin_while(const uint32_t *word, uint32_t value) {
+    uint64_t begun = tsc_now();
+    while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == value && tsc_now() - begun < tsc_interrupted_ticks)
+        __builtin_ia32_pause();
+}
+
+/* Until the stop is over. Async-signal-safe. */
+static void world_sleep(uint32_t epoch) {
+    if (__atomic_load_n(&world.spin, __ATOMIC_RELAXED) != 0)
+        world_spin_while(&world.epoch, epoch);
+    /* Sequentially consistent, as world_start's change of the epoch: it sees the sleeper, or the kernel the change. */
+    __atomic_fetch_add(&world.sleepers, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&world.epoch, __ATOMIC_SEQ_CST) == epoch)
+        os_wait_while(&world.epoch, epoch, 0);
+    __atomic_fetch_sub(&world.sleepers, 1, __ATOMIC_SEQ_CST);
+}
+
 /* Async-signal-safe. */
 static void world_wait(struct gc_thread *t, uint32_t epoch, uintptr_t sp) {
     t->stop_sp = sp;
     /* Release: the stopper reads the stack. */
     __atomic_store_n(&t->stopped_epoch, epoch, __ATOMIC_RELEASE);
-    __atomic_fetch_add(&world.arrived, 1, __ATOMIC_ACQ_REL);
-    os_wake_all(&world.arrived);
-    while (__atomic_load_n(&world.epoch, __ATOMIC_ACQUIRE) == epoch)
-        os_wait_while(&world.epoch, epoch, 0);
+    /* Sequentially consistent: the stopper sees the arrival before it sleeps, or is seen to sleep. */
+    __atomic_fetch_add(&world.arrived, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&world.stopper_sleeps, __ATOMIC_SEQ_CST) != 0)
+        os_wake_all(&world.arrived);
+    world_sleep(epoch);
 }
 
 static bool world_asks(const struct gc_thread *t, uint32_t epoch) {
@@ -102,6 +128,43 @@ __attribute__((noinline)) static void gc_park(struct cache *c) {
     world_keep_frame();
 }
 
+/* ---- waiting for the collector counts as being stopped */
+
+enum world_waiting { WORLD_RUNS, WORLD_WAITS, WORLD_HELD /* a stop has begun meanwhile */ };
+
+/* The caller's stack is to be scanned from sp; what its registers held lies there. From here to world_end_wait it
+ * touches nothing of the heap's or its cache's. */
+static void world_begin_wait(struct gc_thread *t, uintptr_t sp) {
+    t->stop_sp = sp;
+    __atomic_store_n(&t->waiting, WORLD_WAITS, __ATOMIC_RELEASE); /* the stopper reads the stack */
+}
+
+static void world_end_wait(struct gc_thread *t) {
+    uint32_t expected = WORLD_WAITS;
+    /* Acquire: a stop has changed the thread's cache. */
+    while (
+        !__atomic_compare_exchange_n(&t->waiting, &expected, WORLD_RUNS, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+        uint32_t epoch = __atomic_load_n(&world.epoch, __ATOMIC_ACQUIRE);
+        if (epoch % 2 == 1)
+            world_sleep(epoch);
+        expected = WORLD_WAITS;
+    }
+}
+
+/* The stopper's: true if the thread waits, and will until the world starts. */
+static bool world_hold(struct gc_thread *t) {
+    uint32_t expected = WORLD_WAITS;
+    if (!__atomic_compare_exchange_n(&t->waiting, &expected, WORLD_HELD, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        return false;
+    __atomic_store_n(&t->stopped_epoch, world.epoch, __ATOMIC_RELAXED);
+    return true;
+}
+
+static void world_let_go(struct gc_thread *t) {
+    if (__atomic_load_n(&t->waiting, __ATOMIC_RELAXED) == WORLD_HELD)
+        __atomic_store_n(&t->waiting, WORLD_WAITS, __ATOMIC_RELEASE);
+}
+
 /* Acquires a lock that is held while threads are stopped: who waits for it can be stopped meanwhile, also where signals
  * are held back. */
 static void world_lock(struct lock *lock) {
@@ -131,17 +194,26 @@ static void world_let_by(void) {
 /* ---- asking */
 
 static void world_ask(struct gc_thread *t) {
-    __atomic_store_n(&t->cache->front.stop, 1, __ATOMIC_RELEASE);
     if (syscall(SYS_tgkill, getpid(), t->tid, WORLD_SIGNAL) != 0)
         os_die("cannot stop thread %d for the collector (errno %d): it has ended without goalloc_thread_detach", t->tid,
                errno);
 }
 
-/* Those who have not stopped may have been asked at a moment when they could not. */
-static void world_ask_again(const struct gc_thread *self) {
+/* Those who have not stopped; the second time they may have been asked at a moment when they could not. */
+static void world_ask_others(const struct gc_thread *self) {
     for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
         if (t != self && __atomic_load_n(&t->stopped_epoch, __ATOMIC_ACQUIRE) != world.epoch)
             world_ask(t);
+}
+
+/* Returns when more have arrived, when patience_ns have passed, or for no reason. */
+static void world_await_one(uint32_t arrived, uint64_t patience_ns) {
+    if (__atomic_load_n(&world.spin, __ATOMIC_RELAXED) != 0)
+        world_spin_while(&world.arrived, arrived);
+    __atomic_store_n(&world.stopper_sleeps, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&world.arrived, __ATOMIC_SEQ_CST) == arrived)
+        os_wait_while(&world.arrived, arrived, patience_ns);
+    __atomic_store_n(&world.stopper_sleeps, 0, __ATOMIC_RELAXED);
 }
 
 static void world_await(const struct gc_thread *self, uint32_t expected) {
@@ -154,10 +226,10 @@ static void world_await(const struct gc_thread *self, uint32_t expected) {
             deadline_ns = os_now_ns() + world_patience_ns;
         else if (os_now_ns() > deadline_ns)
             break;
-        os_wait_while(&world.arrived, arrived, patience_ns);
+        world_await_one(arrived, patience_ns);
         if (__atomic_load_n(&world.arrived, __ATOMIC_ACQUIRE) != arrived)
             continue;
-        world_ask_again(self);
+        world_ask_others(self);
         patience_ns = patience_ns < UINT64_C(100000000) ? patience_ns * 2 : patience_ns;
     }
     for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
@@ -175,20 +247,30 @@ static void world_stop(struct gc_thread *self) {
     __atomic_store_n(&world.arrived, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&world.epoch, world.epoch + 1, __ATOMIC_RELEASE);
     uint32_t expected = 0;
-    for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
-        if (t != self) {
-            expected++;
-            world_ask(t);
-        }
+    for (struct gc_thread *t = world.threads; t != NULL; t = t->next) {
+        if (t == self || world_hold(t))
+            continue;
+        expected++;
+        __atomic_store_n(&t->cache->front.stop, 1, __ATOMIC_RELEASE);
+    }
+    __atomic_store_n(&world.spin, expected + 1 <= world.processors, __ATOMIC_RELAXED);
+    /* Signals come last: whom the first of them wakes up may take this thread's processor, and those that allocate stop
+     * meanwhile without one. */
+    world_ask_others(self);
     world_await(self, expected);
 }
 
-static void world_start(void) {
+static uint64_t world_start(void) {
     for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
         __atomic_store_n(&t->cache->front.stop, 0, __ATOMIC_RELEASE);
-    __atomic_store_n(&world.epoch, world.epoch + 1, __ATOMIC_RELEASE);
-    os_wake_all(&world.epoch);
+    for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
+        world_let_go(t);
+    __atomic_store_n(&world.epoch, world.epoch + 1, __ATOMIC_SEQ_CST); /* as world_sleep's */
+    uint64_t started_ns = os_now_ns();
+    if (__atomic_load_n(&world.sleepers, __ATOMIC_SEQ_CST) != 0)
+        os_wake_all(&world.epoch);
     lock_release(&world.lock);
+    return started_ns;
 }
 
 /* ---- threads come and go */
@@ -239,6 +321,7 @@ static void world_unlist(struct gc_thread *t) {
 static void world_init(void) {
     struct sigaction action = {.sa_flags = SA_SIGINFO | SA_RESTART};
     action.sa_sigaction = world_on_signal;
+    world.processors = settings_processors();
     sigfillset(&action.sa_mask); /* no handler of the program's runs while the world is stopped */
     if (sigaction(WORLD_SIGNAL, &action, &world.previous) != 0)
         os_die("cannot install the handler that stops threads (errno %d)", errno);

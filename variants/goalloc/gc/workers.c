@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * workers: the collector's own threads, which mark and sweep beside the program, and what they leave to it. Included by
+ * cycle.c.
+ */
+#include "gc/gc.h"
+
+#include <sched.h>
+
+/* CPU that the collector's threads have taken beyond their share of what the process got. */
+static int64_t gc_beyond_share_ns(void) {
+    uint64_t got_ns = os_process_cpu_ns() - __atomic_load_n(&gc.mark_begun_cpu_ns, __ATOMIC_RELAXED);
+    return (int64_t)__atomic_load_n(&gc.worker_ns, __ATOMIC_RELAXED) - (int64_t)((double)got_ns * pacer_background);
+}
+
+/* The collector's threads have used cpu_ns more. How long to rest: where no processor is idle and Go would have but a
+ * fractional worker, the one that marks is to take its share and no more (Go mgcmark.go:1195 pollFractionalWorkerExit);
+ * the kernel would give it what it gives any thread. Tuned builds leave it to the kernel unless the limiter is on. */
+static uint64_t gc_account_worker(uint64_t cpu_ns) {
+    __atomic_fetch_add(&gc.worker_ns, cpu_ns, __ATOMIC_RELAXED);
+    int64_t beyond_ns = gc_beyond_share_ns();
+    if (beyond_ns <= 0)
+        return 0;
+    double fractional;
+    if (__atomic_load_n(&caches.attached, __ATOMIC_RELAXED) < gc_settings.procs) {
+        int64_t idle_ns = beyond_ns < (int64_t)cpu_ns ? beyond_ns : (int64_t)cpu_ns;
+        limiter_add_idle(&gc.limiter, idle_ns);
+        return 0;
+    }
+    if ((heap.tuned && !limiter_limiting(&gc.limiter)) || pacer_dedicated(gc_settings.procs, &fractional) != 0)
+        return 0;
+    return (uint64_t)((double)beyond_ns / pacer_background);
+}
+
+static void gc_work_in_background(struct gc_thread *self) {
+    while (gc_is_marking()) {
+        uint64_t cpu_ns = os_thread_cpu_ns(), done = gc_mark_slice(self, CYCLE_SLICE * 16);
+        uint64_t rest_ns = gc_account_worker(meter_spent(&meter.sums.mark_cpu_ns, cpu_ns));
+        __atomic_fetch_add(&gc.credit, (int64_t)done, __ATOMIC_RELAXED);
+        if (rest_ns != 0)
+            os_wait_while(&gc.phase, GC_MARK, rest_ns);
+        if (done != 0 || mark_work_left())
+            continue;
+        gc_try_end(self);
+        if (!gc_is_marking())
+            return;
+        gc_wait_for_news();
+    }
+}
+
+static void gc_sweep_in_background(struct gc_thread *self) {
+    uint64_t begun_cpu_ns = os_thread_cpu_ns();
+    self->cache->sweep_clocked = true; /* for good: this thread sweeps for nobody else */
+    for (;;) {
+        lock_acquire(&gc.sweep_lock);
+        size_t swept = 0;
+        for (unsigned i = 0; i < 10 && swept != SWEEP_NONE; i++) /* Go mgcsweep.go:298 */
+            swept = sweep_one(self->cache);
+        lock_release(&gc.sweep_lock);
+        if (swept == SWEEP_NONE)
+            break;
+        sched_yield();
+    }
+    meter_spent(&meter.sums.sweep_cpu_ns, begun_cpu_ns);
+}
+
+static void *gc_worker(void *arg) {
+    struct gc_thread *self = arg;
+    uint32_t index = 0;
+    while (gc.workers[index] != self)
+        index++;
+    for (;;) {
+        uint32_t seen = __atomic_load_n(&gc.wake, __ATOMIC_ACQUIRE);
+        if (gc_is_marking() && index < __atomic_load_n(&gc.active, __ATOMIC_RELAXED))
+            gc_work_in_background(self);
+        if (index == 0 && !gc_is_marking())
+            gc_sweep_in_background(self);
+        os_wait_while(&gc.wake, seen, 0);
+    }
+    return NULL;
+}
+
+/* Threads are made at the first cycle that wants them, with no signal to disturb them. Without them assists do all. */
+static void gc_make_workers(uint32_t wanted) {
+    sigset_t all, before;
+    sigfillset(&all);
+    while (gc.workers_made < wanted) {
+        struct cache *c = cache_record_take();
+        pthread_t thread;
+        pthread_attr_t attributes;
+        if (c == NULL)
+            return;
+        gc.workers[gc.workers_made] = world_thread_make(c);
+        pthread_attr_init(&attributes);
+        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        bool ok = pthread_create(&thread, &attributes, gc_worker, gc.workers[gc.workers_made]) == 0;
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        pthread_attr_destroy(&attributes);
+        if (!ok)
+            return;
+        gc.workers_made++;
+    }
+}
