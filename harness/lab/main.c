@@ -35,7 +35,7 @@ static int print_help(FILE *out) {
           out);
     for (size_t i = 0; i < n; i++)
         fprintf(out, "  %-8s %s\n", sorted[i]->name, sorted[i]->summary);
-    fputs("\nexit: 0 ok, 1 cell failed, 2 usage, 3 missing (strict), 4 disk, 130 interrupted\n"
+    fputs("\nexit: 0 ok, 1 cell failed, 2 usage, 3 missing, 4 disk, 5 verdict, 130 stopped\n"
           "first steps: spanlab doctor, then spanlab run -m smoke\n",
           out);
     free(sorted);

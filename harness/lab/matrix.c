@@ -4,10 +4,8 @@
 #include "embedded.h"
 #include "error.h"
 #include "text.h"
+#include "yaml.h"
 
-#include <cyaml/cyaml.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,25 +36,6 @@ static const cyaml_schema_field_t matrix_fields[] = {
 };
 static const cyaml_schema_value_t matrix_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct matrix, matrix_fields)};
-
-/* The library explains itself in several lines; they become one. */
-struct complaint {
-    char text[1000];
-};
-
-static void collect(cyaml_log_t level, void *context, const char *format, va_list args) {
-    (void)level;
-    struct complaint *c = context;
-    size_t used = strlen(c->text);
-    if (used > 0 && used < sizeof c->text - 3)
-        used += (size_t)snprintf(c->text + used, sizeof c->text - used, "; ");
-    vsnprintf(c->text + used, sizeof c->text - used, format, args);
-    for (char *at = c->text; *at != '\0'; at++)
-        if (*at == '\n')
-            *at = ' ';
-    for (size_t n = strlen(c->text); n > 0 && c->text[n - 1] == ' '; n--)
-        c->text[n - 1] = '\0';
-}
 
 char *matrix_text(const char *name_or_path) {
     const char *embedded = embedded_matrix(name_or_path);
@@ -122,18 +101,8 @@ struct matrix *matrix_load(const char *name_or_path) {
         no_matrix(name_or_path);
         return NULL;
     }
-    struct complaint complaint = {""};
-    cyaml_config_t config = {.log_level = CYAML_LOG_WARNING,
-                             .log_fn = collect,
-                             .log_ctx = &complaint,
-                             .mem_fn = cyaml_mem,
-                             .flags = CYAML_CFG_DEFAULT};
-    struct matrix *m = NULL;
-    cyaml_err_t err =
-        cyaml_load_data((const uint8_t *)text, strlen(text), &config, &matrix_schema, (cyaml_data_t **)&m, NULL);
-    if (err != CYAML_OK) {
-        lab_error(LAB_USAGE, "%s is not a matrix: %s (%s); spanlab explain quick shows one", name_or_path,
-                  complaint.text, cyaml_strerror(err));
+    struct matrix *m = yaml_load(name_or_path, "matrix", "spanlab explain quick shows one", text, &matrix_schema);
+    if (m == NULL) {
         free(text);
         return NULL;
     }

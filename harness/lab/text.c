@@ -230,3 +230,20 @@ double text_parse_duration(const char *s) {
         return n * 60;
     return strcmp(end, "s") == 0 || *end == '\0' ? n : -1;
 }
+
+void text_paragraph(const char *label, const char *text) {
+    enum { COLUMNS = 96, INDENT = 10 };
+    printf("%-*s", INDENT, label);
+    int column = INDENT;
+    while (*text != '\0') {
+        text += strspn(text, " \n");
+        int n = (int)strcspn(text, " \n");
+        if (column > INDENT && column + n >= COLUMNS) {
+            printf("\n%*s", INDENT, "");
+            column = INDENT;
+        }
+        column += printf("%.*s ", n, text);
+        text += n;
+    }
+    putchar('\n');
+}

@@ -53,6 +53,8 @@ char *text_now_utc(void);
 uint64_t text_now_ns(void);
 /* "1m48s", "2h05m", "12s" into a static buffer. */
 const char *text_duration(double seconds);
+/* On standard output: a label, then the text's words in lines of at most 96 columns. */
+void text_paragraph(const char *label, const char *text);
 /* Parses "30m", "2h", "90s", "45"; negative when malformed. Seconds. */
 double text_parse_duration(const char *s);
 

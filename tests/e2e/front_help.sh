@@ -24,7 +24,7 @@ fits "$SPANLAB_BUILD/bin/spanlab" --help
 
 # Every target is in the help, and every target in the help exists.
 targets=$(sed -n 's/^\.PHONY: *//p' Makefile | tr ' ' '\n' | sort)
-helped=$(make help | grep -oE '\<make [a-z]+  ' | awk '{ print $2 }' | sort)
+helped=$(make help | grep -oE '\<make [a-z-]+  ' | awk '{ print $2 }' | sort)
 if ! diff <(echo "$targets") <(echo "$helped"); then
     echo 'targets (<) and help (>) differ'
     failed=1

@@ -12,32 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CARD_COLUMNS = 96, CARD_INDENT = 10 };
-
-/* Fills lines of a card: a label, then words up to the right margin. */
-static void paragraph(const char *label, const char *text) {
-    printf("%-*s", CARD_INDENT, label);
-    int column = CARD_INDENT;
-    while (*text != '\0') {
-        text += strspn(text, " \n");
-        int n = (int)strcspn(text, " \n");
-        if (column > CARD_INDENT && column + n >= CARD_COLUMNS) {
-            printf("\n%*s", CARD_INDENT, "");
-            column = CARD_INDENT;
-        }
-        column += printf("%.*s ", n, text);
-        text += n;
-    }
-    putchar('\n');
-}
-
 static void explain_workload(const struct catalog_workload *w) {
     printf("%s: %s\n\n", w->name, w->summary);
-    paragraph("models", w->models);
-    paragraph("source", w->source);
-    paragraph("hard for", w->bad_for);
-    paragraph("one op", w->op);
-    paragraph("flavours", w->manual && w->traced ? "manual, traced" : w->traced ? "traced" : "manual");
+    text_paragraph("models", w->models);
+    text_paragraph("source", w->source);
+    text_paragraph("hard for", w->bad_for);
+    text_paragraph("one op", w->op);
+    text_paragraph("flavours", w->manual && w->traced ? "manual, traced" : w->traced ? "traced" : "manual");
     puts("\nparameter         default      smoke  meaning");
     for (size_t i = 0; i < w->param_count; i++)
         printf("%-14s %10llu %10llu  %s\n", w->params[i].name, (unsigned long long)w->params[i].value,
@@ -47,10 +28,10 @@ static void explain_workload(const struct catalog_workload *w) {
 
 static void explain_subject(const struct catalog_subject *s) {
     printf("%s: %s\n\n", s->name, s->summary);
-    paragraph("flavour", s->flavour);
-    paragraph("library", s->library != NULL ? s->library : s->preload ? "not found" : "none is preloaded");
+    text_paragraph("flavour", s->flavour);
+    text_paragraph("library", s->library != NULL ? s->library : s->preload ? "not found" : "none is preloaded");
     if (s->remedy[0] != '\0')
-        paragraph("comes by", s->remedy);
+        text_paragraph("comes by", s->remedy);
     puts(s->knob_count == 0 ? "\nIt has no knobs here." : "\nknob                    set by                        meaning");
     for (size_t i = 0; i < s->knob_count; i++)
         printf("%-23s %-29s %s\n", s->knobs[i].name, s->knobs[i].variable, s->knobs[i].summary);

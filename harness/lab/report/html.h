@@ -41,6 +41,7 @@ void report_policies(const struct run *r, FILE *out);
 void report_timespace(const struct run *r, FILE *out);
 void report_collectors(const struct run *r, FILE *out);
 void report_fragmentation(const struct run *r, FILE *out);
+void report_claims(FILE *out); /* nothing where no verdicts are recorded in results/ */
 void report_machine(const struct run *r, FILE *out);
 
 #endif

@@ -157,7 +157,7 @@ static void write_page(const struct run *r, FILE *out) {
                  "href=\"#timelines\">over the operations</a> \302\267 <a "
                  "href=\"#timespace\">time and space of collectors</a> \302\267 <a href=\"#collectors\">collectors</a> \302\267 <a "
                  "href=\"#policies\">sawtooth and Robson</a> \302\267 <a href=\"#fragmentation\">what the memory is</a> \302\267 <a "
-                 "href=\"#machine\">machine and commands</a></p>\n",
+                 "href=\"#claims\">claims</a> \302\267 <a href=\"#machine\">machine and commands</a></p>\n",
             r->id, r->done, r->planned, r->subject_count, r->row_count, meta(r, "spanlab_version"));
     report_pareto(r, out);
     report_matrix(r, out);
@@ -166,6 +166,7 @@ static void write_page(const struct run *r, FILE *out) {
     report_collectors(r, out);
     report_policies(r, out);
     report_fragmentation(r, out);
+    report_claims(out);
     report_machine(r, out);
     fputs("</body></html>\n", out);
 }

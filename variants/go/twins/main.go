@@ -43,6 +43,11 @@ var operations atomic.Uint64
 // countOps adds n operations, as the C workload counts them; once per thread, or seldom.
 func countOps(n uint64) { operations.Add(n) }
 
+// counters are figures of the last iteration that differ between subjects, as checksums may not.
+var counters = map[string]float64{}
+
+func counter(name string, value float64) { counters[name] = value }
+
 // mix folds a value into a checksum as harness/bench/workload.h does.
 func mix(checksum, value uint64) uint64 {
 	checksum = (checksum ^ value) * 0x9fb21c651e98df25
@@ -212,6 +217,7 @@ func measure(r *record, f flags, w workload) error {
 		}
 		r.Checksum = text
 	}
+	r.Counters = counters
 	r.Disturbance = readDisturbance().since(before)
 	r.GC.finish()
 	return nil

@@ -83,15 +83,16 @@ type record struct {
 		Params  map[string]uint64 `json:"params"`
 		Seed    uint64            `json:"seed"`
 	} `json:"workload"`
-	Mode        string            `json:"mode"`
-	Allocations *allocations      `json:"allocations"`
-	Checksum    string            `json:"checksum"`
-	Samples     []sample          `json:"samples"`
-	GC          *collectorFigures `json:"gc"`
-	Memory      *memory           `json:"memory"`
-	Disturbance disturbance       `json:"disturbance"`
-	Environment map[string]any    `json:"environment"`
-	Go          goRuntime         `json:"go"`
+	Mode        string             `json:"mode"`
+	Counters    map[string]float64 `json:"workload_counters"`
+	Allocations *allocations       `json:"allocations"`
+	Checksum    string             `json:"checksum"`
+	Samples     []sample           `json:"samples"`
+	GC          *collectorFigures  `json:"gc"`
+	Memory      *memory            `json:"memory"`
+	Disturbance disturbance        `json:"disturbance"`
+	Environment map[string]any     `json:"environment"`
+	Go          goRuntime          `json:"go"`
 }
 
 func experiments() string {

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+#include "claims/claim.h"
+#include "command.h"
+#include "error.h"
+#include "text.h"
+#include "yaml.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the schema */
+
+static const cyaml_strval_t provenances[] = {{"P1", CLAIM_P1}, {"P2", CLAIM_P2}, {"P3", CLAIM_P3}, {"P4", CLAIM_P4}};
+static const cyaml_strval_t kinds[] = {
+    {"claim", CLAIM_PUBLISHED}, {"article", CLAIM_ARTICLE}, {"conformance", CLAIM_CONFORMANCE}};
+static const cyaml_strval_t classes[] = {{"D", CLAIM_D}, {"D*", CLAIM_D_PROXY}, {"N", CLAIM_N}};
+static const cyaml_strval_t rules[] = {
+    {"equals", CLAIM_EQUALS}, {"at-most", CLAIM_AT_MOST}, {"at-least", CLAIM_AT_LEAST}, {"sign", CLAIM_SIGN}};
+static const cyaml_strval_t combines[] = {
+    {"ratio", CLAIM_RATIO}, {"difference", CLAIM_DIFFERENCE}, {"percent", CLAIM_PERCENT}, {"wins", CLAIM_WINS}};
+static const cyaml_strval_t expectations[] = {{"REP", CLAIM_REP},
+                                              {"DIR", CLAIM_DIR},
+                                              {"REFUTED", CLAIM_REFUTED_EXPECTED},
+                                              {"QUAL", CLAIM_QUAL},
+                                              {"NT", CLAIM_NT}};
+
+enum { LONGEST = 2000, NAMES = 32 };
+#define TEXT(key, type, field) CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER, type, field, 1, LONGEST)
+#define OPTIONAL_TEXT(key, type, field)                                                                                \
+    CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, field, 1, LONGEST)
+#define CHOICE(key, flags, type, field, names)                                                                         \
+    CYAML_FIELD_ENUM(key, CYAML_FLAG_STRICT | (flags), type, field, names, sizeof(names) / sizeof *(names))
+
+static const cyaml_schema_value_t name_schema = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, LONGEST)};
+static const cyaml_schema_field_t against_fields[] = {
+    OPTIONAL_TEXT("workload", struct claim_against, workload),
+    OPTIONAL_TEXT("subject", struct claim_against, subject),
+    OPTIONAL_TEXT("params", struct claim_against, params),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t measure_fields[] = {
+    CYAML_FIELD_SEQUENCE("workloads", CYAML_FLAG_POINTER, struct claim_measure, workloads, &name_schema, 1, NAMES),
+    TEXT("subject", struct claim_measure, subject),
+    OPTIONAL_TEXT("params", struct claim_measure, params),
+    TEXT("figure", struct claim_measure, figure),
+    CYAML_FIELD_FLOAT("divide", CYAML_FLAG_OPTIONAL, struct claim_measure, divide),
+    CHOICE("combine", CYAML_FLAG_OPTIONAL, struct claim_measure, combine, combines),
+    CYAML_FIELD_MAPPING_PTR("against", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim_measure, against,
+                            against_fields),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t mutation_fields[] = {
+    OPTIONAL_TEXT("file", struct claim_mutation, file),
+    OPTIONAL_TEXT("replace", struct claim_mutation, replace),
+    OPTIONAL_TEXT("with", struct claim_mutation, with),
+    OPTIONAL_TEXT("subject", struct claim_mutation, subject),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t claim_fields[] = {
+    TEXT("id", struct claim, id),
+    TEXT("title", struct claim, title),
+    TEXT("statement", struct claim, statement),
+    TEXT("source", struct claim, source),
+    CHOICE("provenance", CYAML_FLAG_DEFAULT, struct claim, provenance, provenances),
+    CHOICE("kind", CYAML_FLAG_DEFAULT, struct claim, kind, kinds),
+    CHOICE("class", CYAML_FLAG_DEFAULT, struct claim, class, classes),
+    CYAML_FIELD_FLOAT("published", CYAML_FLAG_DEFAULT, struct claim, published),
+    TEXT("unit", struct claim, unit),
+    OPTIONAL_TEXT("published_params", struct claim, published_params),
+    OPTIONAL_TEXT("our_params", struct claim, our_params),
+    CHOICE("rule", CYAML_FLAG_DEFAULT, struct claim, rule, rules),
+    CYAML_FIELD_FLOAT("tolerance", CYAML_FLAG_OPTIONAL, struct claim, tolerance),
+    CYAML_FIELD_FLOAT("neutral", CYAML_FLAG_OPTIONAL, struct claim, neutral),
+    CYAML_FIELD_MAPPING_PTR("judge", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim, judge, measure_fields),
+    CYAML_FIELD_MAPPING_PTR("transfers", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim, transfers,
+                            measure_fields),
+    CHOICE("expected", CYAML_FLAG_DEFAULT, struct claim, expected, expectations),
+    OPTIONAL_TEXT("qualification", struct claim, qualification),
+    OPTIONAL_TEXT("quote", struct claim, quote),
+    OPTIONAL_TEXT("reason", struct claim, reason),
+    CYAML_FIELD_MAPPING_PTR("mutation", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim, mutation,
+                            mutation_fields),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t claim_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct claim, claim_fields)};
+
+/* ---- what a schema cannot say */
+
+static const char *measure_fault(const struct claim_measure *m) {
+    if (m == NULL)
+        return NULL;
+    if ((m->combine == CLAIM_ALONE) != (m->against == NULL))
+        return "combine and against go together: what is compared, and with what";
+    if (m->workloads_count != 1 && m->combine != CLAIM_WINS)
+        return "several workloads need combine: wins, which counts those on which the figure is the larger";
+    return NULL;
+}
+
+static const char *mutation_fault(const struct claim_mutation *m) {
+    if (m == NULL)
+        return NULL;
+    bool source = m->file != NULL && m->replace != NULL && m->with != NULL;
+    bool no_source = m->file == NULL && m->replace == NULL && m->with == NULL;
+    if (m->subject != NULL ? !no_source : !source)
+        return "a mutation is either file, replace and with, or subject";
+    return NULL;
+}
+
+static const char *claim_fault(const struct claim *c) {
+    if (c->judge == NULL && c->reason == NULL)
+        return "without judge it is not testable here: give the reason";
+    if (c->expected == CLAIM_DIR && c->rule != CLAIM_SIGN)
+        return "what is expected to hold in direction only (DIR) is judged by rule: sign";
+    if (c->expected == CLAIM_QUAL && c->qualification == NULL)
+        return "what is expected to hold with a qualification (QUAL) must say which";
+    if (c->tolerance < 0)
+        return "tolerance is below 0";
+    if (c->published_params != NULL && c->our_params == NULL)
+        return "published_params differ from ours, so our_params must be given, too";
+    const char *fault = measure_fault(c->judge);
+    fault = fault != NULL ? fault : measure_fault(c->transfers);
+    return fault != NULL ? fault : mutation_fault(c->mutation);
+}
+
+/* ---- loading */
+
+static struct claim *claim_load(const char *folder, const char *file) {
+    char *path = lab_printf("%s/%s", folder, file), *text = text_read_file(path);
+    struct claim *c = NULL;
+    if (text == NULL)
+        lab_error(LAB_USAGE, "%s cannot be read", path);
+    else
+        c = yaml_load(path, "claim", "results/claims/README.md names the fields", text, &claim_schema);
+    const char *fault = c != NULL ? claim_fault(c) : NULL;
+    if (c != NULL && (strlen(file) != strlen(c->id) + 5 || strncmp(file, c->id, strlen(c->id)) != 0))
+        fault = "the file's name must be its id and .yaml";
+    if (fault != NULL) {
+        lab_error(LAB_USAGE, "%s is not a claim: %s", path, fault);
+        c = NULL;
+    }
+    free(text);
+    free(path);
+    return c;
+}
+
+static int by_id(const void *a, const void *b) {
+    return strverscmp((*(struct claim *const *)a)->id, (*(struct claim *const *)b)->id);
+}
+
+bool claims_load(const char *folder, struct claims *out) {
+    *out = (struct claims){0};
+    DIR *dir = opendir(folder);
+    if (dir == NULL)
+        return lab_error(LAB_USAGE,
+                         "there is no folder %s with claims: run spanlab in the project's folder, or name one "
+                         "with --claims",
+                         folder),
+               false;
+    bool good = true;
+    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        const char *end = strrchr(entry->d_name, '.');
+        if (entry->d_name[0] == '.' || end == NULL || strcmp(end, ".yaml") != 0)
+            continue;
+        struct claim *c = claim_load(folder, entry->d_name);
+        good &= c != NULL;
+        if (c == NULL)
+            continue;
+        out->items = lab_realloc(out->items, (out->count + 1) * sizeof *out->items);
+        out->items[out->count++] = c;
+    }
+    closedir(dir);
+    if (out->count != 0)
+        qsort(out->items, out->count, sizeof *out->items, by_id);
+    return good;
+}
+
+const struct claim *claims_find(const struct claims *all, const char *id) {
+    for (size_t i = 0; i < all->count; i++)
+        if (strcmp(all->items[i]->id, id) == 0)
+            return all->items[i];
+    return NULL;
+}
+
+const struct claim *claims_need(const struct claims *all, const char *id) {
+    const struct claim *c = claims_find(all, id);
+    if (c != NULL)
+        return c;
+    const char **ids = lab_alloc((all->count + 1) * sizeof *ids);
+    for (size_t i = 0; i < all->count; i++)
+        ids[i] = all->items[i]->id;
+    const char *near = text_nearest(id, ids, all->count);
+    lab_error(LAB_USAGE, "there is no claim '%s'%s%s%s: spanlab claims list shows all", id,
+              near != NULL ? ": did you mean '" : "", near != NULL ? near : "", near != NULL ? "'?" : "");
+    free(ids);
+    return NULL;
+}
+
+/* ---- judging */
+
+static bool claim_holds(const struct claim *c, double figure) {
+    /* Figures are sums and quotients of whole numbers in floating point. */
+    const double tolerance = c->tolerance + 1e-9 * (1 + fabs(c->published));
+    switch (c->rule) {
+    case CLAIM_EQUALS:
+        return fabs(figure - c->published) <= tolerance;
+    case CLAIM_AT_MOST:
+        return figure <= c->published + tolerance;
+    case CLAIM_AT_LEAST:
+        return figure >= c->published - tolerance;
+    case CLAIM_SIGN:
+        return (figure > c->neutral) == (c->published > c->neutral) && fabs(figure - c->neutral) > c->tolerance;
+    }
+    return false;
+}
+
+enum verdict claim_judge(const struct claim *c, double figure) {
+    if (c->provenance == CLAIM_P4)
+        return VERDICT_UNVERIFIED;
+    if (c->judge == NULL)
+        return VERDICT_NOT_TESTABLE;
+    if (isnan(figure))
+        return VERDICT_UNTESTED;
+    return claim_holds(c, figure) ? VERDICT_REPRODUCED : VERDICT_REFUTED;
+}
+
+/* ---- names */
+
+static const char *const verdict_names[] = {"REPRODUCED",        "REFUTED",           "INCONCLUSIVE",
+                                            "NOT TESTABLE HERE", "UNVERIFIED SOURCE", "UNTESTED"};
+
+const char *verdict_name(enum verdict v) {
+    return verdict_names[v];
+}
+
+enum verdict verdict_of_name(const char *name) {
+    for (size_t i = 0; name != NULL && i < sizeof verdict_names / sizeof *verdict_names; i++)
+        if (strcmp(verdict_names[i], name) == 0)
+            return (enum verdict)i;
+    return VERDICT_UNTESTED;
+}
+
+const char *claim_class_name(enum claim_class c) {
+    return classes[c].str;
+}
+
+const char *claim_kind_name(enum claim_kind k) {
+    return kinds[k].str;
+}
+
+const char *claim_rule_text(const struct claim *c) {
+    static const char *const texts[] = {"equals", "at most", "at least", "same direction as"};
+    return texts[c->rule];
+}

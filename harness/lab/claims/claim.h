@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * claim.h: a published claim as its file says it (results/claims/ID.yaml; the README there names the fields), and what
+ * a figure makes of it.
+ */
+#ifndef SPANLAB_CLAIM_H
+#define SPANLAB_CLAIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Classes: D is deterministic and gates CI; D_PROXY a deterministic stand-in for something noisy; N is noisy. */
+enum claim_class { CLAIM_D, CLAIM_D_PROXY, CLAIM_N };
+/* P1: the primary text was read; P2: its abstract; P3: somebody quotes it; P4: from memory, nothing is made of it. */
+enum claim_provenance { CLAIM_P1, CLAIM_P2, CLAIM_P3, CLAIM_P4 };
+enum claim_kind { CLAIM_PUBLISHED, CLAIM_ARTICLE, CLAIM_CONFORMANCE };
+/* What the figure must be to the published one. SIGN: on the same side of `neutral`. */
+enum claim_rule { CLAIM_EQUALS, CLAIM_AT_MOST, CLAIM_AT_LEAST, CLAIM_SIGN };
+enum claim_combine { CLAIM_ALONE, CLAIM_RATIO, CLAIM_DIFFERENCE, CLAIM_PERCENT, CLAIM_WINS };
+enum claim_expected { CLAIM_REP, CLAIM_DIR, CLAIM_REFUTED_EXPECTED, CLAIM_QUAL, CLAIM_NT };
+
+/* What is compared with: the same, but for the fields that are not NULL. */
+struct claim_against {
+    char *workload, *subject, *params;
+};
+
+/* One figure: of a subject on one workload; over or minus or against another's; or on how many workloads it is the
+ * larger (WINS). */
+struct claim_measure {
+    char **workloads;
+    unsigned workloads_count;
+    char *subject, *params;
+    char *figure;  /* a counter of the workload's, or a metric */
+    double divide; /* the figure is taken over this; 0: not said */
+    enum claim_combine combine;
+    struct claim_against *against;
+};
+
+/* How the measured build is changed so that the verdict must flip: a line of its source, or another subject. */
+struct claim_mutation {
+    char *file, *replace, *with, *subject;
+};
+
+struct claim {
+    char *id, *title, *statement, *source;
+    enum claim_provenance provenance;
+    enum claim_kind kind;
+    enum claim_class class;
+    double published;
+    char *unit;
+    char *published_params, *our_params; /* NULL: as published */
+    enum claim_rule rule;
+    double tolerance; /* in the unit */
+    double neutral;
+    struct claim_measure *judge;     /* gives the verdict: real Go's where the claim is about Go; NULL: not testable */
+    struct claim_measure *transfers; /* goalloc's figure beside it */
+    enum claim_expected expected;
+    char *qualification, *quote, *reason;
+    struct claim_mutation *mutation;
+};
+
+struct claims {
+    struct claim **items; /* by id */
+    size_t count;
+};
+
+enum verdict {
+    VERDICT_REPRODUCED,
+    VERDICT_REFUTED,
+    VERDICT_INCONCLUSIVE,
+    VERDICT_NOT_TESTABLE,
+    VERDICT_UNVERIFIED,
+    VERDICT_UNTESTED, /* nothing has been measured or recorded */
+};
+
+/* All *.yaml of a folder. False after an error line for each file that is wrong. */
+bool claims_load(const char *folder, struct claims *out);
+const struct claim *claims_find(const struct claims *all, const char *id);
+/* The same after an error line with the nearest name. */
+const struct claim *claims_need(const struct claims *all, const char *id);
+
+/* NAN: there is no figure. */
+enum verdict claim_judge(const struct claim *c, double figure);
+
+const char *verdict_name(enum verdict v);
+enum verdict verdict_of_name(const char *name);
+const char *claim_class_name(enum claim_class c);
+const char *claim_kind_name(enum claim_kind k);
+const char *claim_rule_text(const struct claim *c);
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#include "claims/page.h"
+#include "error.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char claims_begin_marker[] = "<!-- claims: written by spanlab claims report --write README.md -->";
+const char claims_end_marker[] = "<!-- end of claims -->";
+
+const char *claim_number(double value, char room[CLAIM_NUMBER_ROOM]) {
+    if (isnan(value))
+        snprintf(room, CLAIM_NUMBER_ROOM, "n/a");
+    else
+        snprintf(room, CLAIM_NUMBER_ROOM, "%.4g", value);
+    return room;
+}
+
+/* What stands for {name}; NULL: no such name. */
+static const char *filled(const struct claim *c, const struct claim_outcome *o, const char *name, size_t length,
+                          char room[CLAIM_NUMBER_ROOM]) {
+    static const char *const names[] = {"value", "published", "transfers"};
+    const double values[] = {o->judge.value, c->published, o->transfers.value};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strlen(names[i]) == length && strncmp(names[i], name, length) == 0)
+            return claim_number(values[i], room);
+    return NULL;
+}
+
+char *claim_quote(const struct claim *c, const struct claim_outcome *o) {
+    if (c->quote == NULL || isnan(o->judge.value))
+        return NULL;
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    for (const char *at = c->quote; *at != '\0'; at++) {
+        char room[CLAIM_NUMBER_ROOM];
+        const char *end = *at == '{' ? strchr(at, '}') : NULL;
+        const char *value = end != NULL ? filled(c, o, at + 1, (size_t)(end - at - 1), room) : NULL;
+        if (value == NULL) {
+            fputc(*at, out);
+            continue;
+        }
+        fputs(value, out);
+        at = end;
+    }
+    fclose(out);
+    return text;
+}
+
+void claims_count(const struct claims *all, const struct claim_outcome *outcomes, FILE *out) {
+    size_t counts[VERDICT_UNTESTED + 1] = {0};
+    for (size_t i = 0; i < all->count; i++)
+        counts[outcomes[i].judge.verdict]++;
+    fprintf(out, "%zu claims:", all->count);
+    const char *comma = " ";
+    for (size_t v = 0; v <= VERDICT_UNTESTED; v++)
+        if (counts[v] != 0) {
+            fprintf(out, "%s%zu %s", comma, counts[v], verdict_name((enum verdict)v));
+            comma = ", ";
+        }
+    fputc('\n', out);
+}
+
+/* A cell of a Markdown table. */
+static void cell(FILE *out, const char *text) {
+    fputs(" ", out);
+    for (; *text != '\0'; text++) {
+        if (*text == '|')
+            fputc('\\', out);
+        fputc(*text == '\n' ? ' ' : *text, out);
+    }
+    fputs(" |", out);
+}
+
+static void row(FILE *out, const struct claim *c, const struct claim_outcome *o) {
+    char published[CLAIM_NUMBER_ROOM], value[CLAIM_NUMBER_ROOM], transfers[CLAIM_NUMBER_ROOM];
+    char *figure = lab_printf("%s %s %s", claim_rule_text(c), claim_number(c->published, published), c->unit);
+    char *verdict =
+        lab_printf("%s%s%s", verdict_name(o->judge.verdict),
+                   c->qualification != NULL && o->judge.verdict == VERDICT_REPRODUCED ? ": " : "",
+                   c->qualification != NULL && o->judge.verdict == VERDICT_REPRODUCED ? c->qualification : "");
+    fputs("|", out);
+    cell(out, c->id);
+    cell(out, c->title);
+    cell(out, figure);
+    cell(out, c->judge != NULL ? claim_number(o->judge.value, value) : c->reason);
+    cell(out, verdict);
+    cell(out, c->transfers != NULL ? claim_number(o->transfers.value, transfers) : "");
+    fputs("\n", out);
+    free(figure);
+    free(verdict);
+}
+
+char *claims_markdown(const struct claims *all, const struct claim_outcome *outcomes) {
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    fprintf(out, "%s\n", claims_begin_marker);
+    claims_count(all, outcomes, out);
+    fputs("\n| claim | | published | measured | verdict | goalloc |\n|---|---|---|---|---|---|\n", out);
+    for (size_t i = 0; i < all->count; i++)
+        row(out, all->items[i], &outcomes[i]);
+    fprintf(out, "%s\n", claims_end_marker);
+    fclose(out);
+    return text;
+}

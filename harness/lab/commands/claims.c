@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * claims: published claims and what measuring them gives: listed, shown, run, and put into the README.
+ */
+#include "claims/claim.h"
+#include "claims/experiment.h"
+#include "claims/page.h"
+#include "claims/recorded.h"
+#include "command.h"
+#include "error.h"
+#include "text.h"
+
+#include <math.h>
+#include <popt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* D*: a figure that has moved by more than this is worth a line. */
+static const double drift_percent = 2;
+
+struct claims_options {
+    char *folder, *verdicts, *class, *output, *write, *check;
+    int record, mutate;
+    const char **names; /* what else was given, NULL-terminated */
+    struct claims all;
+};
+
+static bool of_class(const struct claims_options *o, const struct claim *c) {
+    return o->class == NULL || strcmp(claim_class_name(c->class), o->class) == 0 ||
+           (strcmp(o->class, "D+") == 0 && c->class != CLAIM_N);
+}
+
+/* ---- list, show */
+
+static int list(const struct claims_options *o) {
+    struct claim_outcome *outcomes = recorded_all(o->verdicts, &o->all);
+    printf("%-8s %-5s %-18s %s\n", "claim", "class", "recorded verdict", "");
+    for (size_t i = 0; i < o->all.count; i++)
+        if (of_class(o, o->all.items[i]))
+            printf("%-8s %-5s %-18s %s\n", o->all.items[i]->id, claim_class_name(o->all.items[i]->class),
+                   verdict_name(outcomes[i].judge.verdict), o->all.items[i]->title);
+    claims_count(&o->all, outcomes, stdout);
+    free(outcomes);
+    return LAB_OK;
+}
+
+static void show_measure(const char *label, const struct claim_measure *m) {
+    if (m == NULL)
+        return;
+    char *names = lab_strdup("");
+    for (unsigned i = 0; i < m->workloads_count; i++) {
+        char *longer = lab_printf("%s%s%s", names, i > 0 ? ", " : "", m->workloads[i]);
+        free(names);
+        names = longer;
+    }
+    char *text = lab_printf("%s of %s on %s%s%s", m->figure, m->subject, names, m->params != NULL ? ", " : "",
+                            m->params != NULL ? m->params : "");
+    text_paragraph(label, text);
+    free(names);
+    free(text);
+    if (m->against == NULL)
+        return;
+    const struct claim_against *a = m->against;
+    text = lab_printf("%s%s%s%s%s", a->subject != NULL ? a->subject : "", a->workload != NULL ? " on " : "",
+                      a->workload != NULL ? a->workload : "", a->params != NULL ? " with " : "",
+                      a->params != NULL ? a->params : "");
+    text_paragraph("  against", text);
+    free(text);
+}
+
+static void show_figure(const char *label, const struct claim *c, const struct claim_figure *f) {
+    char number[CLAIM_NUMBER_ROOM];
+    if (f->subject == NULL)
+        return;
+    char *text =
+        lab_printf("%s %s, %s%s", claim_number(f->value, number), c->unit, f->subject, f->recorded ? ", recorded" : "");
+    text_paragraph(label, text);
+    free(text);
+}
+
+static void show_cost(const struct claim_outcome *o) {
+    if (o->processes == 0)
+        return;
+    char *text = isnan(o->peak_bytes) ? lab_printf("%.2f min in %u processes", o->seconds / 60, o->processes)
+                                      : lab_printf("%.2f min in %u processes, at most %.0f MiB each", o->seconds / 60,
+                                                   o->processes, o->peak_bytes / (1 << 20));
+    text_paragraph("cost", text);
+    free(text);
+}
+
+static void show_claim(const struct claim *c, const struct claim_outcome *o) {
+    char number[CLAIM_NUMBER_ROOM];
+    printf("%s: %s\n\n", c->id, c->title);
+    text_paragraph("states", c->statement);
+    text_paragraph("source", c->source);
+    char *figure =
+        lab_printf("%s %s %s; class %s, provenance P%d", claim_rule_text(c), claim_number(c->published, number),
+                   c->unit, claim_class_name(c->class), c->provenance + 1);
+    text_paragraph("published", figure);
+    free(figure);
+    if (c->published_params != NULL) {
+        text_paragraph("  there", c->published_params);
+        text_paragraph("  here", c->our_params);
+    }
+    show_measure("measured", c->judge);
+    show_measure("goalloc", c->transfers);
+    if (c->reason != NULL)
+        text_paragraph("because", c->reason);
+    puts("");
+    text_paragraph("verdict", verdict_name(o->judge.verdict));
+    if (c->qualification != NULL)
+        text_paragraph("  but", c->qualification);
+    show_figure("figure", c, &o->judge);
+    show_figure("transfers", c, &o->transfers);
+    char *quote = claim_quote(c, o);
+    if (quote != NULL)
+        text_paragraph("to quote", quote);
+    free(quote);
+    show_cost(o);
+    printf("\nmeasure it: spanlab claims run %s\n", c->id);
+}
+
+static int show(const struct claims_options *o) {
+    if (o->names == NULL || o->names[0] == NULL)
+        return lab_error(LAB_USAGE, "which claim? spanlab claims show ID; spanlab claims list shows all");
+    for (size_t i = 0; o->names[i] != NULL; i++) {
+        const struct claim *c = claims_need(&o->all, o->names[i]);
+        if (c == NULL)
+            return LAB_USAGE;
+        struct claim_outcome outcome;
+        recorded_read(o->verdicts, c, &outcome);
+        show_claim(c, &outcome);
+    }
+    return LAB_OK;
+}
+
+/* ---- run */
+
+/* Those named, or all of the class. */
+static int choose(const struct claims_options *o, struct claims *out) {
+    *out = (struct claims){.items = lab_alloc((o->all.count + 1) * sizeof *out->items)};
+    for (size_t i = 0; o->names != NULL && o->names[i] != NULL; i++) {
+        const struct claim *c = claims_need(&o->all, o->names[i]);
+        if (c == NULL)
+            return LAB_USAGE;
+        out->items[out->count++] = (struct claim *)c;
+    }
+    for (size_t i = 0; out->count == 0 && i < o->all.count; i++)
+        if (of_class(o, o->all.items[i]))
+            out->items[out->count++] = o->all.items[i];
+    return LAB_OK;
+}
+
+static void print_figure(const struct claim_figure *f, const char *unit) {
+    char number[CLAIM_NUMBER_ROOM];
+    printf(" %10s %-16.16s %-18s", claim_number(f->value, number), unit, verdict_name(f->verdict));
+}
+
+static void print_outcome(const struct claim *c, const struct claim_outcome *o) {
+    char number[CLAIM_NUMBER_ROOM];
+    printf("%-8s %-5s %9s %10s", c->id, claim_class_name(c->class),
+           claim_rule_text(c)[0] == 's' ? "sign of" : claim_rule_text(c), claim_number(c->published, number));
+    print_figure(&o->judge, c->unit);
+    if (c->transfers != NULL)
+        printf(" goalloc %s, %s", claim_number(o->transfers.value, number), verdict_name(o->transfers.verdict));
+    puts(o->judge.recorded ? " (recorded)" : "");
+    if (o->judge.missing != NULL)
+        printf("         n/a: %s\n", o->judge.missing);
+    if (o->transfers.missing != NULL)
+        printf("         goalloc n/a: %s\n", o->transfers.missing);
+}
+
+/* A figure that could not be measured now is the recorded one. */
+static void fall_back(struct claim_outcome *now, const struct claim_outcome *then) {
+    if (isnan(now->judge.value) && !isnan(then->judge.value)) {
+        char *missing = now->judge.missing;
+        now->judge = then->judge;
+        now->judge.missing = missing;
+    }
+}
+
+/* Whether what was measured is other than what is recorded, with a line that says so; of D it fails the run. */
+static bool differs(const struct claim *c, const struct claim_outcome *now, const struct claim_outcome *then) {
+    bool verdict = now->judge.verdict != then->judge.verdict;
+    bool transfers =
+        c->transfers != NULL && !isnan(now->transfers.value) && now->transfers.verdict != then->transfers.verdict;
+    double moved = 100 * fabs(now->judge.value / then->judge.value - 1);
+    if (verdict)
+        fprintf(stderr, "%s: %s, and %s is recorded\n", c->id, verdict_name(now->judge.verdict),
+                verdict_name(then->judge.verdict));
+    if (transfers)
+        fprintf(stderr, "%s: goalloc: %s, and %s is recorded\n", c->id, verdict_name(now->transfers.verdict),
+                verdict_name(then->transfers.verdict));
+    if (c->class == CLAIM_D_PROXY && moved > drift_percent)
+        fprintf(stderr, "%s: its figure has moved by %.1f %% since it was recorded\n", c->id, moved);
+    return (verdict || transfers) && c->class == CLAIM_D;
+}
+
+static int run_mutated(const struct claims_options *o);
+
+static int run(const struct claims_options *o) {
+    if (o->mutate)
+        return run_mutated(o);
+    struct claims chosen;
+    int code = choose(o, &chosen);
+    if (code != LAB_OK)
+        return code;
+    struct claim_outcome *now = lab_alloc((chosen.count + 1) * sizeof *now);
+    code = experiments_run((const struct claim *const *)chosen.items, chosen.count, o->output, now);
+    if (code != LAB_OK && code != LAB_CELL_FAILED)
+        return code;
+    bool gate = false;
+    for (size_t i = 0; i < chosen.count; i++) {
+        struct claim_outcome then;
+        bool known = recorded_read(o->verdicts, chosen.items[i], &then);
+        if (known)
+            fall_back(&now[i], &then);
+        print_outcome(chosen.items[i], &now[i]);
+        if (o->record && code == LAB_OK && recorded_write(o->verdicts, chosen.items[i], &now[i]) != LAB_OK)
+            return LAB_DISK;
+        if (!o->record && known)
+            gate |= differs(chosen.items[i], &now[i], &then);
+    }
+    claims_count(&chosen, now, stdout);
+    free(now);
+    if (gate)
+        return lab_error(LAB_VERDICT, "a verdict is not what results/verdicts says: find out why, and only then "
+                                      "spanlab claims run ID --record");
+    return code;
+}
+
+/* ---- mutations: a changed build must change the verdict */
+
+static bool judged_by_go(const struct claim *c) {
+    return c->judge != NULL && strncmp(c->judge->subject, "go-", 3) == 0;
+}
+
+/* The claim with another subject in place of the measured one: goalloc's where real Go is the judge. NULL: it has no
+ * such mutation. */
+static struct claim *mutated(const struct claim *c) {
+    const struct claim_measure *measured = judged_by_go(c) ? c->transfers : c->judge;
+    if (c->mutation == NULL || c->mutation->subject == NULL || measured == NULL)
+        return NULL;
+    struct claim *copy = lab_alloc(sizeof *copy);
+    struct claim_measure *other = lab_alloc(sizeof *other);
+    *copy = *c;
+    *other = *measured;
+    other->subject = c->mutation->subject;
+    copy->judge = judged_by_go(c) ? NULL : other;
+    copy->transfers = judged_by_go(c) ? other : NULL;
+    return copy;
+}
+
+/* What the figure of the mutated build makes of the claim as it is written. */
+static enum verdict verdict_of_mutation(const struct claim *c, const struct claim_outcome *o) {
+    return claim_judge(c, judged_by_go(c) ? o->transfers.value : o->judge.value);
+}
+
+static bool flips(const struct claims_options *o, const struct claim *c, const struct claim_outcome *outcome) {
+    char number[CLAIM_NUMBER_ROOM];
+    struct claim_outcome then;
+    recorded_read(o->verdicts, c, &then);
+    enum verdict before = judged_by_go(c) ? then.transfers.verdict : then.judge.verdict;
+    enum verdict now = verdict_of_mutation(c, outcome);
+    bool flipped = now != before && now <= VERDICT_REFUTED && before <= VERDICT_REFUTED;
+    double value = judged_by_go(c) ? outcome->transfers.value : outcome->judge.value;
+    printf("%-8s %-10s with %s: %s %s, %s\n", c->id, flipped ? "flips" : "DOES NOT", c->mutation->subject,
+           claim_number(value, number), c->unit, verdict_name(now));
+    return flipped;
+}
+
+static int run_mutated(const struct claims_options *o) {
+    struct claims chosen, originals = {0}, changed = {0};
+    int code = choose(o, &chosen);
+    if (code != LAB_OK)
+        return code;
+    originals.items = lab_alloc((chosen.count + 1) * sizeof *originals.items);
+    changed.items = lab_alloc((chosen.count + 1) * sizeof *changed.items);
+    for (size_t i = 0; i < chosen.count; i++) {
+        struct claim *copy = mutated(chosen.items[i]);
+        if (copy == NULL)
+            continue;
+        originals.items[originals.count++] = chosen.items[i];
+        changed.items[changed.count++] = copy;
+    }
+    struct claim_outcome *outcomes = lab_alloc((changed.count + 1) * sizeof *outcomes);
+    code = experiments_run((const struct claim *const *)changed.items, changed.count, o->output, outcomes);
+    if (code != LAB_OK && code != LAB_CELL_FAILED)
+        return code;
+    size_t flipped = 0;
+    for (size_t i = 0; i < changed.count; i++)
+        flipped += flips(o, originals.items[i], &outcomes[i]);
+    printf("%zu of %zu mutations flip the verdict\n", flipped, changed.count);
+    free(outcomes);
+    if (flipped < changed.count)
+        return lab_error(LAB_VERDICT, "a changed build gives the same verdict: the claim's figure does not measure it");
+    return code;
+}
+
+/* ---- report */
+
+/* The README's text with the table between its markers replaced; NULL after an error line. */
+static char *with_table(const char *path, const char *table) {
+    char *text = text_read_file(path);
+    char *begin = text != NULL ? strstr(text, claims_begin_marker) : NULL;
+    char *end = begin != NULL ? strstr(begin, claims_end_marker) : NULL;
+    if (end == NULL) {
+        lab_error(LAB_USAGE, "%s has no lines '%s' and '%s' for the table to stand between", path, claims_begin_marker,
+                  claims_end_marker);
+        free(text);
+        return NULL;
+    }
+    char *whole = lab_printf("%.*s%s%s", (int)(begin - text), text, table, end + strlen(claims_end_marker) + 1);
+    free(text);
+    return whole;
+}
+
+static int check_table(const char *path, const char *whole) {
+    char *there = text_read_file(path);
+    bool same = there != NULL && strcmp(there, whole) == 0;
+    free(there);
+    return same ? LAB_OK
+                : lab_error(LAB_VERDICT, "the table of claims in %s is stale: spanlab claims report --write %s", path,
+                            path);
+}
+
+static int write_table(const char *path, const char *whole) {
+    FILE *out = fopen(path, "w");
+    bool good = out != NULL && fputs(whole, out) >= 0;
+    good = out != NULL && fclose(out) == 0 && good;
+    return good ? LAB_OK : lab_error(LAB_DISK, "cannot write %s", path);
+}
+
+static int report(const struct claims_options *o) {
+    struct claim_outcome *outcomes = recorded_all(o->verdicts, &o->all);
+    char *table = claims_markdown(&o->all, outcomes);
+    const char *path = o->check != NULL ? o->check : o->write;
+    int code = LAB_OK;
+    if (path == NULL) {
+        fputs(table, stdout);
+    } else {
+        char *whole = with_table(path, table);
+        code = whole == NULL ? LAB_USAGE : o->check != NULL ? check_table(path, whole) : write_table(path, whole);
+        free(whole);
+    }
+    free(table);
+    free(outcomes);
+    return code;
+}
+
+/* ---- the command */
+
+static const char usage[] = "list | show ID… | run [ID…] | report";
+
+static int claims(int argc, const char **argv) {
+    struct claims_options o = {.folder = "results/claims", .verdicts = "results/verdicts"};
+    struct poptOption options[] = {
+        {"class", 'c', POPT_ARG_STRING, &o.class, 0, "list, run: only claims of this class: D, D*, N; D+ is D and D*",
+         "CLASS"},
+        {"record", '\0', POPT_ARG_NONE, &o.record, 0, "run: write what comes out to results/verdicts", NULL},
+        {"mutate", '\0', POPT_ARG_NONE, &o.mutate, 0,
+         "run: on changed builds, which must flip each verdict; exit 5 if not", NULL},
+        {"output", 'o', POPT_ARG_STRING, &o.output, 0, "run: folder of the run", "DIR"},
+        {"write", '\0', POPT_ARG_STRING, &o.write, 0, "report: put the table into this file", "README.md"},
+        {"check", '\0', POPT_ARG_STRING, &o.check, 0, "report: exit 5 if this file's table is stale", "README.md"},
+        {"claims", '\0', POPT_ARG_STRING, &o.folder, 0, "folder of the claims (results/claims)", "DIR"},
+        {"verdicts", '\0', POPT_ARG_STRING, &o.verdicts, 0, "folder of the recorded verdicts (results/verdicts)",
+         "DIR"},
+        POPT_AUTOHELP POPT_TABLEEND};
+    poptContext context = poptGetContext("spanlab", argc, argv, options, 0);
+    poptSetOtherOptionHelp(context, usage);
+    int parsed = poptGetNextOpt(context);
+    if (parsed < -1)
+        return lab_error(LAB_USAGE, "%s: %s (spanlab claims --help)", poptBadOption(context, 0), poptStrerror(parsed));
+    const char *verb = poptGetArg(context);
+    o.names = poptGetArgs(context);
+    static const struct {
+        const char *name;
+        int (*run)(const struct claims_options *o);
+    } verbs[] = {{"list", list}, {"show", show}, {"run", run}, {"report", report}};
+    for (size_t i = 0; verb != NULL && i < sizeof verbs / sizeof *verbs; i++)
+        if (strcmp(verb, verbs[i].name) == 0)
+            return claims_load(o.folder, &o.all) ? verbs[i].run(&o) : LAB_USAGE;
+    return lab_error(LAB_USAGE, "%s%s%s: say spanlab claims %s",
+                     verb != NULL ? "there is no spanlab claims '" : "what of the claims", verb != NULL ? verb : "",
+                     verb != NULL ? "'" : "", usage);
+}
+
+COMMAND(claims) = {"claims", "list|show|run|report", "published claims, and what measuring them gives", 85, claims};

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * claims: what is recorded of published claims: measured over published in one drawing, a card for each.
+ */
+#include "claims/page.h"
+#include "error.h"
+#include "html.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FOREST_WIDTH = 1100, FOREST_FRAME = 90, FOREST_LINE = 22 };
+static const char claims_folder[] = "results/claims", verdicts_folder[] = "results/verdicts";
+
+/* By verdict; colours that colour-blind readers can tell apart, and shapes beside them. */
+static const struct look {
+    int marker;
+    const char *colour;
+} looks[] = {
+    [VERDICT_REPRODUCED] = {7, "#0072B2"}, [VERDICT_REFUTED] = {9, "#D55E00"}, [VERDICT_INCONCLUSIVE] = {5, "#777777"}};
+
+/* A figure that can be drawn over the published one. */
+static bool is_drawn(const struct claim *c, const struct claim_outcome *o) {
+    return c->rule != CLAIM_SIGN && c->published > 0 && o->judge.value > 0 && o->judge.verdict <= VERDICT_INCONCLUSIVE;
+}
+
+/* What the rule allows, over the published figure; 0 and infinity where there is no bound. */
+static void draw_allowed(FILE *f, const struct claim *c, size_t line) {
+    double reach = c->tolerance / c->published;
+    double low = c->rule == CLAIM_AT_MOST ? 0.05 : 1 - reach, high = c->rule == CLAIM_AT_LEAST ? 20 : 1 + reach;
+    fprintf(f, "set arrow from %g,-%zu to %g,-%zu nohead lw 7 lc rgb '#cfe3d6' back\n", low > 0.05 ? low : 0.05, line,
+            high, line);
+}
+
+static void draw_points(const struct claims *all, const struct claim_outcome *outcomes, enum verdict v, FILE *f) {
+    size_t line = 0;
+    fprintf(f, "$v%d << EOD\nNaN NaN\n", (int)v);
+    for (size_t i = 0; i < all->count; i++) {
+        if (!is_drawn(all->items[i], &outcomes[i]))
+            continue;
+        if (outcomes[i].judge.verdict == v)
+            fprintf(f, "%g -%zu\n", outcomes[i].judge.value / all->items[i]->published, line);
+        line++;
+    }
+    fputs("EOD\n", f);
+}
+
+static void draw_forest(const struct claims *all, const struct claim_outcome *outcomes, FILE *out) {
+    char *script = NULL;
+    size_t size, lines = 0;
+    FILE *f = open_memstream(&script, &size);
+    fputs("set logscale x\nset xlabel 'measured over published; the band is what the claim allows' font ',10'\n"
+          "set tics font ',10'\nset key top right font ',10'\nset ytics nomirror (",
+          f);
+    for (size_t i = 0; i < all->count; i++)
+        if (is_drawn(all->items[i], &outcomes[i])) {
+            char *label = lab_printf("%s  %s", all->items[i]->id, all->items[i]->title);
+            fputs(lines == 0 ? "" : ", ", f);
+            html_quoted(f, label);
+            fprintf(f, " -%zu", lines++);
+            free(label);
+        }
+    fputs(")\nset arrow from 1,graph 0 to 1,graph 1 nohead lc rgb '#555555' dt 2\n", f);
+    size_t line = 0;
+    for (size_t i = 0; i < all->count; i++)
+        if (is_drawn(all->items[i], &outcomes[i]))
+            draw_allowed(f, all->items[i], line++);
+    for (int v = VERDICT_REPRODUCED; v <= VERDICT_INCONCLUSIVE; v++)
+        draw_points(all, outcomes, (enum verdict)v, f);
+    fprintf(f, "plot [0.05:20][-%zu.8:1.5]", lines > 0 ? lines - 1 : 0);
+    for (int v = VERDICT_REPRODUCED; v <= VERDICT_INCONCLUSIVE; v++)
+        fprintf(f, "%s $v%d with points pt %d ps 1.1 lc rgb '%s' title '%s'", v == 0 ? "" : ",", v, looks[v].marker,
+                looks[v].colour, verdict_name((enum verdict)v));
+    fputc('\n', f);
+    fclose(f);
+    if (lines > 0)
+        html_plot(out, FOREST_WIDTH, FOREST_FRAME + (int)lines * FOREST_LINE, script);
+    free(script);
+}
+
+static void paragraph(FILE *out, const char *label, const char *text) {
+    if (text == NULL)
+        return;
+    fprintf(out, "<br>%s", label);
+    html_text(out, text);
+}
+
+static void figure_row(FILE *out, const char *label, const struct claim *c, const struct claim_figure *f) {
+    char number[CLAIM_NUMBER_ROOM];
+    if (f->subject == NULL)
+        return;
+    fprintf(out, "<br>%s: <b>%s</b> %s, ", label, claim_number(f->value, number), c->unit);
+    html_text(out, f->subject);
+    fprintf(out, ", %s", verdict_name(f->verdict));
+}
+
+static void card(const struct claim *c, const struct claim_outcome *o, FILE *out) {
+    char number[CLAIM_NUMBER_ROOM], *quote = claim_quote(c, o);
+    const char *class = o->judge.verdict == VERDICT_REPRODUCED ? "better"
+                        : o->judge.verdict == VERDICT_REFUTED  ? "worse"
+                                                               : "none";
+    fprintf(out, "<tr id=\"%s\"><th>%s</th><td>", c->id, c->id);
+    html_text(out, c->statement);
+    fputs("<br><span>", out);
+    html_text(out, c->source);
+    fprintf(out, " (P%d, class %s)</span></td><td>%s %s ", c->provenance + 1, claim_class_name(c->class),
+            claim_rule_text(c), claim_number(c->published, number));
+    html_text(out, c->unit);
+    paragraph(out, "there: ", c->published_params);
+    paragraph(out, "here: ", c->our_params);
+    fprintf(out, "</td><td class=\"%s\"><b>%s</b>", class, verdict_name(o->judge.verdict));
+    figure_row(out, "measured", c, &o->judge);
+    figure_row(out, "goalloc", c, &o->transfers);
+    paragraph(out, "but ", c->qualification);
+    paragraph(out, "because it ", c->reason);
+    fputs("</td><td>", out);
+    html_text(out, quote != NULL ? quote : "");
+    if (o->processes > 0)
+        fprintf(out, "<br><span><code>spanlab claims run %s</code> %.1f s in %u processes</span>", c->id, o->seconds,
+                o->processes);
+    fputs("</td></tr>\n", out);
+    free(quote);
+}
+
+void report_claims(FILE *out) {
+    struct claims all;
+    if (access(verdicts_folder, R_OK) != 0 || access(claims_folder, R_OK) != 0 || !claims_load(claims_folder, &all))
+        return;
+    struct claim_outcome *outcomes = recorded_all(verdicts_folder, &all);
+    fputs("<h2 id=\"claims\">Published claims, as last recorded</h2>\n<p>", out);
+    claims_count(&all, outcomes, out);
+    fputs("</p>\n", out);
+    draw_forest(&all, outcomes, out);
+    fputs("<table><tr><th>claim</th><th>states</th><th>published</th><th>verdict</th><th>to quote, and what it "
+          "takes</th></tr>\n",
+          out);
+    for (size_t i = 0; i < all.count; i++)
+        card(all.items[i], &outcomes[i], out);
+    fputs("</table>\n", out);
+    free(outcomes);
+}

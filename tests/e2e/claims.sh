@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# spanlab claims: every claim is sound and the README's table is up to date; a wrong file is named with what is wrong; a
+# claim is measured, recorded and compared with its record; a changed build must flip a verdict.
+set -euo pipefail
+cd "$SPANLAB_SOURCE"
+spanlab=$SPANLAB_BUILD/bin/spanlab
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+
+# expect STATUS PATTERN COMMAND...: exit status, and a line that both streams together must hold
+expect() {
+    local status=$1 pattern=$2 got=0 said
+    shift 2
+    said=$("$@" 2>&1) || got=$?
+    [[ $got == "$status" ]] && grep -q -- "$pattern" <<<"$said" && return
+    failed=1
+    printf 'claims: exit %d instead of %d, or no "%s": %s\n%s\n' "$got" "$status" "$pattern" "$*" "$said"
+}
+
+files=(results/claims/*.yaml)
+expect 0 "^${#files[@]} claims:" "$spanlab" claims list
+expect 0 'classes found from 17 B' "$spanlab" claims show ART-05
+expect 2 "did you mean 'GT-16'" "$spanlab" claims show GT-160
+expect 2 "there is no spanlab claims 'lst'" "$spanlab" claims lst
+expect 0 '' "$spanlab" claims report --check README.md
+sed '/^| GT-16 /d' README.md >"$work/stale.md"
+expect 5 'is stale: spanlab claims report --write' "$spanlab" claims report --check "$work/stale.md"
+expect 0 '' "$spanlab" claims report --write "$work/stale.md"
+cmp README.md "$work/stale.md" || failed=1
+shopt -s nullglob
+for verdict in results/verdicts/*.json; do
+    [[ -f results/claims/$(basename "$verdict" .json).yaml ]] || { failed=1; echo "claims: $verdict is of no claim"; }
+done
+
+# A claim of our own, which costs no time.
+mine=$work/claims
+mkdir "$mine"
+cat >"$mine/MY-01.yaml" <<'END'
+id: MY-01
+title: two 8 B objects share a block
+statement: They do.
+source: this test
+provenance: P1
+kind: claim
+class: D
+published: 2
+unit: objects
+rule: equals
+judge:
+  workloads: [probe-tiny]
+  subject: manual-tiny-sizeclass
+  params: size=8,objects=1000
+  figure: objects_per_block
+expected: REP
+quote: "{value} of {published}"
+mutation:
+  subject: glibc
+END
+run() { "$spanlab" claims --claims "$mine" --verdicts "$work/verdicts" "$@"; }
+expect 0 'MY-01 .* 2 objects  *REPRODUCED' run run -o "$work/run1"
+expect 0 'UNTESTED' run list
+expect 0 '1 claims: 1 REPRODUCED' run run --record -o "$work/run2"
+expect 0 'to quote  2 of 2' run show MY-01
+expect 0 'MY-01 .* REPRODUCED' run list
+expect 0 '^1 of 1 mutations flip' run run --mutate -o "$work/run3"
+sed -i 's/"REPRODUCED"/"REFUTED"/' "$work/verdicts/MY-01.json"
+expect 5 'MY-01: REPRODUCED, and REFUTED is recorded' run run -o "$work/run4"
+sed -i 's/subject: glibc/subject: manual-tiny-sizeclass/' "$mine/MY-01.yaml"
+sed -i 's/"REFUTED"/"REPRODUCED"/' "$work/verdicts/MY-01.json"
+expect 5 'DOES NOT' run run --mutate -o "$work/run5"
+sed -i 's/^published: 2/published: 3/' "$mine/MY-01.yaml"
+expect 5 'MY-01: REFUTED, and REPRODUCED is recorded' run run -o "$work/run6"
+sed -i 's/^provenance: P1/provenance: P4/' "$mine/MY-01.yaml"
+expect 5 'UNVERIFIED SOURCE' run run -o "$work/run7"
+
+# What is wrong with a file is said with its name, and where.
+wrong() {
+    local edit=$1 pattern=$2
+    cp "$mine/MY-01.yaml" "$work/kept"
+    sed -i "$edit" "$mine/MY-01.yaml"
+    expect 2 "$pattern" run list
+    cp "$work/kept" "$mine/MY-01.yaml"
+}
+wrong '/^unit/d' 'MY-01.yaml is not a claim: .*Missing required mapping field: unit'
+wrong 's/^rule: equals/rule: about/' 'MY-01.yaml is not a claim: .*line: 10'
+wrong 's/^unit/units/' 'MY-01.yaml is not a claim: .*units'
+wrong 's/^id: .*/id: MY-02/' "the file's name must be its id"
+wrong 's/^  figure/  combine: ratio\n  figure/' 'combine and against go together'
+wrong 's/^expected: REP/expected: QUAL/' 'must say which'
+wrong 's/^expected: REP/expected: DIR/' 'rule: sign'
+wrong 's/^published: .*/published: much/' 'MY-01.yaml is not a claim: .*line: 8'
+sed -i 's/probe-tiny/probe-tinny/' "$mine/MY-01.yaml"
+expect 2 "did you mean 'probe-tiny'" run run -o "$work/run8"
+exit $failed

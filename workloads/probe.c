@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * probe.c: what an allocator's layout is, found by looking at the addresses it gives: no subject is asked for its own
+ * tables. Each probe adds up what it finds in counters; times mean nothing.
+ */
+#include "workload.h"
+
+#include <stdatomic.h>
+
+enum {
+    SLOT_OBJECTS = 64,    /* of one request: two of them are neighbours */
+    PAGE_SHIFT = 13,      /* Go's page, 8 KiB */
+    BLOCK_SHIFT = 4,      /* Go's tiny block, 16 B */
+    LINE_SHIFT = 6,       /* what processors share, 64 B */
+    BITMAP_LIMIT = 512,   /* the largest class that Go's pages of bitmaps and inline marks concern */
+    TABLE_PER_OBJECT = 4, /* slots of a table */
+};
+
+/* ---- objects that stay, and a table of what lies where */
+
+struct place {
+    uint64_t key; /* address >> shift, + 1; 0: unused */
+    uint32_t objects, owners;
+};
+
+struct probe {
+    void **kept; /* registered */
+    size_t room;
+    struct place *table;
+    size_t table_size;
+    bool pointers;
+    uint64_t shared; /* lines that two threads have objects on */
+    atomic_uint turn;
+};
+
+static struct probe *probe_make(struct bench *b, size_t room) {
+    struct probe *p = bench_scratch(b, sizeof *p);
+    p->room = room;
+    p->kept = bench_scratch(b, room * sizeof *p->kept);
+    p->table_size = room * TABLE_PER_OBJECT;
+    p->table = bench_scratch(b, p->table_size * sizeof *p->table);
+    if (heap_root_add(p->kept, room) != 0)
+        bench_fail(b, "there is no memory for a root");
+    return p;
+}
+
+static void probe_teardown(struct bench *b, void *state) {
+    (void)b;
+    struct probe *p = state;
+    for (size_t i = 0; i < p->room; i++)
+        heap_drop(p->kept[i]);
+    heap_root_remove(p->kept);
+}
+
+/* One object of the request, which stays. */
+static uintptr_t probe_take(struct bench_thread *t, struct probe *p, size_t i, size_t request_bytes) {
+    void *object = p->pointers ? heap_pointers(request_bytes / sizeof(void *)) : heap_bytes(request_bytes, HEAP_RAW);
+    heap_store(&p->kept[i], bench_need(t, object, request_bytes));
+    *(volatile unsigned char *)object = 0;
+    t->live_bytes += request_bytes;
+    t->ops++;
+    return (uintptr_t)object;
+}
+
+static void probe_let_go(struct bench_thread *t, struct probe *p, size_t i, size_t request_bytes) {
+    heap_drop(p->kept[i]);
+    heap_store(&p->kept[i], NULL);
+    t->live_bytes -= request_bytes;
+}
+
+static void table_clear(struct probe *p) {
+    for (size_t i = 0; i < p->table_size; i++)
+        p->table[i] = (struct place){0};
+}
+
+/* The entry of the piece of memory that the address lies in. */
+static struct place *table_at(struct probe *p, uintptr_t address, unsigned shift) {
+    uint64_t key = (address >> shift) + 1;
+    size_t at = key * UINT64_C(0x9e3779b97f4a7c15) % p->table_size;
+    while (p->table[at].key != 0 && p->table[at].key != key)
+        at = at + 1 < p->table_size ? at + 1 : 0;
+    p->table[at].key = key;
+    return &p->table[at];
+}
+
+/* ---- what a request takes: the distance of neighbours */
+
+static void sort(uintptr_t *a, size_t n) {
+    for (size_t i = 1; i < n; i++) {
+        uintptr_t moved = a[i];
+        size_t at = i;
+        for (; at > 0 && a[at - 1] > moved; at--)
+            a[at] = a[at - 1];
+        a[at] = moved;
+    }
+}
+
+static uint64_t slot_of(struct bench_thread *t, struct probe *p, size_t request_bytes) {
+    uintptr_t addresses[SLOT_OBJECTS], least = UINTPTR_MAX;
+    for (size_t i = 0; i < SLOT_OBJECTS; i++)
+        addresses[i] = probe_take(t, p, i, request_bytes);
+    for (size_t i = 0; i < SLOT_OBJECTS; i++)
+        probe_let_go(t, p, i, request_bytes);
+    sort(addresses, SLOT_OBJECTS);
+    for (size_t i = 1; i < SLOT_OBJECTS; i++)
+        if (addresses[i] - addresses[i - 1] < least)
+            least = addresses[i] - addresses[i - 1];
+    bench_point(t);
+    return least;
+}
+
+/* The largest request that takes no more than `request` does; steps of `step`. */
+static uint64_t last_of_slot(struct bench_thread *t, struct probe *p, uint64_t request, uint64_t slot, uint64_t step) {
+    uint64_t low = request, high = slot + step; /* low: is served by it; high: is not */
+    while (high - low > step) {
+        uint64_t middle = low + (high - low) / 2 / step * step;
+        if (slot_of(t, p, middle) <= slot)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct slots {
+    struct probe *probe;
+    uint64_t from, to, first_slot, without_header, classes, worst_request, requested, taken;
+    double worst_waste, worst_round_up;
+};
+
+/* The largest request of whole words that takes exactly its size with pointers as without: beyond it, requests that
+ * fill a slot need the next one, because something has to lie beside the pointers. */
+static uint64_t last_without_header(struct bench_thread *t, struct probe *p, uint64_t from, uint64_t to) {
+    uint64_t last = 0;
+    for (uint64_t request = from; request <= to; request += sizeof(void *)) {
+        p->pointers = false;
+        bool fills = slot_of(t, p, request) == request;
+        p->pointers = true;
+        if (!fills)
+            continue;
+        if (slot_of(t, p, request) != request)
+            break;
+        last = request;
+    }
+    return last;
+}
+
+static void slots_body(struct bench_thread *t, void *arg) {
+    struct slots *s = arg;
+    const uint64_t step = s->probe->pointers ? sizeof(void *) : 1;
+    for (uint64_t request = s->from; request <= s->to; s->classes++) {
+        uint64_t slot = slot_of(t, s->probe, request), last = last_of_slot(t, s->probe, request, slot, step);
+        double waste = (double)(slot - request) / (double)slot;
+        if (waste > s->worst_waste) {
+            s->worst_waste = waste;
+            s->worst_round_up = (double)slot / (double)request - 1;
+            s->worst_request = request;
+        }
+        last = last < s->to ? last : s->to;
+        uint64_t requests = (last - request) / step + 1;
+        s->requested += (request + last) * requests / 2;
+        s->taken += slot * requests;
+        request = last + step;
+    }
+    s->first_slot = slot_of(t, s->probe, s->from);
+    if (s->probe->pointers)
+        s->without_header = last_without_header(t, s->probe, s->from, s->to);
+    t->checksum = bench_mix(t->checksum, s->to);
+}
+
+static const struct workload_param slots_params[] = {
+    {"from", 1, 1, "smallest request, bytes"},
+    {"to", 32768, 256, "largest request, bytes"},
+    {"pointers", 0, 0, "1: the objects hold pointers (requests of whole words)"},
+    {NULL, 0, 0, NULL},
+};
+
+static void *slots_setup(struct bench *b) {
+    struct probe *p = probe_make(b, SLOT_OBJECTS);
+    p->pointers = bench_param(b, "pointers") != 0;
+    if (bench_param(b, "from") == 0 || (p->pointers && bench_param(b, "from") % sizeof(void *) != 0))
+        bench_fail(b, "probe-slots needs from to be at least 1, and a multiple of 8 with pointers=1");
+    return p;
+}
+
+static void slots_run(struct bench *b, void *state) {
+    struct slots s = {.probe = state, .from = bench_param(b, "from"), .to = bench_param(b, "to")};
+    bench_parallel(b, 1, slots_body, &s);
+    bench_counter(b, "first_slot_bytes", (double)s.first_slot);
+    bench_counter(b, "without_header_bytes", (double)s.without_header);
+    bench_counter(b, "classes", (double)s.classes);
+    bench_counter(b, "worst_waste_percent", 100 * s.worst_waste);
+    bench_counter(b, "worst_round_up_percent", 100 * s.worst_round_up);
+    bench_counter(b, "worst_request_bytes", (double)s.worst_request);
+    bench_counter(b, "mean_waste_percent", 100 * (1 - (double)s.requested / (double)s.taken));
+}
+
+WORKLOAD(probe_slots) = {
+    .name = "probe-slots",
+    .summary = "what requests of each size take, by the distance of neighbours",
+    .op = "object allocated",
+    .models = "Nothing: it finds an allocator's size classes without asking it, and what each wastes on its smallest "
+              "request. The distance holds headers, too.",
+    .source = "Our own. Nothing random. 64 objects per request; where a class ends is found by bisection.",
+    .bad_for = "Allocators of few classes; those with headers, on small requests.",
+    .params = slots_params,
+    .flavours = WORKLOAD_MANUAL | WORKLOAD_TRACED,
+    .setup = slots_setup,
+    .run = slots_run,
+    .teardown = probe_teardown,
+};
+
+/* ---- how many objects a page holds */
+
+static uint64_t objects_of_page(struct bench_thread *t, struct probe *p, size_t request_bytes) {
+    uint64_t most = 0;
+    table_clear(p);
+    for (size_t i = SLOT_OBJECTS; i < p->room; i++) {
+        struct place *page = table_at(p, probe_take(t, p, i, request_bytes), PAGE_SHIFT);
+        most = ++page->objects > most ? page->objects : most;
+    }
+    for (size_t i = SLOT_OBJECTS; i < p->room; i++)
+        probe_let_go(t, p, i, request_bytes);
+    bench_point(t);
+    return most;
+}
+
+struct pages {
+    struct probe *probe;
+    uint64_t size, objects, classes, full_classes;
+    double loss, worst_loss;
+};
+
+static void pages_body(struct bench_thread *t, void *arg) {
+    struct pages *s = arg;
+    for (uint64_t size = 16; size <= BITMAP_LIMIT; size += 8) {
+        if (slot_of(t, s->probe, size) != size)
+            continue; /* no class of its own */
+        uint64_t room = (UINT64_C(1) << PAGE_SHIFT) / size, objects = objects_of_page(t, s->probe, size);
+        double loss = 1 - (double)objects / (double)room;
+        s->classes++;
+        s->full_classes += objects == room;
+        s->loss += loss;
+        s->worst_loss = loss > s->worst_loss ? loss : s->worst_loss;
+        if (size == s->size)
+            s->objects = objects;
+    }
+    t->checksum = bench_mix(t->checksum, s->probe->room);
+}
+
+static const struct workload_param pages_params[] = {
+    {"size", 512, 512, "bytes; the class whose objects are told"},
+    {"objects", 4096, 600, "objects of each class"},
+    {"pointers", 0, 0, "1: the objects hold pointers"},
+    {NULL, 0, 0, NULL},
+};
+
+static void *pages_setup(struct bench *b) {
+    struct probe *p = probe_make(b, SLOT_OBJECTS + bench_param(b, "objects"));
+    p->pointers = bench_param(b, "pointers") != 0;
+    return p;
+}
+
+static void pages_run(struct bench *b, void *state) {
+    struct pages s = {.probe = state, .size = bench_param(b, "size")};
+    bench_parallel(b, 1, pages_body, &s);
+    bench_counter(b, "objects_per_page", (double)s.objects);
+    bench_counter(b, "classes", (double)s.classes);
+    bench_counter(b, "full_classes", (double)s.full_classes);
+    bench_counter(b, "mean_loss_percent", s.classes != 0 ? 100 * s.loss / (double)s.classes : 0);
+    bench_counter(b, "worst_loss_percent", 100 * s.worst_loss);
+}
+
+WORKLOAD(probe_pages) = {
+    .name = "probe-pages",
+    .summary = "how many objects of 16 to 512 B an 8 KiB page holds, class by class",
+    .op = "object allocated",
+    .models = "Nothing: it counts what bitmaps and marks on a page leave for objects. A class is full when a page "
+              "holds 8192/size of them.",
+    .source = "Our own. Nothing random. The fullest page of each class counts; classes are found as probe-slots does.",
+    .bad_for = "Go since 1.22, whose pages of objects with pointers end in a bitmap, and Green Tea, whose pages end in "
+               "marks.",
+    .params = pages_params,
+    .flavours = WORKLOAD_MANUAL | WORKLOAD_TRACED,
+    .setup = pages_setup,
+    .run = pages_run,
+    .teardown = probe_teardown,
+};
+
+/* ---- how small objects share blocks */
+
+struct tiny {
+    struct probe *probe;
+    uint64_t size, keep, blocks, held_blocks, kept, requested;
+};
+
+static void tiny_body(struct bench_thread *t, void *arg) {
+    struct tiny *s = arg;
+    struct probe *p = s->probe;
+    table_clear(p);
+    for (size_t i = 0; i < p->room; i++) {
+        uint64_t size = s->size != 0 ? s->size : rng_between(&t->rng, 1, (1 << BLOCK_SHIFT) - 1);
+        struct place *block = table_at(p, probe_take(t, p, i, size), BLOCK_SHIFT);
+        s->requested += size;
+        s->blocks += block->objects++ == 0;
+        if (i % s->keep != 0)
+            continue;
+        s->kept++;
+        s->held_blocks += block->owners++ == 0;
+    }
+    bench_point(t);
+    t->checksum = bench_mix(bench_mix(t->checksum, s->kept), s->requested);
+}
+
+/* The first block may hold what was there before, the last one is not full: neither counts. */
+static double objects_per_whole_block(const struct tiny *s) {
+    struct probe *p = s->probe;
+    const struct place *first = table_at(p, (uintptr_t)p->kept[0], BLOCK_SHIFT);
+    const struct place *last = table_at(p, (uintptr_t)p->kept[p->room - 1], BLOCK_SHIFT);
+    uint64_t objects = p->room - first->objects, blocks = s->blocks - 1;
+    if (last != first) {
+        objects -= last->objects;
+        blocks--;
+    }
+    return blocks != 0 ? (double)objects / (double)blocks : 0;
+}
+
+static const struct workload_param tiny_params[] = {
+    {"size", 1, 1, "bytes of an object, without pointers; 0: 1 to 15, at random"},
+    {"keep", 1, 1, "of this many objects in a row one is kept"},
+    {"objects", 100000, 1000, "objects"},
+    {NULL, 0, 0, NULL},
+};
+
+static void *tiny_setup(struct bench *b) {
+    if (bench_param(b, "keep") == 0)
+        bench_fail(b, "probe-tiny needs keep to be at least 1");
+    return probe_make(b, bench_param(b, "objects"));
+}
+
+static void tiny_run(struct bench *b, void *state) {
+    struct tiny s = {.probe = state, .size = bench_param(b, "size"), .keep = bench_param(b, "keep")};
+    bench_parallel(b, 1, tiny_body, &s);
+    double block_bytes = 1 << BLOCK_SHIFT;
+    bench_counter(b, "objects_per_block", objects_per_whole_block(&s));
+    bench_counter(b, "waste_percent", 100 * (1 - (double)s.requested / (block_bytes * (double)s.blocks)));
+    if (s.size != 0)
+        bench_counter(b, "held_over_kept", block_bytes * (double)s.held_blocks / (double)(s.kept * s.size));
+}
+
+WORKLOAD(probe_tiny) = {
+    .name = "probe-tiny",
+    .summary = "how many small objects share a 16 B block, and what one survivor holds",
+    .op = "object allocated",
+    .models = "Nothing: it counts blocks of 16 B that objects lie in, and those in which one of every `keep` objects "
+              "lies: a block is held as long as any object in it.",
+    .source = "Our own. All objects stay until the end, so no block is used twice.",
+    .bad_for = "Go's tiny allocator, where of many objects one per block survives.",
+    .params = tiny_params,
+    .flavours = WORKLOAD_MANUAL | WORKLOAD_TRACED,
+    .setup = tiny_setup,
+    .run = tiny_run,
+    .teardown = probe_teardown,
+};
+
+/* ---- whether two threads' objects lie on one cache line */
+
+enum { LINES_THREADS = 2 };
+
+struct lines {
+    struct probe *probe;
+    uint64_t size;
+};
+
+static void lines_body(struct bench_thread *t, void *arg) {
+    struct lines *s = arg;
+    struct probe *p = s->probe;
+    for (size_t i = t->index; i < p->room; i += LINES_THREADS) {
+        while (atomic_load(&p->turn) != i)
+            __builtin_ia32_pause();
+        uintptr_t address = probe_take(t, p, i, s->size);
+        for (uintptr_t at = address; at >> LINE_SHIFT <= (address + s->size - 1) >> LINE_SHIFT; at += 1 << LINE_SHIFT) {
+            struct place *line = table_at(p, at, LINE_SHIFT);
+            uint32_t before = line->owners;
+            line->owners |= 1u << t->index;
+            p->shared += line->owners == 3 && before != 3;
+        }
+        atomic_store(&p->turn, (unsigned)i + 1);
+    }
+    t->checksum = bench_mix(t->checksum, p->room);
+}
+
+static const struct workload_param lines_params[] = {
+    {"size", 8, 8, "bytes of an object, without pointers"},
+    {"objects", 20000, 1000, "objects of both threads together"},
+    {NULL, 0, 0, NULL},
+};
+
+static void *lines_setup(struct bench *b) {
+    if (bench_param(b, "size") == 0 || bench_param(b, "size") > 1 << LINE_SHIFT)
+        bench_fail(b, "probe-lines needs objects of 1 to 64 B");
+    return probe_make(b, bench_param(b, "objects"));
+}
+
+static void lines_run(struct bench *b, void *state) {
+    struct lines s = {.probe = state, .size = bench_param(b, "size")};
+    bench_parallel(b, LINES_THREADS, lines_body, &s);
+    bench_counter(b, "shared_lines", (double)s.probe->shared);
+}
+
+WORKLOAD(probe_lines) = {
+    .name = "probe-lines",
+    .summary = "two threads allocate by turns: do their objects share cache lines",
+    .op = "object allocated",
+    .models = "What Hoard's authors call allocator-induced false sharing, by addresses alone: 64 B lines on which both "
+              "threads have been given an object while nothing was freed.",
+    .source = "After Berger et al., Hoard (ASPLOS 2000), section 5.3, without its writes. Nothing random.",
+    .bad_for = "Allocators whose threads take from one heap.",
+    .params = lines_params,
+    .flavours = WORKLOAD_MANUAL | WORKLOAD_TRACED,
+    .setup = lines_setup,
+    .run = lines_run,
+    .teardown = probe_teardown,
+};
+
+/* ---- what many objects of one size take */
+
+static void hold_body(struct bench_thread *t, void *arg) {
+    struct lines *s = arg;
+    for (size_t i = 0; i < s->probe->room; i++) {
+        probe_take(t, s->probe, i, s->size);
+        if (i % 4096 == 0)
+            bench_point(t);
+    }
+    bench_point(t);
+    t->checksum = bench_mix(t->checksum, s->probe->room);
+}
+
+static const struct workload_param hold_params[] = {
+    {"size", 8, 8, "bytes of an object, without pointers"},
+    {"objects", 500000, 1000, "objects"},
+    {NULL, 0, 0, NULL},
+};
+
+static void *hold_setup(struct bench *b) {
+    return probe_make(b, bench_param(b, "objects"));
+}
+
+static void hold_run(struct bench *b, void *state) {
+    struct lines s = {.probe = state, .size = bench_param(b, "size")};
+    for (size_t i = 0; i < s.probe->room; i++)
+        s.probe->kept[i] = NULL; /* the array's pages are there before memory is measured */
+    bench_parallel(b, 1, hold_body, &s);
+}
+
+WORKLOAD(probe_hold) = {
+    .name = "probe-hold",
+    .summary = "many objects of one size, all of which stay: peak RSS over their number is what one takes",
+    .op = "object allocated",
+    .models = "Nothing but bookkeeping: what an allocator adds to objects of 8 B.",
+    .source = "After gperftools, docs/tcmalloc.adoc: \"N 8-byte objects\". Nothing random.",
+    .bad_for = "Allocators with a header for each object.",
+    .params = hold_params,
+    .flavours = WORKLOAD_MANUAL | WORKLOAD_TRACED,
+    .setup = hold_setup,
+    .run = hold_run,
+    .teardown = probe_teardown,
+};
