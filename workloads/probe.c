@@ -291,7 +291,7 @@ WORKLOAD(probe_pages) = {
 
 struct tiny {
     struct probe *probe;
-    uint64_t size, keep, blocks, held_blocks, kept, requested;
+    uint64_t size, keep, blocks, held_blocks, kept, requested, most;
 };
 
 static void tiny_body(struct bench_thread *t, void *arg) {
@@ -303,6 +303,7 @@ static void tiny_body(struct bench_thread *t, void *arg) {
         struct place *block = table_at(p, probe_take(t, p, i, size), BLOCK_SHIFT);
         s->requested += size;
         s->blocks += block->objects++ == 0;
+        s->most = block->objects > s->most ? block->objects : s->most;
         if (i % s->keep != 0)
             continue;
         s->kept++;
@@ -310,19 +311,6 @@ static void tiny_body(struct bench_thread *t, void *arg) {
     }
     bench_point(t);
     t->checksum = bench_mix(bench_mix(t->checksum, s->kept), s->requested);
-}
-
-/* The first block may hold what was there before, the last one is not full: neither counts. */
-static double objects_per_whole_block(const struct tiny *s) {
-    struct probe *p = s->probe;
-    const struct place *first = table_at(p, (uintptr_t)p->kept[0], BLOCK_SHIFT);
-    const struct place *last = table_at(p, (uintptr_t)p->kept[p->room - 1], BLOCK_SHIFT);
-    uint64_t objects = p->room - first->objects, blocks = s->blocks - 1;
-    if (last != first) {
-        objects -= last->objects;
-        blocks--;
-    }
-    return blocks != 0 ? (double)objects / (double)blocks : 0;
 }
 
 static const struct workload_param tiny_params[] = {
@@ -342,7 +330,7 @@ static void tiny_run(struct bench *b, void *state) {
     struct tiny s = {.probe = state, .size = bench_param(b, "size"), .keep = bench_param(b, "keep")};
     bench_parallel(b, 1, tiny_body, &s);
     double block_bytes = 1 << BLOCK_SHIFT;
-    bench_counter(b, "objects_per_block", objects_per_whole_block(&s));
+    bench_counter(b, "most_per_block", (double)s.most);
     bench_counter(b, "waste_percent", 100 * (1 - (double)s.requested / (block_bytes * (double)s.blocks)));
     if (s.size != 0)
         bench_counter(b, "held_over_kept", block_bytes * (double)s.held_blocks / (double)(s.kept * s.size));

@@ -53,7 +53,7 @@ judge:
   workloads: [probe-tiny]
   subject: manual-tiny-sizeclass
   params: size=8,objects=1000
-  figure: objects_per_block
+  figure: most_per_block
 expected: REP
 quote: "{value} of {published}"
 mutation:

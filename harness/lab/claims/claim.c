@@ -19,8 +19,10 @@ static const cyaml_strval_t kinds[] = {
 static const cyaml_strval_t classes[] = {{"D", CLAIM_D}, {"D*", CLAIM_D_PROXY}, {"N", CLAIM_N}};
 static const cyaml_strval_t rules[] = {
     {"equals", CLAIM_EQUALS}, {"at-most", CLAIM_AT_MOST}, {"at-least", CLAIM_AT_LEAST}, {"sign", CLAIM_SIGN}};
-static const cyaml_strval_t combines[] = {
-    {"ratio", CLAIM_RATIO}, {"difference", CLAIM_DIFFERENCE}, {"percent", CLAIM_PERCENT}, {"wins", CLAIM_WINS}};
+static const cyaml_strval_t combines[] = {{"ratio", CLAIM_RATIO},
+                                          {"difference", CLAIM_DIFFERENCE},
+                                          {"percent", CLAIM_PERCENT},
+                                          {"not-below", CLAIM_NOT_BELOW}};
 static const cyaml_strval_t expectations[] = {{"REP", CLAIM_REP},
                                               {"DIR", CLAIM_DIR},
                                               {"REFUTED", CLAIM_REFUTED_EXPECTED},
@@ -94,8 +96,8 @@ static const char *measure_fault(const struct claim_measure *m) {
         return NULL;
     if ((m->combine == CLAIM_ALONE) != (m->against == NULL))
         return "combine and against go together: what is compared, and with what";
-    if (m->workloads_count != 1 && m->combine != CLAIM_WINS)
-        return "several workloads need combine: wins, which counts those on which the figure is the larger";
+    if (m->workloads_count != 1 && m->combine != CLAIM_NOT_BELOW)
+        return "several workloads need combine: not-below, which counts those on which the figure is no smaller";
     return NULL;
 }
 
@@ -211,7 +213,7 @@ static bool claim_holds(const struct claim *c, double figure) {
     case CLAIM_AT_LEAST:
         return figure >= c->published - tolerance;
     case CLAIM_SIGN:
-        return (figure > c->neutral) == (c->published > c->neutral) && fabs(figure - c->neutral) > c->tolerance;
+        return (figure > c->neutral) == (c->published > c->neutral);
     }
     return false;
 }
@@ -223,6 +225,8 @@ enum verdict claim_judge(const struct claim *c, double figure) {
         return VERDICT_NOT_TESTABLE;
     if (isnan(figure))
         return VERDICT_UNTESTED;
+    if (c->rule == CLAIM_SIGN && fabs(figure - c->neutral) <= c->tolerance)
+        return VERDICT_INCONCLUSIVE;
     return claim_holds(c, figure) ? VERDICT_REPRODUCED : VERDICT_REFUTED;
 }
 

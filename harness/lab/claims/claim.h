@@ -14,9 +14,10 @@ enum claim_class { CLAIM_D, CLAIM_D_PROXY, CLAIM_N };
 /* P1: the primary text was read; P2: its abstract; P3: somebody quotes it; P4: from memory, nothing is made of it. */
 enum claim_provenance { CLAIM_P1, CLAIM_P2, CLAIM_P3, CLAIM_P4 };
 enum claim_kind { CLAIM_PUBLISHED, CLAIM_ARTICLE, CLAIM_CONFORMANCE };
-/* What the figure must be to the published one. SIGN: on the same side of `neutral`. */
+/* What the figure must be to the published one. SIGN: on the same side of `neutral`; within the tolerance
+ * of it nothing is shown. */
 enum claim_rule { CLAIM_EQUALS, CLAIM_AT_MOST, CLAIM_AT_LEAST, CLAIM_SIGN };
-enum claim_combine { CLAIM_ALONE, CLAIM_RATIO, CLAIM_DIFFERENCE, CLAIM_PERCENT, CLAIM_WINS };
+enum claim_combine { CLAIM_ALONE, CLAIM_RATIO, CLAIM_DIFFERENCE, CLAIM_PERCENT, CLAIM_NOT_BELOW };
 enum claim_expected { CLAIM_REP, CLAIM_DIR, CLAIM_REFUTED_EXPECTED, CLAIM_QUAL, CLAIM_NT };
 
 /* What is compared with: the same, but for the fields that are not NULL. */
@@ -25,7 +26,7 @@ struct claim_against {
 };
 
 /* One figure: of a subject on one workload; over or minus or against another's; or on how many workloads it is the
- * larger (WINS). */
+ * at least as large (NOT_BELOW). */
 struct claim_measure {
     char **workloads;
     unsigned workloads_count;

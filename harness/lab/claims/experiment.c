@@ -211,8 +211,8 @@ static double combined(enum claim_combine how, double a, double b) {
         return a - b;
     case CLAIM_PERCENT:
         return b != 0 ? 100 * (a / b - 1) : NAN;
-    case CLAIM_WINS:
-        return a > b;
+    case CLAIM_NOT_BELOW:
+        return a >= b;
     }
     return NAN;
 }

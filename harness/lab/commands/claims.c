@@ -146,7 +146,8 @@ static int choose(const struct claims_options *o, struct claims *out) {
             return LAB_USAGE;
         out->items[out->count++] = (struct claim *)c;
     }
-    for (size_t i = 0; out->count == 0 && i < o->all.count; i++)
+    const bool named = out->count != 0;
+    for (size_t i = 0; !named && i < o->all.count; i++)
         if (of_class(o, o->all.items[i]))
             out->items[out->count++] = o->all.items[i];
     return LAB_OK;

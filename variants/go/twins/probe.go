@@ -3,7 +3,6 @@
 package main
 
 import (
-	"runtime"
 	"slices"
 	"sync/atomic"
 	"unsafe"
@@ -185,7 +184,7 @@ func probeTiny(params map[string]uint64) []uint64 {
 	p := newProbe(objects, false)
 	type block struct{ objects, kept uint64 }
 	blocks := map[uintptr]*block{}
-	var heldBlocks, kept, requested uint64
+	var heldBlocks, kept, requested, most uint64
 	checksums := parallel(1, func(_ uint64, random *rng) uint64 {
 		for i := uint64(0); i < objects; i++ {
 			bytes := size
@@ -200,6 +199,7 @@ func probeTiny(params map[string]uint64) []uint64 {
 				blocks[at] = b
 			}
 			b.objects++
+			most = max(most, b.objects)
 			if i%keep != 0 {
 				continue
 			}
@@ -211,14 +211,7 @@ func probeTiny(params map[string]uint64) []uint64 {
 		return mix(mix(0, kept), requested)
 	})
 	blockBytes := float64(uint64(1) << probeBlockShift)
-	// The first block may hold what was there before, the last one is not full: neither counts.
-	first, last := blocks[uintptr(p.kept[0])>>probeBlockShift], blocks[uintptr(p.kept[objects-1])>>probeBlockShift]
-	whole, inside := uint64(len(blocks)-1), objects-first.objects
-	if last != first {
-		whole--
-		inside -= last.objects
-	}
-	counter("objects_per_block", float64(inside)/float64(max(whole, 1)))
+	counter("most_per_block", float64(most))
 	counter("waste_percent", 100*(1-float64(requested)/(blockBytes*float64(len(blocks)))))
 	if size != 0 {
 		counter("held_over_kept", blockBytes*float64(heldBlocks)/float64(kept*size))
@@ -233,11 +226,8 @@ func probeLines(params map[string]uint64) []uint64 {
 	shared := 0
 	var turn atomic.Uint64
 	checksums := parallel(probeThreads, func(index uint64, _ *rng) uint64 {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
 		for i := index; i < objects; i += probeThreads {
-			for turn.Load() != i {
-				runtime.Gosched()
+			for turn.Load() != i { // without giving the processor up, whose cache is what is looked at
 			}
 			address := p.take(i, size)
 			for line := address >> probeLineShift; line <= (address+uintptr(size)-1)>>probeLineShift; line++ {
