@@ -264,7 +264,7 @@ static bool flips(const struct claims_options *o, const struct claim *c, const s
     recorded_read(o->verdicts, c, &then);
     enum verdict before = judged_by_go(c) ? then.transfers.verdict : then.judge.verdict;
     enum verdict now = verdict_of_mutation(c, outcome);
-    bool flipped = now != before && now <= VERDICT_REFUTED && before <= VERDICT_REFUTED;
+    bool flipped = now != before && now != VERDICT_UNTESTED && before != VERDICT_UNTESTED;
     double value = judged_by_go(c) ? outcome->transfers.value : outcome->judge.value;
     printf("%-8s %-10s with %s: %s %s, %s\n", c->id, flipped ? "flips" : "DOES NOT", c->mutation->subject,
            claim_number(value, number), c->unit, verdict_name(now));

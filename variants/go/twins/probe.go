@@ -3,6 +3,7 @@
 package main
 
 import (
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"unsafe"
@@ -184,7 +185,24 @@ func probeTiny(params map[string]uint64) []uint64 {
 	p := newProbe(objects, false)
 	type block struct{ objects, kept uint64 }
 	blocks := map[uintptr]*block{}
-	var heldBlocks, kept, requested, most uint64
+	var heldBlocks, kept, requested, most, reused uint64
+	// Lets all go but one of every keep, and asks for as many again: what is put beside a survivor was not held by it.
+	reuseHoles := func() {
+		for i := range objects {
+			if i%keep != 0 {
+				p.kept[i] = nil
+			}
+		}
+		runtime.GC()
+		for i := range objects {
+			if i%keep == 0 {
+				continue
+			}
+			if b := blocks[p.take(i, size)>>probeBlockShift]; b != nil && b.kept != 0 {
+				reused++
+			}
+		}
+	}
 	checksums := parallel(1, func(_ uint64, random *rng) uint64 {
 		for i := uint64(0); i < objects; i++ {
 			bytes := size
@@ -208,13 +226,17 @@ func probeTiny(params map[string]uint64) []uint64 {
 				heldBlocks++
 			}
 		}
+		if keep > 1 {
+			reuseHoles()
+		}
 		return mix(mix(0, kept), requested)
 	})
 	blockBytes := float64(uint64(1) << probeBlockShift)
 	counter("most_per_block", float64(most))
 	counter("waste_percent", 100*(1-float64(requested)/(blockBytes*float64(len(blocks)))))
 	if size != 0 {
-		counter("held_over_kept", blockBytes*float64(heldBlocks)/float64(kept*size))
+		held := blockBytes * (float64(heldBlocks) - float64(reused)/float64(most))
+		counter("held_over_kept", held/float64(kept*size))
 	}
 	return checksums
 }
