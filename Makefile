@@ -100,6 +100,7 @@ paper-ci: build
 	@command -v go >/dev/null && scripts/go-subjects.sh "$$BUILD" || echo "paper-ci: no Go here: its recorded figures count"
 	@$(spanlab) claims run --class D+
 	@$(spanlab) claims run --mutate
+	@scripts/claims-mutants.sh "$$BUILD"
 	@$(spanlab) claims report --check README.md
 
 paper: build
