@@ -60,7 +60,7 @@ mutation:
   subject: glibc
 END
 run() { "$spanlab" claims --claims "$mine" --verdicts "$work/verdicts" "$@"; }
-expect 0 'MY-01 .* 2 objects  *REPRODUCED' run run -o "$work/run1"
+expect 0 'MY-01 .* 2 objects .* 2  REPRODUCED' run run -o "$work/run1"
 expect 0 'UNTESTED' run list
 expect 0 '1 claims: 1 REPRODUCED' run run --record -o "$work/run2"
 expect 0 'to quote  2 of 2' run show MY-01

@@ -254,7 +254,22 @@ const char *claim_kind_name(enum claim_kind k) {
     return kinds[k].str;
 }
 
-const char *claim_rule_text(const struct claim *c) {
-    static const char *const texts[] = {"equals", "at most", "at least", "same direction as"};
-    return texts[c->rule];
+const char *claim_number(double value, char room[CLAIM_NUMBER_ROOM]) {
+    if (isnan(value))
+        snprintf(room, CLAIM_NUMBER_ROOM, "n/a");
+    else if (value == floor(value) && fabs(value) < 1e9)
+        snprintf(room, CLAIM_NUMBER_ROOM, "%.0f", value);
+    else
+        snprintf(room, CLAIM_NUMBER_ROOM, "%.4g", value);
+    return room;
+}
+
+char *claim_says(const struct claim *c) {
+    static const char *const words[] = {
+        [CLAIM_EQUALS] = "", [CLAIM_AT_MOST] = "at most ", [CLAIM_AT_LEAST] = "at least "};
+    char number[CLAIM_NUMBER_ROOM];
+    if (c->rule == CLAIM_SIGN)
+        return lab_printf("%s %s %s", c->published > c->neutral ? "above" : "below", claim_number(c->neutral, number),
+                          c->unit);
+    return lab_printf("%s%s %s", words[c->rule], claim_number(c->published, number), c->unit);
 }

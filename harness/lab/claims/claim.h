@@ -87,6 +87,12 @@ const char *verdict_name(enum verdict v);
 enum verdict verdict_of_name(const char *name);
 const char *claim_class_name(enum claim_class c);
 const char *claim_kind_name(enum claim_kind k);
-const char *claim_rule_text(const struct claim *c);
+/* "at most 12.5 %", "512 bytes", "below 1 times the list's": what the claim says its figure is. The caller's to free.
+ */
+char *claim_says(const struct claim *c);
+
+/* "15", "1.707", "n/a", in a buffer of the caller's. */
+enum { CLAIM_NUMBER_ROOM = 32 };
+const char *claim_number(double value, char room[CLAIM_NUMBER_ROOM]);
 
 #endif

@@ -9,14 +9,6 @@
 const char claims_begin_marker[] = "<!-- claims: written by spanlab claims report --write README.md -->";
 const char claims_end_marker[] = "<!-- end of claims -->";
 
-const char *claim_number(double value, char room[CLAIM_NUMBER_ROOM]) {
-    if (isnan(value))
-        snprintf(room, CLAIM_NUMBER_ROOM, "n/a");
-    else
-        snprintf(room, CLAIM_NUMBER_ROOM, "%.4g", value);
-    return room;
-}
-
 /* What stands for {name}; NULL: no such name. */
 static const char *filled(const struct claim *c, const struct claim_outcome *o, const char *name, size_t length,
                           char room[CLAIM_NUMBER_ROOM]) {
@@ -75,8 +67,7 @@ static void cell(FILE *out, const char *text) {
 }
 
 static void row(FILE *out, const struct claim *c, const struct claim_outcome *o) {
-    char published[CLAIM_NUMBER_ROOM], value[CLAIM_NUMBER_ROOM], transfers[CLAIM_NUMBER_ROOM];
-    char *figure = lab_printf("%s %s %s", claim_rule_text(c), claim_number(c->published, published), c->unit);
+    char value[CLAIM_NUMBER_ROOM], transfers[CLAIM_NUMBER_ROOM], *figure = claim_says(c);
     char *verdict =
         lab_printf("%s%s%s", verdict_name(o->judge.verdict),
                    c->qualification != NULL && o->judge.verdict == VERDICT_REPRODUCED ? ": " : "",

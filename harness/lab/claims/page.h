@@ -9,10 +9,6 @@
 
 #include <stdio.h>
 
-/* "15", "1.707", "n/a", in a buffer of the caller's. */
-enum { CLAIM_NUMBER_ROOM = 32 };
-const char *claim_number(double value, char room[CLAIM_NUMBER_ROOM]);
-
 /* The quote with {value}, {published} and {transfers} filled in; NULL if the claim has none or there is no figure. The
  * caller's to free. */
 char *claim_quote(const struct claim *c, const struct claim_outcome *o);

@@ -90,14 +90,13 @@ static void show_cost(const struct claim_outcome *o) {
 }
 
 static void show_claim(const struct claim *c, const struct claim_outcome *o) {
-    char number[CLAIM_NUMBER_ROOM];
     printf("%s: %s\n\n", c->id, c->title);
     text_paragraph("states", c->statement);
     text_paragraph("source", c->source);
-    char *figure =
-        lab_printf("%s %s %s; class %s, provenance P%d", claim_rule_text(c), claim_number(c->published, number),
-                   c->unit, claim_class_name(c->class), c->provenance + 1);
+    char *says = claim_says(c);
+    char *figure = lab_printf("%s; class %s, provenance P%d", says, claim_class_name(c->class), c->provenance + 1);
     text_paragraph("published", figure);
+    free(says);
     free(figure);
     if (c->published_params != NULL) {
         text_paragraph("  there", c->published_params);
@@ -153,16 +152,10 @@ static int choose(const struct claims_options *o, struct claims *out) {
     return LAB_OK;
 }
 
-static void print_figure(const struct claim_figure *f, const char *unit) {
-    char number[CLAIM_NUMBER_ROOM];
-    printf(" %10s %-16.16s %-18s", claim_number(f->value, number), unit, verdict_name(f->verdict));
-}
-
 static void print_outcome(const struct claim *c, const struct claim_outcome *o) {
-    char number[CLAIM_NUMBER_ROOM];
-    printf("%-8s %-5s %9s %10s", c->id, claim_class_name(c->class),
-           claim_rule_text(c)[0] == 's' ? "sign of" : claim_rule_text(c), claim_number(c->published, number));
-    print_figure(&o->judge, c->unit);
+    char number[CLAIM_NUMBER_ROOM], *says = claim_says(c);
+    printf("%-8s %-3s %-28.28s %9s  %-17s", c->id, claim_class_name(c->class), says,
+           claim_number(o->judge.value, number), verdict_name(o->judge.verdict));
     if (c->transfers != NULL)
         printf(" goalloc %s, %s", claim_number(o->transfers.value, number), verdict_name(o->transfers.verdict));
     puts(o->judge.recorded ? " (recorded)" : "");
@@ -170,6 +163,7 @@ static void print_outcome(const struct claim *c, const struct claim_outcome *o) 
         printf("         n/a: %s\n", o->judge.missing);
     if (o->transfers.missing != NULL)
         printf("         goalloc n/a: %s\n", o->transfers.missing);
+    free(says);
 }
 
 /* A figure that could not be measured now is the recorded one. */

@@ -97,7 +97,7 @@ static void figure_row(FILE *out, const char *label, const struct claim *c, cons
 }
 
 static void card(const struct claim *c, const struct claim_outcome *o, FILE *out) {
-    char number[CLAIM_NUMBER_ROOM], *quote = claim_quote(c, o);
+    char *quote = claim_quote(c, o), *says = claim_says(c);
     const char *class = o->judge.verdict == VERDICT_REPRODUCED ? "better"
                         : o->judge.verdict == VERDICT_REFUTED  ? "worse"
                                                                : "none";
@@ -105,9 +105,8 @@ static void card(const struct claim *c, const struct claim_outcome *o, FILE *out
     html_text(out, c->statement);
     fputs("<br><span>", out);
     html_text(out, c->source);
-    fprintf(out, " (P%d, class %s)</span></td><td>%s %s ", c->provenance + 1, claim_class_name(c->class),
-            claim_rule_text(c), claim_number(c->published, number));
-    html_text(out, c->unit);
+    fprintf(out, " (P%d, class %s)</span></td><td>", c->provenance + 1, claim_class_name(c->class));
+    html_text(out, says);
     paragraph(out, "there: ", c->published_params);
     paragraph(out, "here: ", c->our_params);
     fprintf(out, "</td><td class=\"%s\"><b>%s</b>", class, verdict_name(o->judge.verdict));
@@ -121,6 +120,7 @@ static void card(const struct claim *c, const struct claim_outcome *o, FILE *out
         fprintf(out, "<br><span><code>spanlab claims run %s</code> %.1f s in %u processes</span>", c->id, o->seconds,
                 o->processes);
     fputs("</td></tr>\n", out);
+    free(says);
     free(quote);
 }
 
