@@ -23,7 +23,7 @@ expect() {
 files=(results/claims/*.yaml)
 expect 0 "^${#files[@]} claims:" "$spanlab" claims list
 expect 0 'classes found from 17 B' "$spanlab" claims show ART-05
-expect 2 "did you mean 'GT-16'" "$spanlab" claims show GT-160
+expect 2 "did you mean 'TC-01b'? spanlab claims list" "$spanlab" claims show TC-01bb
 expect 2 "there is no spanlab claims 'lst'" "$spanlab" claims lst
 expect 0 '' "$spanlab" claims report --check README.md
 sed '/^| GT-16 /d' README.md >"$work/stale.md"
@@ -75,6 +75,19 @@ sed -i 's/^published: 2/published: 3/' "$mine/MY-01.yaml"
 expect 5 'MY-01: REFUTED, and REPRODUCED is recorded' run run -o "$work/run6"
 sed -i 's/^provenance: P1/provenance: P4/' "$mine/MY-01.yaml"
 expect 5 'UNVERIFIED SOURCE' run run -o "$work/run7"
+
+# Counted instead of run: a pair of malloc and free is some ten to a few hundred instructions.
+sed -e 's/^id: .*/id: MY-02/' -e 's/^published: .*/published: 100/' -e 's/^provenance: .*/provenance: P1/' \
+    -e 's/^unit: .*/unit: instructions/' -e 's/^rule: .*/rule: equals\ntolerance: 90/' -e 's/\[probe-tiny\]/[pair]/' \
+    -e 's/^  params: .*/  params: size=64/' -e '/^mutation/,$d' \
+    -e 's/^  figure: .*/  figure: instructions\n  count:\n    per: operations\n    from: 16384\n    to: 98304/' \
+    "$mine/MY-01.yaml" >"$mine/MY-02.yaml"
+if command -v valgrind >/dev/null; then
+    expect 0 'MY-02 .* REPRODUCED' run run MY-02
+fi
+sed -i 's/^    to: 98304/    to: 1000/' "$mine/MY-02.yaml"
+expect 2 'count needs a larger number of operations' run list
+rm "$mine/MY-02.yaml"
 
 # What is wrong with a file is said with its name, and where.
 wrong() {

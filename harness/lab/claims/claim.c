@@ -43,11 +43,20 @@ static const cyaml_schema_field_t against_fields[] = {
     OPTIONAL_TEXT("params", struct claim_against, params),
     CYAML_FIELD_END,
 };
+static const cyaml_schema_field_t count_fields[] = {
+    TEXT("per", struct claim_count, per),
+    CYAML_FIELD_UINT("from", CYAML_FLAG_DEFAULT, struct claim_count, from),
+    CYAML_FIELD_UINT("to", CYAML_FLAG_DEFAULT, struct claim_count, to),
+    OPTIONAL_TEXT("within", struct claim_count, within),
+    CYAML_FIELD_END,
+};
 static const cyaml_schema_field_t measure_fields[] = {
     CYAML_FIELD_SEQUENCE("workloads", CYAML_FLAG_POINTER, struct claim_measure, workloads, &name_schema, 1, NAMES),
     TEXT("subject", struct claim_measure, subject),
     OPTIONAL_TEXT("params", struct claim_measure, params),
     TEXT("figure", struct claim_measure, figure),
+    CYAML_FIELD_MAPPING_PTR("count", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim_measure, count,
+                            count_fields),
     CYAML_FIELD_FLOAT("divide", CYAML_FLAG_OPTIONAL, struct claim_measure, divide),
     CHOICE("combine", CYAML_FLAG_OPTIONAL, struct claim_measure, combine, combines),
     CYAML_FIELD_MAPPING_PTR("against", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim_measure, against,
@@ -96,6 +105,10 @@ static const char *measure_fault(const struct claim_measure *m) {
         return NULL;
     if ((m->combine == CLAIM_ALONE) != (m->against == NULL))
         return "combine and against go together: what is compared, and with what";
+    if ((m->count != NULL) != (strcmp(m->figure, "instructions") == 0))
+        return "count and figure: instructions go together";
+    if (m->count != NULL && m->count->from >= m->count->to)
+        return "count needs a larger number of operations in to than in from";
     if (m->workloads_count != 1 && m->combine != CLAIM_NOT_BELOW)
         return "several workloads need combine: not-below, which counts those on which the figure is no smaller";
     return NULL;
@@ -194,8 +207,10 @@ const struct claim *claims_need(const struct claims *all, const char *id) {
     for (size_t i = 0; i < all->count; i++)
         ids[i] = all->items[i]->id;
     const char *near = text_nearest(id, ids, all->count);
-    lab_error(LAB_USAGE, "there is no claim '%s'%s%s%s: spanlab claims list shows all", id,
-              near != NULL ? ": did you mean '" : "", near != NULL ? near : "", near != NULL ? "'?" : "");
+    if (near != NULL)
+        lab_error(LAB_USAGE, "there is no claim '%s': did you mean '%s'? spanlab claims list shows all", id, near);
+    else
+        lab_error(LAB_USAGE, "there is no claim '%s': spanlab claims list shows all", id);
     free(ids);
     return NULL;
 }

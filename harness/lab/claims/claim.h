@@ -25,13 +25,21 @@ struct claim_against {
     char *workload, *subject, *params;
 };
 
+/* Instead of a figure of a run: instructions by callgrind, as the difference of two runs over that of a parameter. */
+struct claim_count {
+    char *per; /* the parameter, which counts operations */
+    unsigned from, to;
+    char *within; /* only what is called from functions of this pattern; NULL: all */
+};
+
 /* One figure: of a subject on one workload; over or minus or against another's; or on how many workloads it is the
  * at least as large (NOT_BELOW). */
 struct claim_measure {
     char **workloads;
     unsigned workloads_count;
     char *subject, *params;
-    char *figure;  /* a counter of the workload's, or a metric */
+    char *figure; /* a counter of the workload's, or a metric; with count: "instructions" */
+    struct claim_count *count;
     double divide; /* the figure is taken over this; 0: not said */
     enum claim_combine combine;
     struct claim_against *against;

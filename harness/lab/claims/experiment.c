@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "claims/experiment.h"
+#include "claims/counted.h"
 #include "command.h"
 #include "error.h"
 #include "measure.h"
@@ -16,6 +17,7 @@
 enum { PROCESSES = 2, TIMEOUT_S = 300 };
 
 struct experiment {
+    struct spawner spawner; /* of what is counted */
     struct catalog catalog;
     struct plan plan;
     struct store store;
@@ -25,6 +27,7 @@ struct experiment {
 
 struct cell_wish {
     const char *workload, *subject, *params, *figure;
+    const struct claim_count *count; /* NULL: a cell of the run */
 };
 
 static const struct metric *metric_named(const char *name) {
@@ -40,7 +43,7 @@ static bool from_memory_run(const char *figure) {
 }
 
 static struct cell_wish wish_of(const struct claim_measure *m, unsigned workload) {
-    return (struct cell_wish){m->workloads[workload], m->subject, m->params, m->figure};
+    return (struct cell_wish){m->workloads[workload], m->subject, m->params, m->figure, m->count};
 }
 
 static struct cell_wish wish_against(const struct claim_measure *m, unsigned workload) {
@@ -60,11 +63,15 @@ static void write_cell(FILE *yaml, struct cell_wish w) {
 }
 
 static void write_measure(FILE *yaml, const struct claim_measure *m) {
-    for (unsigned i = 0; m != NULL && i < m->workloads_count; i++) {
+    for (unsigned i = 0; m != NULL && m->count == NULL && i < m->workloads_count; i++) {
         write_cell(yaml, wish_of(m, i));
         if (m->against != NULL)
             write_cell(yaml, wish_against(m, i));
     }
+}
+
+static bool is_run(const struct claim_measure *m) {
+    return m != NULL && m->count == NULL;
 }
 
 /* The matrix of all of them; false: none is to be measured. */
@@ -77,7 +84,7 @@ static bool write_matrix(const char *path, const struct claim *const *claims, si
     for (size_t i = 0; i < count; i++) {
         write_measure(yaml, claims[i]->judge);
         write_measure(yaml, claims[i]->transfers);
-        any |= claims[i]->judge != NULL || claims[i]->transfers != NULL;
+        any |= is_run(claims[i]->judge) || is_run(claims[i]->transfers);
     }
     fclose(yaml);
     return any;
@@ -201,6 +208,38 @@ static struct reading read_cell(struct experiment *e, struct cell_wish w, struct
     return r;
 }
 
+/* Not in the run: the same, by callgrind, twice. */
+static struct reading read_counted(struct experiment *e, struct cell_wish w, struct claim_outcome *cost) {
+    struct reading r = {.value = NAN};
+    char *name = lab_printf("%.*s", (int)strcspn(w.subject, "|"), w.subject);
+    const struct catalog_subject *subject = catalog_find_subject(&e->catalog, name);
+    free(name);
+    if (subject == NULL || !subject->present) {
+        r.missing = lab_printf("%s is not there%s%s", w.subject, subject != NULL ? ": " : "",
+                               subject != NULL ? subject->remedy : "");
+        return r;
+    }
+    struct settings knobs = {0};
+    if (strchr(w.subject, '|') != NULL && !settings_parse(strchr(w.subject, '|') + 1, &knobs)) {
+        r.missing = lab_printf("the knobs of '%s' are not name=value,name=value", w.subject);
+        return r;
+    }
+    char *text = settings_format(&knobs);
+    for (unsigned i = 0; i < PROCESSES && r.missing == NULL; i++) {
+        struct counted c = counted_instructions(&e->spawner, subject, text, w.workload, w.params, w.count);
+        cost->seconds += c.seconds;
+        cost->processes += c.processes;
+        r.missing = c.missing;
+        /* Libraries of others hash addresses and read clocks: scripts/instructions.sh allows them the same. */
+        r.differs |= i > 0 && fabs(c.per_operation - r.value) > 0.001 * fabs(r.value);
+        r.value = c.per_operation;
+    }
+    r.version = lab_printf("%s (callgrind)", w.subject);
+    free(text);
+    settings_free(&knobs);
+    return r;
+}
+
 static double combined(enum claim_combine how, double a, double b) {
     switch (how) {
     case CLAIM_ALONE:
@@ -222,9 +261,11 @@ static struct reading read_measure(struct experiment *e, const struct claim_meas
     struct reading all = {.value = 0};
     double divide = m->divide != 0 ? m->divide : 1;
     for (unsigned i = 0; i < m->workloads_count && all.missing == NULL; i++) {
-        struct reading a = read_cell(e, wish_of(m, i), cost), b = {0};
+        struct reading (*read)(struct experiment *, struct cell_wish, struct claim_outcome *) =
+            m->count != NULL ? read_counted : read_cell;
+        struct reading a = read(e, wish_of(m, i), cost), b = {0};
         if (m->against != NULL)
-            b = read_cell(e, wish_against(m, i), cost);
+            b = read(e, wish_against(m, i), cost);
         all.differs |= a.differs || b.differs;
         all.missing = a.missing != NULL ? a.missing : b.missing;
         all.version = a.version != NULL ? a.version : all.version;
@@ -259,8 +300,8 @@ int experiments_run(const struct claim *const *claims, size_t count, const char 
     struct run_options options = {.request = {.matrix = path, .seed = 1, .fixed_layout = true}, .output = output};
     int code = LAB_OK;
     bool any = write_matrix(path, claims, count);
+    catalog_load(&e.catalog);
     if (any) {
-        catalog_load(&e.catalog);
         code = plan_make(&options.request, &e.catalog, &e.plan);
         const char *argv[] = {"claims", "run"};
         if (code == LAB_OK && e.plan.cell_count > 0)
@@ -272,11 +313,13 @@ int experiments_run(const struct claim *const *claims, size_t count, const char 
                 e.plan.invocation_count);
         code = measure_all(&e.store, &e.catalog, &m);
     }
+    spawner_start(&e.spawner);
     for (size_t i = 0; (code == LAB_OK || code == LAB_CELL_FAILED) && i < count; i++) {
         outcomes[i] = (struct claim_outcome){.peak_bytes = NAN};
         take_figure(&e, claims[i], claims[i]->judge, &outcomes[i], &outcomes[i].judge);
         take_figure(&e, claims[i], claims[i]->transfers, &outcomes[i], &outcomes[i].transfers);
     }
+    spawner_stop(&e.spawner);
     if (e.store.db != NULL)
         store_close(&e.store);
     unlink(path);

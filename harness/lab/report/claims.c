@@ -101,7 +101,7 @@ static void card(const struct claim *c, const struct claim_outcome *o, FILE *out
     const char *class = o->judge.verdict == VERDICT_REPRODUCED ? "better"
                         : o->judge.verdict == VERDICT_REFUTED  ? "worse"
                                                                : "none";
-    fprintf(out, "<tr id=\"%s\"><th>%s</th><td>", c->id, c->id);
+    fprintf(out, "<tr id=\"%s\"><th style=\"white-space:nowrap\">%s</th><td>", c->id, c->id);
     html_text(out, c->statement);
     fputs("<br><span>", out);
     html_text(out, c->source);
