@@ -247,21 +247,23 @@ static struct claim *mutated(const struct claim *c) {
     return copy;
 }
 
+static const struct claim_figure *figure_of_mutation(const struct claim *c, const struct claim_outcome *o) {
+    return judged_by_go(c) ? &o->transfers : &o->judge;
+}
+
 /* What the figure of the mutated build makes of the claim as it is written. */
 static enum verdict verdict_of_mutation(const struct claim *c, const struct claim_outcome *o) {
-    return claim_judge(c, judged_by_go(c) ? o->transfers.value : o->judge.value);
+    return claim_judge(c, figure_of_mutation(c, o)->value);
 }
 
 static bool flips(const struct claims_options *o, const struct claim *c, const struct claim_outcome *outcome) {
     char number[CLAIM_NUMBER_ROOM];
     struct claim_outcome then;
     recorded_read(o->verdicts, c, &then);
-    enum verdict before = judged_by_go(c) ? then.transfers.verdict : then.judge.verdict;
-    enum verdict now = verdict_of_mutation(c, outcome);
-    bool flipped = now != before && now != VERDICT_UNTESTED && before != VERDICT_UNTESTED;
-    double value = judged_by_go(c) ? outcome->transfers.value : outcome->judge.value;
+    enum verdict before = figure_of_mutation(c, &then)->verdict, now = verdict_of_mutation(c, outcome);
+    bool flipped = now != before && before != VERDICT_UNTESTED;
     printf("%-8s %-10s with %s: %s %s, %s\n", c->id, flipped ? "flips" : "DOES NOT", c->mutation->subject,
-           claim_number(value, number), c->unit, verdict_name(now));
+           claim_number(figure_of_mutation(c, outcome)->value, number), c->unit, verdict_name(now));
     return flipped;
 }
 
@@ -283,12 +285,19 @@ static int run_mutated(const struct claims_options *o) {
     code = experiments_run((const struct claim *const *)changed.items, changed.count, o->output, outcomes);
     if (code != LAB_OK && code != LAB_CELL_FAILED)
         return code;
-    size_t flipped = 0;
-    for (size_t i = 0; i < changed.count; i++)
+    size_t flipped = 0, measured = 0;
+    for (size_t i = 0; i < changed.count; i++) {
+        const struct claim_figure *f = figure_of_mutation(originals.items[i], &outcomes[i]);
+        if (isnan(f->value)) {
+            printf("%-8s n/a: %s\n", originals.items[i]->id, f->missing != NULL ? f->missing : "there is no figure");
+            continue;
+        }
+        measured++;
         flipped += flips(o, originals.items[i], &outcomes[i]);
-    printf("%zu of %zu mutations flip the verdict\n", flipped, changed.count);
+    }
+    printf("%zu of %zu mutations flip the verdict\n", flipped, measured);
     free(outcomes);
-    if (flipped < changed.count)
+    if (flipped < measured)
         return lab_error(LAB_VERDICT, "a changed build gives the same verdict: the claim's figure does not measure it");
     return code;
 }
