@@ -283,8 +283,13 @@ char *claim_says(const struct claim *c) {
     static const char *const words[] = {
         [CLAIM_EQUALS] = "", [CLAIM_AT_MOST] = "at most ", [CLAIM_AT_LEAST] = "at least "};
     char number[CLAIM_NUMBER_ROOM];
-    if (c->rule == CLAIM_SIGN)
-        return lab_printf("%s %s %s", c->published > c->neutral ? "above" : "below", claim_number(c->neutral, number),
-                          c->unit);
+    const char *side = c->published > c->neutral ? "above" : "below";
+    if (c->rule == CLAIM_SIGN && c->kind == CLAIM_ARTICLE) /* which states no figure */
+        return lab_printf("%s %s %s", side, claim_number(c->neutral, number), c->unit);
+    if (c->rule == CLAIM_SIGN) {
+        char neutral[CLAIM_NUMBER_ROOM];
+        return lab_printf("%s %s, by direction: %s %s", claim_number(c->published, number), c->unit, side,
+                          claim_number(c->neutral, neutral));
+    }
     return lab_printf("%s%s %s", words[c->rule], claim_number(c->published, number), c->unit);
 }

@@ -95,7 +95,7 @@ const char *verdict_name(enum verdict v);
 enum verdict verdict_of_name(const char *name);
 const char *claim_class_name(enum claim_class c);
 const char *claim_kind_name(enum claim_kind k);
-/* "at most 12.5 %", "512 bytes", "below 1 times the list's": what the claim says its figure is. The caller's to free.
+/* "at most 12.5 %", "512 bytes", "-10 %, by direction: below 0": what the claim says its figure is. The caller's to free.
  */
 char *claim_says(const struct claim *c);
 

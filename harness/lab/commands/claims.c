@@ -355,7 +355,7 @@ static int report(const struct claims_options *o) {
 
 /* ---- the command */
 
-static const char usage[] = "list | show ID… | run [ID…] | report";
+static const char usage[] = "list | show ID... | run [ID...] | report";
 
 static int claims(int argc, const char **argv) {
     struct claims_options o = {.folder = "results/claims", .verdicts = "results/verdicts"};
