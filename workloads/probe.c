@@ -13,6 +13,7 @@ enum {
     BLOCK_SHIFT = 4,      /* Go's tiny block, 16 B */
     LINE_SHIFT = 6,       /* what processors share, 64 B */
     BITMAP_LIMIT = 512,   /* the largest class that Go's pages of bitmaps and inline marks concern */
+    POINT_OBJECTS = 512,  /* a sampling point every so many */
     TABLE_PER_OBJECT = 4, /* slots of a table */
 };
 
@@ -58,7 +59,6 @@ static uintptr_t probe_take(struct bench_thread *t, struct probe *p, size_t i, s
     heap_store(&p->kept[i], bench_need(t, object, request_bytes));
     *(volatile unsigned char *)object = 0;
     t->live_bytes += request_bytes;
-    t->ops++;
     return (uintptr_t)object;
 }
 
@@ -99,13 +99,13 @@ static uint64_t slot_of(struct bench_thread *t, struct probe *p, size_t request_
     uintptr_t addresses[SLOT_OBJECTS], least = UINTPTR_MAX;
     for (size_t i = 0; i < SLOT_OBJECTS; i++)
         addresses[i] = probe_take(t, p, i, request_bytes);
+    bench_point(t);
     for (size_t i = 0; i < SLOT_OBJECTS; i++)
         probe_let_go(t, p, i, request_bytes);
     sort(addresses, SLOT_OBJECTS);
     for (size_t i = 1; i < SLOT_OBJECTS; i++)
         if (addresses[i] - addresses[i - 1] < least)
             least = addresses[i] - addresses[i - 1];
-    bench_point(t);
     return least;
 }
 
@@ -161,6 +161,8 @@ static void slots_body(struct bench_thread *t, void *arg) {
         s->requested += (request + last) * requests / 2;
         s->taken += slot * requests;
         request = last + step;
+        t->ops += requests;
+        bench_point(t);
     }
     s->first_slot = slot_of(t, s->probe, s->from);
     if (s->probe->pointers)
@@ -198,10 +200,11 @@ static void slots_run(struct bench *b, void *state) {
 WORKLOAD(probe_slots) = {
     .name = "probe-slots",
     .summary = "what requests of each size take, by the distance of neighbours",
-    .op = "object allocated",
+    .op = "size of request looked at",
     .models = "Nothing: it finds an allocator's size classes without asking it, and what each wastes on its smallest "
               "request. The distance holds headers, too.",
-    .source = "Our own. Nothing random. 64 objects per request; where a class ends is found by bisection.",
+    .source = "Our own. Nothing random. Allocates as it finds. 64 objects per request; where a class ends is found by "
+              "bisection.",
     .bad_for = "Allocators of few classes; those with headers, on small requests.",
     .params = slots_params,
     .flavours = WORKLOAD_MANUAL | WORKLOAD_TRACED,
@@ -221,7 +224,6 @@ static uint64_t objects_of_page(struct bench_thread *t, struct probe *p, size_t 
     }
     for (size_t i = SLOT_OBJECTS; i < p->room; i++)
         probe_let_go(t, p, i, request_bytes);
-    bench_point(t);
     return most;
 }
 
@@ -234,6 +236,8 @@ struct pages {
 static void pages_body(struct bench_thread *t, void *arg) {
     struct pages *s = arg;
     for (uint64_t size = 16; size <= BITMAP_LIMIT; size += 8) {
+        t->ops++;
+        bench_point(t);
         if (slot_of(t, s->probe, size) != size)
             continue; /* no class of its own */
         uint64_t room = (UINT64_C(1) << PAGE_SHIFT) / size, objects = objects_of_page(t, s->probe, size);
@@ -274,10 +278,11 @@ static void pages_run(struct bench *b, void *state) {
 WORKLOAD(probe_pages) = {
     .name = "probe-pages",
     .summary = "how many objects of 16 to 512 B an 8 KiB page holds, class by class",
-    .op = "object allocated",
+    .op = "size of object looked at",
     .models = "Nothing: it counts what bitmaps and marks on a page leave for objects. A class is full when a page "
               "holds 8192/size of them.",
-    .source = "Our own. Nothing random. The fullest page of each class counts; classes are found as probe-slots does.",
+    .source = "Our own. Nothing random. Allocates as it finds. The fullest page of each class counts; classes are "
+              "found as probe-slots does.",
     .bad_for = "Go since 1.22, whose pages of objects with pointers end in a bitmap, and Green Tea, whose pages end in "
                "marks.",
     .params = pages_params,
@@ -304,6 +309,7 @@ static void reuse_holes(struct bench_thread *t, struct tiny *s) {
     for (size_t i = 0; i < p->room; i++)
         if (i % s->keep != 0)
             s->reused += table_at(p, probe_take(t, p, i, s->size), BLOCK_SHIFT)->owners != 0;
+    t->ops += p->room - s->kept;
     bench_point(t);
 }
 
@@ -311,8 +317,13 @@ static void tiny_body(struct bench_thread *t, void *arg) {
     struct tiny *s = arg;
     struct probe *p = s->probe;
     table_clear(p);
+    struct rng rng;
+    rng_seed(&rng, 1, 0); /* the same sizes whatever the seed */
     for (size_t i = 0; i < p->room; i++) {
-        uint64_t size = s->size != 0 ? s->size : rng_between(&t->rng, 1, (1 << BLOCK_SHIFT) - 1);
+        uint64_t size = s->size != 0 ? s->size : rng_between(&rng, 1, (1 << BLOCK_SHIFT) - 1);
+        t->ops++;
+        if (i % POINT_OBJECTS == 0)
+            bench_point(t);
         struct place *block = table_at(p, probe_take(t, p, i, size), BLOCK_SHIFT);
         s->requested += size;
         s->blocks += block->objects++ == 0;
@@ -329,7 +340,7 @@ static void tiny_body(struct bench_thread *t, void *arg) {
 }
 
 static const struct workload_param tiny_params[] = {
-    {"size", 1, 1, "bytes of an object, without pointers; 0: 1 to 15, at random"},
+    {"size", 1, 1, "bytes of an object, without pointers; 0: 1 to 15, uniform"},
     {"keep", 1, 1, "of this many objects in a row one is kept"},
     {"objects", 100000, 1000, "objects"},
     {NULL, 0, 0, NULL},
@@ -362,7 +373,7 @@ WORKLOAD(probe_tiny) = {
     .op = "object allocated",
     .models = "Nothing: it counts blocks of 16 B that objects lie in, and those in which one of every `keep` objects "
               "lies. What new objects cannot use of these once the others are gone is held by the survivors.",
-    .source = "Our own.",
+    .source = "Our own. Nothing random. Uniform sizes are the same for every seed.",
     .bad_for = "Go's tiny allocator, where of many objects one per block survives.",
     .params = tiny_params,
     .flavours = WORKLOAD_MANUAL | WORKLOAD_TRACED,
@@ -394,6 +405,9 @@ static void lines_body(struct bench_thread *t, void *arg) {
             p->shared += line->owners == 3 && before != 3;
         }
         atomic_store(&p->turn, (unsigned)i + 1);
+        t->ops++;
+        if (i % POINT_OBJECTS == t->index)
+            bench_point(t);
     }
     t->checksum = bench_mix(t->checksum, p->room);
 }
@@ -437,7 +451,8 @@ static void hold_body(struct bench_thread *t, void *arg) {
     struct lines *s = arg;
     for (size_t i = 0; i < s->probe->room; i++) {
         probe_take(t, s->probe, i, s->size);
-        if (i % 4096 == 0)
+        t->ops++;
+        if (i % POINT_OBJECTS == 0)
             bench_point(t);
     }
     bench_point(t);

@@ -9,8 +9,8 @@ import (
 	"unsafe"
 )
 
-// The twins of workloads/probe.c. How many objects they allocate depends on what they find, so of most only the
-// checksums could be compared with the C programs, and those say little.
+// The twins of workloads/probe.c. How many objects they allocate depends on what they find, so of most no objects can be
+// compared with the C programs'.
 
 const (
 	probeSlotObjects = 64
@@ -52,7 +52,6 @@ func (p *probe) take(i, request uint64) uintptr {
 		object = unsafe.Pointer(&bytes[0])
 	}
 	p.kept[i] = object
-	countOps(1)
 	return uintptr(object)
 }
 
@@ -126,6 +125,7 @@ func probeSlots(params map[string]uint64) []uint64 {
 		requested += (request + last) * requests / 2
 		taken += slot * requests
 		request = last + step
+		countOps(requests)
 	}
 	counter("first_slot_bytes", float64(p.slotOf(params["from"])))
 	counter("without_header_bytes", 0)
@@ -157,6 +157,7 @@ func probePages(params map[string]uint64) []uint64 {
 	var told, classes, full uint64
 	var loss, worst float64
 	for size := uint64(16); size <= probeBitmapLimit; size += 8 {
+		countOps(1)
 		if p.slotOf(size) != size {
 			continue
 		}
@@ -203,7 +204,8 @@ func probeTiny(params map[string]uint64) []uint64 {
 			}
 		}
 	}
-	checksums := parallel(1, func(_ uint64, random *rng) uint64 {
+	checksums := parallel(1, func(_ uint64, _ *rng) uint64 {
+		random := newRNG(1, 0) // the same sizes whatever the seed
 		for i := uint64(0); i < objects; i++ {
 			bytes := size
 			if bytes == 0 {
@@ -226,8 +228,10 @@ func probeTiny(params map[string]uint64) []uint64 {
 				heldBlocks++
 			}
 		}
+		countOps(objects)
 		if keep > 1 {
 			reuseHoles()
+			countOps(objects - kept)
 		}
 		return mix(mix(0, kept), requested)
 	})
@@ -260,6 +264,7 @@ func probeLines(params map[string]uint64) []uint64 {
 				}
 			}
 			turn.Store(i + 1)
+			countOps(1)
 		}
 		return mix(0, objects)
 	})
@@ -272,6 +277,7 @@ func probeHold(params map[string]uint64) []uint64 {
 	return parallel(1, func(_ uint64, _ *rng) uint64 {
 		for i := range p.kept {
 			p.take(uint64(i), params["size"])
+			countOps(1)
 		}
 		return mix(0, params["objects"])
 	})
