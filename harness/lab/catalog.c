@@ -212,11 +212,8 @@ int catalog_unknown(const struct catalog *c, const char *kind, const char *name)
     const char **names = lab_alloc((n + 1) * sizeof *names);
     for (size_t i = 0; i < n; i++)
         names[i] = subjects ? c->subjects[i].name : c->workloads[i].name;
-    const char *near = text_nearest(name, names, n);
-    if (near != NULL)
-        lab_error(LAB_USAGE, "there is no %s '%s': did you mean '%s'? spanlab list shows all", kind, name, near);
-    else
-        lab_error(LAB_USAGE, "there is no %s '%s': spanlab list shows all", kind, name);
+    int code = text_unknown(subjects ? "there is no subject" : "there is no workload", name, names, n,
+                            "spanlab list shows all");
     free(names);
-    return LAB_USAGE;
+    return code;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "text.h"
+#include "command.h"
 #include "error.h"
 
 #include <libgen.h>
@@ -180,6 +181,13 @@ const char *text_nearest(const char *typed, const char *const *known, size_t cou
         }
     }
     return best;
+}
+
+int text_unknown(const char *what, const char *name, const char *const *known, size_t count, const char *remedy) {
+    const char *near = text_nearest(name, known, count);
+    if (near == NULL)
+        return lab_error(LAB_USAGE, "%s '%s': %s", what, name, remedy);
+    return lab_error(LAB_USAGE, "%s '%s': did you mean '%s'? %s", what, name, near, remedy);
 }
 
 const char *text_bin_dir(void) {

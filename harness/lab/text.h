@@ -45,6 +45,9 @@ char *text_read_tail(const char *path, size_t bytes);
 char *text_shell_quote(const char *s);
 /* The known name nearest to what was typed, NULL when none is near: for "did you mean". */
 const char *text_nearest(const char *typed, const char *const *known, size_t count);
+/* For a name that is none of those known: the error line "WHAT 'name': did you mean 'x'? REMEDY", or without the question
+ * where none is near. Returns LAB_USAGE. */
+int text_unknown(const char *what, const char *name, const char *const *known, size_t count, const char *remedy);
 /* Directory of the running program: where the bench programs lie too. */
 const char *text_bin_dir(void);
 /* "2026-11-23T08:26:00Z". */

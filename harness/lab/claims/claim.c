@@ -192,27 +192,18 @@ bool claims_load(const char *folder, struct claims *out) {
     return good;
 }
 
-const struct claim *claims_find(const struct claims *all, const char *id) {
-    for (size_t i = 0; i < all->count; i++)
-        if (strcmp(all->items[i]->id, id) == 0)
-            return all->items[i];
-    return NULL;
-}
-
 const struct claim *claims_need(const struct claims *all, const char *id) {
-    const struct claim *c = claims_find(all, id);
-    if (c != NULL)
-        return c;
     const char **ids = lab_alloc((all->count + 1) * sizeof *ids);
-    for (size_t i = 0; i < all->count; i++)
+    const struct claim *found = NULL;
+    for (size_t i = 0; i < all->count; i++) {
         ids[i] = all->items[i]->id;
-    const char *near = text_nearest(id, ids, all->count);
-    if (near != NULL)
-        lab_error(LAB_USAGE, "there is no claim '%s': did you mean '%s'? spanlab claims list shows all", id, near);
-    else
-        lab_error(LAB_USAGE, "there is no claim '%s': spanlab claims list shows all", id);
+        if (strcmp(ids[i], id) == 0)
+            found = all->items[i];
+    }
+    if (found == NULL)
+        text_unknown("there is no claim", id, ids, all->count, "spanlab claims list shows all");
     free(ids);
-    return NULL;
+    return found;
 }
 
 /* ---- judging */
@@ -263,10 +254,6 @@ enum verdict verdict_of_name(const char *name) {
 
 const char *claim_class_name(enum claim_class c) {
     return classes[c].str;
-}
-
-const char *claim_kind_name(enum claim_kind k) {
-    return kinds[k].str;
 }
 
 const char *claim_number(double value, char room[CLAIM_NUMBER_ROOM]) {

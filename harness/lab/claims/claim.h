@@ -84,8 +84,7 @@ enum verdict {
 
 /* All *.yaml of a folder. False after an error line for each file that is wrong. */
 bool claims_load(const char *folder, struct claims *out);
-const struct claim *claims_find(const struct claims *all, const char *id);
-/* The same after an error line with the nearest name. */
+/* NULL after an error line with the nearest name. */
 const struct claim *claims_need(const struct claims *all, const char *id);
 
 /* NAN: there is no figure. */
@@ -94,8 +93,8 @@ enum verdict claim_judge(const struct claim *c, double figure);
 const char *verdict_name(enum verdict v);
 enum verdict verdict_of_name(const char *name);
 const char *claim_class_name(enum claim_class c);
-const char *claim_kind_name(enum claim_kind k);
-/* "at most 12.5 %", "512 bytes", "-10 %, by direction: below 0": what the claim says its figure is. The caller's to free.
+/* "at most 12.5 %", "512 bytes", "-10 %, by direction: below 0": what the claim says its figure is. The caller's to
+ * free.
  */
 char *claim_says(const struct claim *c);
 

@@ -62,16 +62,16 @@ static void write_cell(FILE *yaml, struct cell_wish w) {
             from_memory_run(w.figure) ? "memory" : "invocations", PROCESSES, TIMEOUT_S);
 }
 
-static void write_measure(FILE *yaml, const struct claim_measure *m) {
-    for (unsigned i = 0; m != NULL && m->count == NULL && i < m->workloads_count; i++) {
+/* Whether any of it is a cell of the run; what is counted is none. */
+static bool write_measure(FILE *yaml, const struct claim_measure *m) {
+    if (m == NULL || m->count != NULL)
+        return false;
+    for (unsigned i = 0; i < m->workloads_count; i++) {
         write_cell(yaml, wish_of(m, i));
         if (m->against != NULL)
             write_cell(yaml, wish_against(m, i));
     }
-}
-
-static bool is_run(const struct claim_measure *m) {
-    return m != NULL && m->count == NULL;
+    return true;
 }
 
 /* The matrix of all of them; false: none is to be measured. */
@@ -82,9 +82,8 @@ static bool write_matrix(const char *path, const struct claim *const *claims, si
     bool any = false;
     fprintf(yaml, "summary: the experiments of claims\ncells:\n");
     for (size_t i = 0; i < count; i++) {
-        write_measure(yaml, claims[i]->judge);
-        write_measure(yaml, claims[i]->transfers);
-        any |= is_run(claims[i]->judge) || is_run(claims[i]->transfers);
+        any |= write_measure(yaml, claims[i]->judge);
+        any |= write_measure(yaml, claims[i]->transfers);
     }
     fclose(yaml);
     return any;
@@ -194,9 +193,6 @@ static struct reading read_cell(struct experiment *e, struct cell_wish w, struct
         json_t *record = json_loads((const char *)sqlite3_column_text(s, 0), 0, NULL);
         take_record(&r, record, w, number);
         cost->seconds += (double)sqlite3_column_int64(s, 1) / 1e9;
-        double peak = metric_number(record, "process", "peak_rss_bytes");
-        if (isnan(cost->peak_bytes) || peak > cost->peak_bytes)
-            cost->peak_bytes = peak;
         json_decref(record);
     }
     cost->processes += number;
@@ -315,7 +311,7 @@ int experiments_run(const struct claim *const *claims, size_t count, const char 
     }
     spawner_start(&e.spawner);
     for (size_t i = 0; (code == LAB_OK || code == LAB_CELL_FAILED) && i < count; i++) {
-        outcomes[i] = (struct claim_outcome){.peak_bytes = NAN};
+        outcomes[i] = (struct claim_outcome){0};
         take_figure(&e, claims[i], claims[i]->judge, &outcomes[i], &outcomes[i].judge);
         take_figure(&e, claims[i], claims[i]->transfers, &outcomes[i], &outcomes[i].transfers);
     }

@@ -33,7 +33,7 @@ static void figure_read(json_t *object, const struct claim *c, struct claim_figu
 
 bool recorded_read(const char *folder, const struct claim *c, struct claim_outcome *out) {
     struct claim_figure none = {.value = NAN, .verdict = claim_judge(c, NAN)};
-    *out = (struct claim_outcome){.judge = none, .transfers = none, .seconds = NAN, .peak_bytes = NAN};
+    *out = (struct claim_outcome){.judge = none, .transfers = none, .seconds = NAN};
     char *path = recorded_path(folder, c);
     json_error_t error;
     json_t *root = access(path, F_OK) == 0 ? json_load_file(path, 0, &error) : NULL;
@@ -45,7 +45,6 @@ bool recorded_read(const char *folder, const struct claim *c, struct claim_outco
         figure_read(json_object_get(root, "judge"), c, &out->judge);
         figure_read(json_object_get(root, "transfers"), c, &out->transfers);
         out->seconds = number_of(root, "seconds");
-        out->peak_bytes = number_of(root, "peak_bytes");
         out->processes = (unsigned)json_integer_value(json_object_get(root, "processes"));
         const char *verdict = json_string_value(json_object_get(root, "verdict"));
         if (verdict != NULL && c->judge != NULL)
@@ -73,11 +72,10 @@ int recorded_write(const char *folder, const struct claim *c, const struct claim
     char *path = recorded_path(folder, c), *now = text_now_utc();
     mkdir(folder, 0755);
     json_t *root =
-        json_pack("{s:s s:s s:s s:o s:o s:f s:o s:i s:s s:s}", "id", c->id, "verdict", verdict_name(o->judge.verdict),
+        json_pack("{s:s s:s s:s s:o s:o s:f s:i s:s s:s}", "id", c->id, "verdict", verdict_name(o->judge.verdict),
                   "transfers_verdict", o->transfers.subject != NULL ? verdict_name(o->transfers.verdict) : "", "judge",
-                  figure_json(&o->judge), "transfers", figure_json(&o->transfers), "seconds", o->seconds, "peak_bytes",
-                  isnan(o->peak_bytes) ? json_null() : json_real(o->peak_bytes), "processes", (int)o->processes,
-                  "recorded_at", now, "spanlab_version", SPANLAB_VERSION);
+                  figure_json(&o->judge), "transfers", figure_json(&o->transfers), "seconds", o->seconds, "processes",
+                  (int)o->processes, "recorded_at", now, "spanlab_version", SPANLAB_VERSION);
     int code = LAB_OK;
     if (json_dump_file(root, path, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) != 0)
         code = lab_error(LAB_DISK, "cannot write %s: %s", path, strerror(errno));

@@ -19,8 +19,7 @@ struct claim_figure {
 
 struct claim_outcome {
     struct claim_figure judge, transfers;
-    double seconds;    /* wall time of its processes, as if none were another claim's, too */
-    double peak_bytes; /* the largest resident set of any of them; NAN: not known */
+    double seconds; /* wall time of its processes, as if none were another claim's, too */
     unsigned processes;
 };
 

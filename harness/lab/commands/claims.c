@@ -82,9 +82,7 @@ static void show_figure(const char *label, const struct claim *c, const struct c
 static void show_cost(const struct claim_outcome *o) {
     if (o->processes == 0)
         return;
-    char *text = isnan(o->peak_bytes) ? lab_printf("%.2f min in %u processes", o->seconds / 60, o->processes)
-                                      : lab_printf("%.2f min in %u processes, at most %.0f MiB each", o->seconds / 60,
-                                                   o->processes, o->peak_bytes / (1 << 20));
+    char *text = lab_printf("%.2f min in %u processes", o->seconds / 60, o->processes);
     text_paragraph("cost", text);
     free(text);
 }
@@ -150,79 +148,6 @@ static int choose(const struct claims_options *o, struct claims *out) {
         if (of_class(o, o->all.items[i]))
             out->items[out->count++] = o->all.items[i];
     return LAB_OK;
-}
-
-static void print_outcome(const struct claim *c, const struct claim_outcome *o) {
-    char number[CLAIM_NUMBER_ROOM], *says = claim_says(c);
-    printf("%-8s %-3s %-28.28s %9s  %-17s", c->id, claim_class_name(c->class), says,
-           claim_number(o->judge.value, number), verdict_name(o->judge.verdict));
-    if (c->transfers != NULL)
-        printf(" goalloc %s, %s", claim_number(o->transfers.value, number), verdict_name(o->transfers.verdict));
-    puts(o->judge.recorded ? " (recorded)" : "");
-    if (o->judge.missing != NULL)
-        printf("         n/a: %s\n", o->judge.missing);
-    if (o->transfers.missing != NULL)
-        printf("         goalloc n/a: %s\n", o->transfers.missing);
-    free(says);
-}
-
-/* A figure that could not be measured now is the recorded one. */
-static void fall_back(struct claim_outcome *now, const struct claim_outcome *then) {
-    if (isnan(now->judge.value) && !isnan(then->judge.value)) {
-        char *missing = now->judge.missing;
-        now->judge = then->judge;
-        now->judge.missing = missing;
-    }
-}
-
-/* Whether what was measured is other than what is recorded, with a line that says so; of D it fails the run. */
-static bool differs(const struct claim *c, const struct claim_outcome *now, const struct claim_outcome *then) {
-    bool verdict = now->judge.verdict != then->judge.verdict;
-    bool transfers =
-        c->transfers != NULL && !isnan(now->transfers.value) && now->transfers.verdict != then->transfers.verdict;
-    double moved = 100 * fabs(now->judge.value / then->judge.value - 1);
-    if (verdict)
-        fprintf(stderr, "%s: %s, and %s is recorded\n", c->id, verdict_name(now->judge.verdict),
-                verdict_name(then->judge.verdict));
-    if (transfers)
-        fprintf(stderr, "%s: goalloc: %s, and %s is recorded\n", c->id, verdict_name(now->transfers.verdict),
-                verdict_name(then->transfers.verdict));
-    if (c->class == CLAIM_D_PROXY && moved > drift_percent)
-        fprintf(stderr, "%s: its figure has moved by %.1f %% since it was recorded\n", c->id, moved);
-    return (verdict || transfers) && c->class == CLAIM_D;
-}
-
-static int run_mutated(const struct claims_options *o);
-
-static int run(const struct claims_options *o) {
-    if (o->mutate)
-        return run_mutated(o);
-    struct claims chosen;
-    int code = choose(o, &chosen);
-    if (code != LAB_OK)
-        return code;
-    struct claim_outcome *now = lab_alloc((chosen.count + 1) * sizeof *now);
-    code = experiments_run((const struct claim *const *)chosen.items, chosen.count, o->output, now);
-    if (code != LAB_OK && code != LAB_CELL_FAILED)
-        return code;
-    bool gate = false;
-    for (size_t i = 0; i < chosen.count; i++) {
-        struct claim_outcome then;
-        bool known = recorded_read(o->verdicts, chosen.items[i], &then);
-        if (known)
-            fall_back(&now[i], &then);
-        print_outcome(chosen.items[i], &now[i]);
-        if (o->record && code == LAB_OK && recorded_write(o->verdicts, chosen.items[i], &now[i]) != LAB_OK)
-            return LAB_DISK;
-        if (!o->record && known)
-            gate |= differs(chosen.items[i], &now[i], &then);
-    }
-    claims_count(&chosen, now, stdout);
-    free(now);
-    if (gate)
-        return lab_error(LAB_VERDICT, "a verdict is not what results/verdicts says: find out why, and only then "
-                                      "spanlab claims run ID --record");
-    return code;
 }
 
 /* ---- mutations: a changed build must change the verdict */
@@ -299,6 +224,79 @@ static int run_mutated(const struct claims_options *o) {
     free(outcomes);
     if (flipped < measured)
         return lab_error(LAB_VERDICT, "a changed build gives the same verdict: the claim's figure does not measure it");
+    return code;
+}
+
+/* ---- measuring */
+
+static void print_outcome(const struct claim *c, const struct claim_outcome *o) {
+    char number[CLAIM_NUMBER_ROOM], *says = claim_says(c);
+    printf("%-8s %-3s %-28.28s %9s  %-17s", c->id, claim_class_name(c->class), says,
+           claim_number(o->judge.value, number), verdict_name(o->judge.verdict));
+    if (c->transfers != NULL)
+        printf(" goalloc %s, %s", claim_number(o->transfers.value, number), verdict_name(o->transfers.verdict));
+    puts(o->judge.recorded ? " (recorded)" : "");
+    if (o->judge.missing != NULL)
+        printf("         n/a: %s\n", o->judge.missing);
+    if (o->transfers.missing != NULL)
+        printf("         goalloc n/a: %s\n", o->transfers.missing);
+    free(says);
+}
+
+/* A figure that could not be measured now is the recorded one. */
+static void fall_back(struct claim_outcome *now, const struct claim_outcome *then) {
+    if (isnan(now->judge.value) && !isnan(then->judge.value)) {
+        char *missing = now->judge.missing;
+        now->judge = then->judge;
+        now->judge.missing = missing;
+    }
+}
+
+/* Whether what was measured is other than what is recorded, with a line that says so; of D it fails the run. */
+static bool differs(const struct claim *c, const struct claim_outcome *now, const struct claim_outcome *then) {
+    bool verdict = now->judge.verdict != then->judge.verdict;
+    bool transfers =
+        c->transfers != NULL && !isnan(now->transfers.value) && now->transfers.verdict != then->transfers.verdict;
+    double moved = 100 * fabs(now->judge.value / then->judge.value - 1);
+    if (verdict)
+        fprintf(stderr, "%s: %s, and %s is recorded\n", c->id, verdict_name(now->judge.verdict),
+                verdict_name(then->judge.verdict));
+    if (transfers)
+        fprintf(stderr, "%s: goalloc: %s, and %s is recorded\n", c->id, verdict_name(now->transfers.verdict),
+                verdict_name(then->transfers.verdict));
+    if (c->class == CLAIM_D_PROXY && moved > drift_percent)
+        fprintf(stderr, "%s: its figure has moved by %.1f %% since it was recorded\n", c->id, moved);
+    return (verdict || transfers) && c->class == CLAIM_D;
+}
+
+static int run(const struct claims_options *o) {
+    if (o->mutate)
+        return run_mutated(o);
+    struct claims chosen;
+    int code = choose(o, &chosen);
+    if (code != LAB_OK)
+        return code;
+    struct claim_outcome *now = lab_alloc((chosen.count + 1) * sizeof *now);
+    code = experiments_run((const struct claim *const *)chosen.items, chosen.count, o->output, now);
+    if (code != LAB_OK && code != LAB_CELL_FAILED)
+        return code;
+    bool gate = false;
+    for (size_t i = 0; i < chosen.count; i++) {
+        struct claim_outcome then;
+        bool known = recorded_read(o->verdicts, chosen.items[i], &then);
+        if (known)
+            fall_back(&now[i], &then);
+        print_outcome(chosen.items[i], &now[i]);
+        if (o->record && code == LAB_OK && recorded_write(o->verdicts, chosen.items[i], &now[i]) != LAB_OK)
+            return LAB_DISK;
+        if (!o->record && known)
+            gate |= differs(chosen.items[i], &now[i], &then);
+    }
+    claims_count(&chosen, now, stdout);
+    free(now);
+    if (gate)
+        return lab_error(LAB_VERDICT, "a verdict is not what results/verdicts says: find out why, and only then "
+                                      "spanlab claims run ID --record");
     return code;
 }
 

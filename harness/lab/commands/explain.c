@@ -32,7 +32,8 @@ static void explain_subject(const struct catalog_subject *s) {
     text_paragraph("library", s->library != NULL ? s->library : s->preload ? "not found" : "none is preloaded");
     if (s->remedy[0] != '\0')
         text_paragraph("comes by", s->remedy);
-    puts(s->knob_count == 0 ? "\nIt has no knobs here." : "\nknob                    set by                        meaning");
+    puts(s->knob_count == 0 ? "\nIt has no knobs here."
+                            : "\nknob                    set by                        meaning");
     for (size_t i = 0; i < s->knob_count; i++)
         printf("%-23s %-29s %s\n", s->knobs[i].name, s->knobs[i].variable, s->knobs[i].summary);
     if (s->knob_count > 0)
@@ -48,13 +49,9 @@ static int explain_unknown(const struct catalog *c, const char *name) {
         names[n++] = c->workloads[i].name;
     for (size_t i = 0; i < embedded_matrix_count; i++)
         names[n++] = embedded_matrix_names[i];
-    const char *near = text_nearest(name, names, n);
-    if (near != NULL)
-        lab_error(LAB_USAGE, "nothing is called '%s': did you mean '%s'? spanlab list shows all", name, near);
-    else
-        lab_error(LAB_USAGE, "nothing is called '%s': spanlab list shows all", name);
+    int code = text_unknown("nothing is called", name, names, n, "spanlab list shows all");
     free(names);
-    return LAB_USAGE;
+    return code;
 }
 
 static int explain(int argc, const char **argv) {
