@@ -535,12 +535,33 @@ static void workers_are_a_quarter(void **state) {
     }
 }
 
+/* Go mgcpacer.go:1111-1130 for a runway longer than the way: 45 of 64 parts of it, and ours with GOALLOC_EARLY. */
+static void the_least_trigger_lies_on_the_way(void **state) {
+    (void)state;
+    const uint64_t mib = UINT64_C(1) << 20;
+    struct pacer p = {.percent = 100,
+                      .memory_limit_bytes = UINT64_MAX,
+                      .live_bytes = 64 * mib,
+                      .triggered_bytes = UINT64_MAX,
+                      .last_heap_scan_bytes = 64 * mib,
+                      .cons_mark = 1};
+    const struct pacer_memory memory = {0};
+    pacer_commit(&p, true, p.live_bytes);
+    assert_int_equal(p.percent_goal_bytes, 128 * mib);
+    assert_int_equal(pacer_trigger(&p, &memory), (64 + 45) * mib);
+    p.early = true;
+    assert_int_equal(pacer_trigger(&p, &memory), (64 + 24) * mib);
+    p.runway_bytes = 24 * mib;
+    assert_int_equal(pacer_trigger(&p, &memory), (128 - 24) * mib);
+}
+
 int main(void) {
     enum { SCENARIOS = sizeof scenarios / sizeof scenarios[0] };
-    struct CMUnitTest tests[SCENARIOS + 1];
+    struct CMUnitTest tests[SCENARIOS + 2];
     for (size_t i = 0; i < SCENARIOS; i++)
         tests[i] = (struct CMUnitTest){scenarios[i].name, scenario_holds, NULL, NULL, (void *)&scenarios[i]};
     tests[SCENARIOS] = (struct CMUnitTest)cmocka_unit_test(workers_are_a_quarter);
+    tests[SCENARIOS + 1] = (struct CMUnitTest)cmocka_unit_test(the_least_trigger_lies_on_the_way);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     printf("%u assertions in %d scenarios\n", assertions, SCENARIOS);
     return failed;

@@ -287,6 +287,7 @@ static void gc_sum(uint64_t *marked, uint64_t *work) {
 
 static void gc_set_goals(bool swept) {
     gc.pacer.percent = gc_settings.percent;
+    gc.pacer.early = gc_settings.early;
     gc.pacer.memory_limit_bytes = gc_settings.memory_limit_bytes;
     pacer_commit(&gc.pacer, swept, gc_live());
     struct pacer_memory memory = gc_memory();

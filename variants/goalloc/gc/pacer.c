@@ -9,10 +9,14 @@ static const uint64_t pacer_least_heap_bytes = UINT64_C(4) << 20;    /* mgcpacer
 static const uint64_t pacer_sweep_room_bytes = UINT64_C(1) << 20;    /* mgcpacer.go:954 */
 static const uint64_t pacer_trigger_room_bytes = UINT64_C(64) << 10; /* mgcpacer.go:982 */
 static const double pacer_background = 0.25;                         /* mgcpacer.go:24 */
+/* The trigger lies no lower than this many 64ths of the way from live to goal: Go's 45 (mgcpacer.go:1117) is too short
+ * a runway for threads that allocate from windows, which then assist rather than run. */
+enum { PACER_LEAST = 45, PACER_LEAST_EARLY = 24 };
 enum { PACER_HISTORY = 4 };
 
 struct pacer {
     int64_t percent; /* -1: off */
+    bool early;      /* PACER_LEAST_EARLY holds */
     uint64_t memory_limit_bytes;
     uint64_t live_bytes; /* marked by the last cycle */
     uint64_t last_heap_scan_bytes, last_stack_scan_bytes, globals_scan_bytes;
@@ -69,7 +73,7 @@ static uint64_t pacer_trigger(const struct pacer *p, const struct pacer_memory *
         return goal;
     if (least < p->live_bytes)
         least = p->live_bytes;
-    uint64_t lowest = (goal - p->live_bytes) / 64 * 45 + p->live_bytes;
+    uint64_t lowest = (goal - p->live_bytes) / 64 * (p->early ? PACER_LEAST_EARLY : PACER_LEAST) + p->live_bytes;
     if (least < lowest)
         least = lowest;
     uint64_t most = (goal - p->live_bytes) / 64 * 61 + p->live_bytes;

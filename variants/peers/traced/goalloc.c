@@ -14,6 +14,8 @@ static const struct peer_knob knobs[] = {
      "growth of the heap between collections, percent of what is live (default 100), or off"},
     {"GOMEMLIMIT", "GOMEMLIMIT", "%s", NULL, "bytes that the process should stay below, or off (default)"},
     {"GOMAXPROCS", "GOMAXPROCS", "%s", NULL, "processors that pacing reckons with (default: those there are)"},
+    {"early", "GOALLOC_EARLY", "%s", NULL,
+     "on (default when tuned) lets marking begin at 38 % of the way to the heap goal if it must, off (faithful) at 70 %"},
     {"gcstoptheworld", "GODEBUG", "gcstoptheworld=%s", ",",
      "1: marking stops the program; 2: sweeping too (default 0)"},
     {"gccheckmark", "GODEBUG", "gccheckmark=%s", ",", "1: each cycle is checked by a second traversal (default 0)"},
