@@ -95,8 +95,12 @@ go: build
 	@scripts/go-subjects.sh "$$BUILD"
 
 # Real Go judges claims about it where there is a Go; else its recorded figures do.
-paper-ci paper: groups += peer
+# What claims count or check of the tests' programs is built, and no more of the tests.
+claims_programs = $$(sed -n 's/^ *program: "\{0,1\}\([^ "]*\).*/\1/p' results/claims/*.yaml | sort -u)
+paper-ci paper: groups += peer test
 paper-ci: build
+	@cmake --preset release -B "$$BUILD" -DSPANLAB_TESTS=ON >/dev/null
+	@cmake --build "$$BUILD" -j "$$JOBS" --target $(claims_programs) >&2
 	@command -v go >/dev/null && scripts/go-subjects.sh "$$BUILD" || echo "paper-ci: no Go here: its recorded figures count"
 	@$(spanlab) claims run --class D+
 	@$(spanlab) claims run --mutate

@@ -11,7 +11,7 @@ mutants=$build/mutants
 source=$mutants/source
 rm -rf "$source" "$mutants/runs"
 mkdir -p "$source" "$mutants/runs"
-cp -r CMakeLists.txt CMakePresets.json variants workloads harness "$source/"
+cp -r CMakeLists.txt CMakePresets.json variants workloads harness tests scripts "$source/"
 
 # field CLAIM NAME: a field of the claim's mutation
 field() { sed -n "/^mutation:/,\$s/^  $2: '\(.*\)'\$/\1/p" "$1"; }
@@ -30,12 +30,15 @@ for claim in results/claims/*.yaml; do
     file=$(field "$claim" file)
     [[ -n $file ]] || continue
     id=$(basename "$claim" .yaml) all=$((all + 1))
-    # The goalloc build that the claim measures: the last subject that is no real Go's.
+    # What the claim measures: a program of the tests, or the last subject that is no real Go's.
+    program=$(sed -n 's/^ *program: "\([^" ]*\).*/\1/p' "$claim" | head -n 1)
     subject=$(sed -n 's/^  subject: "\([^"|]*\).*/\1/p' "$claim" | grep -v '^go-' | tail -n 1)
+    target=${program:-bench-$subject} tests=OFF
+    [[ -z $program ]] || tests=ON
     replaced "$file" "$(field "$claim" replace)" "$(field "$claim" with)" >"$source/$file" ||
         { echo "$id: $file does not hold the text of its mutation once"; exit 1; }
-    (cd "$source" && cmake --preset release -B "$mutants/build" -DSPANLAB_TESTS=OFF >/dev/null)
-    cmake --build "$mutants/build" -j "${JOBS:-$(nproc)}" --target spanlab "bench-$subject" >/dev/null
+    (cd "$source" && cmake --preset release -B "$mutants/build" -DSPANLAB_TESTS=$tests >/dev/null)
+    cmake --build "$mutants/build" -j "${JOBS:-$(nproc)}" --target spanlab "$target" >/dev/null
     status=0
     "$mutants/build/bin/spanlab" claims run "$id" -o "$mutants/runs/$id" >"$mutants/said" 2>&1 || status=$?
     cp "$file" "$source/$file"

@@ -174,6 +174,7 @@ static int run_attempt(struct engine *e, struct store_todo *t, bool *again) {
                                   .checksum = v.checksum,
                                   .record = v.record,
                                   .wall_ns = result.wall_ns,
+                                  .peak_bytes = result.peak_bytes,
                                   .exit_code = v.exit_code,
                                   .signal = v.signal,
                                   .disturbed = v.disturbed};

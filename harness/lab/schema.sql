@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS invocation (
   session INTEGER NOT NULL,          -- 1 for `run`, +1 for each `resume`
   started_at TEXT NOT NULL,          -- ISO 8601 UTC
   wall_ns INTEGER NOT NULL,          -- of the whole process, as the runner saw it
+  peak_bytes INTEGER NOT NULL,       -- the same: its largest resident set
   status TEXT NOT NULL,              -- ok | failed | crash | timeout | oom
   message TEXT NOT NULL DEFAULT '',  -- one line, why not ok
   exit_code INTEGER, signal INTEGER,

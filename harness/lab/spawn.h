@@ -27,7 +27,7 @@ struct spawn_result {
     int32_t wait_status;
     uint8_t timed_out, start_failed;
     int32_t start_errno;
-    uint64_t wall_ns;
+    uint64_t wall_ns, peak_bytes; /* largest resident set of the process */
 };
 
 /* One message each way, at most this long. */

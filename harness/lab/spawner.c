@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/personality.h>
 #include <sys/pidfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -84,7 +85,9 @@ static void await(pid_t pid, uint64_t deadline_ns, struct spawn_result *result) 
         deadline_ns = UINT64_MAX / 2;
     }
     close(pidfd);
-    waitpid(pid, &result->wait_status, 0);
+    struct rusage used = {0};
+    wait4(pid, &result->wait_status, 0, &used);
+    result->peak_bytes = (uint64_t)used.ru_maxrss * 1024;
     kill(-pid, SIGKILL); /* whatever it left behind in its group */
 }
 

@@ -239,14 +239,15 @@ static int try_commit(struct store *s, const struct store_todo *t, int session, 
     if (code == LAB_OK)
         code = store_run(
             s, "storing a result",
-            "INSERT INTO invocation (position,cell_id,mode,number,attempt,session,started_at,wall_ns,status,"
-            "message,exit_code,signal,stderr_tail,reproduce,disturbed,disturbance,layout,checksum,record)"
-            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            "iitiiititt"
+            "INSERT INTO invocation (position,cell_id,mode,number,attempt,session,started_at,wall_ns,peak_bytes,"
+            "status,message,exit_code,signal,stderr_tail,reproduce,disturbed,disturbance,layout,checksum,record)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            "iitiiitiitt"
             "iittitttt",
             t->position, t->cell_id, t->memory ? "memory" : "throughput", (long)t->number, (long)t->attempt,
-            (long)session, o->started_at, (long)o->wall_ns, o->status, o->message, (long)o->exit_code, (long)o->signal,
-            o->stderr_tail, o->reproduce, (long)o->disturbed, o->disturbance, o->layout, o->checksum, o->record);
+            (long)session, o->started_at, (long)o->wall_ns, (long)o->peak_bytes, o->status, o->message,
+            (long)o->exit_code, (long)o->signal, o->stderr_tail, o->reproduce, (long)o->disturbed, o->disturbance,
+            o->layout, o->checksum, o->record);
     if (code == LAB_OK && o->record != NULL && o->record[0] != '\0')
         code = insert_samples(s, (long)sqlite3_last_insert_rowid(s->db), o->record);
     if (code == LAB_OK)

@@ -26,7 +26,7 @@ struct store_todo {
 /* The outcome of one process. NULL strings are stored empty. */
 struct store_outcome {
     const char *started_at, *status, *message, *stderr_tail, *reproduce, *disturbance, *layout, *checksum, *record;
-    uint64_t wall_ns;
+    uint64_t wall_ns, peak_bytes;
     int exit_code, signal; /* -1, 0: none */
     bool disturbed;
 };

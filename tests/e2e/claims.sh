@@ -85,9 +85,54 @@ sed -e 's/^id: .*/id: MY-02/' -e 's/^published: .*/published: 100/' -e 's/^prove
 if command -v valgrind >/dev/null; then
     expect 0 'MY-02 .* REPRODUCED' run run MY-02
 fi
+sed -i 's/^  figure: instructions/  figure: simulated-cycles/' "$mine/MY-02.yaml"
+if command -v valgrind >/dev/null; then
+    expect 0 'MY-02 .* REPRODUCED' run run MY-02
+    expect 0 'MY-02' run run --record MY-02
+    expect 0 'callgrind, caches of' run show MY-02
+    rm "$work/verdicts/MY-02.json"
+fi
 sed -i 's/^    to: 98304/    to: 1000/' "$mine/MY-02.yaml"
 expect 2 'count needs a larger number of operations' run list
 rm "$mine/MY-02.yaml"
+
+# Noisy: ten processes and their interval, which must agree as a whole; others are shown beside.
+sed -e 's/^id: .*/id: MY-03/' -e 's/^class: .*/class: N/' -e 's/^published: .*/published: 2/' -e 's/^provenance: .*/provenance: P1/' \
+    -e '/^mutation/,$d' "$mine/MY-01.yaml" >"$mine/MY-03.yaml"
+echo 'beside: [glibc]' >>"$mine/MY-03.yaml"
+expect 0 'MY-03 .* 2 \[2, 2\]  REPRODUCED' run run MY-03 --record -o "$work/run9"
+expect 0 'glibc 1 \[1, 1\]' run run MY-03 -o "$work/run10"
+expect 0 'beside  *1 \[1, 1\] objects, glibc' run show MY-03
+expect 0 'in 20 processes of up to [0-9]* MiB' run show MY-03
+rm "$mine/MY-03.yaml" "$work/verdicts/MY-03.json"
+
+# A test of what we coded ourselves is no claim.
+cat >"$mine/MY-04.yaml" <<'END'
+id: MY-04
+title: workers are a quarter
+statement: They are.
+source: this test
+provenance: P1
+kind: conformance
+class: D
+published: 1
+unit: test
+rule: equals
+judge:
+  check:
+    program: test_pacer
+    tests: workers_*
+  figure: passed
+expected: REP
+END
+expect 0 'MY-04 .* 1  CONFORMANCE' run run MY-04
+sed -i 's/tests: workers_/tests: nobody_/' "$mine/MY-04.yaml"
+expect 0 'MY-04 .* 0  NO CONFORMANCE' run run MY-04
+sed -i 's/program: test_pacer/program: test_nothing/' "$mine/MY-04.yaml"
+expect 0 'n/a: test_nothing is not built' run run MY-04
+sed -i 's/kind: conformance/kind: claim/' "$mine/MY-04.yaml"
+expect 2 'kind: conformance only' run list
+rm "$mine/MY-04.yaml"
 
 # What is wrong with a file is said with its name, and where.
 wrong() {
@@ -103,6 +148,9 @@ wrong 's/^unit/units/' 'MY-01.yaml is not a claim: .*units'
 wrong 's/^id: .*/id: MY-02/' "the file's name must be its id"
 wrong 's/^  figure/  combine: ratio\n  figure/' 'combine and against go together'
 wrong 's/^expected: REP/expected: QUAL/' 'must say which'
+wrong '0,/^  subject/s/^  subject: .*/  program: numbers-page_cost fill direct/' 'it goes with count, without workloads'
+wrong '0,/^  subject/{/^  subject/d}' 'a measure needs workloads and subject, or program, or check'
+wrong 's/^class: D/class: N/; s/^  figure: .*/  figure: instructions\n  count:\n    per: operations\n    from: 1\n    to: 2/' 'class N is for what is measured'
 wrong 's/^expected: REP/expected: DIR/' 'rule: sign'
 wrong 's/^published: .*/published: much/' 'MY-01.yaml is not a claim: .*line: 8'
 sed -i 's/probe-tiny/probe-tinny/' "$mine/MY-01.yaml"

@@ -78,7 +78,7 @@ enum { BOUNDS = 8, CYCLES = 100, PROCS = 8 };
 #define MIB   (1024.0 * 1024)
 #define LIMIT (512 * MIB)
 /* 3 % less (mgcpacer.go:1089). */
-#define LIMIT_GOAL (LIMIT - 3.0 * (int64_t)(LIMIT / 100))
+#define LIMIT_GOAL       (LIMIT - 3.0 * (int64_t)(LIMIT / 100))
 #define LATER(n)         (n), CYCLES
 #define NEAR_QUARTER(by) 0.25 - (by), 0.25 + (by)
 
@@ -555,13 +555,39 @@ static void the_least_trigger_lies_on_the_way(void **state) {
     assert_int_equal(pacer_trigger(&p, &memory), (128 - 24) * mib);
 }
 
+static uint64_t goal_mib(uint64_t live_mib, uint64_t stacks_mib, uint64_t globals_mib, int64_t percent) {
+    struct pacer p = {.percent = percent,
+                      .memory_limit_bytes = UINT64_MAX,
+                      .live_bytes = live_mib << 20,
+                      .last_stack_scan_bytes = stacks_mib << 20,
+                      .globals_scan_bytes = globals_mib << 20,
+                      .triggered_bytes = UINT64_MAX};
+    const struct pacer_memory memory = {0};
+    uint64_t least;
+    pacer_commit(&p, true, p.live_bytes);
+    return pacer_goal(&p, &memory, &least) >> 20;
+}
+
+/* Go's GC guide, doc/gc-guide.html:386-403. Claim PA-02b. In its steady state 10 MiB live, 10 MiB/s are allocated and
+ * 100 MiB marked per CPU second: (goal - live) / 10 seconds lie between collections of 0.1 CPU seconds each. */
+static void the_guides_examples_hold(void **state) {
+    (void)state;
+    assert_int_equal(goal_mib(8, 1, 1, 100), 18);
+    for (int64_t percent = 100; percent <= 200; percent += 100) {
+        double seconds = (double)(goal_mib(10, 0, 0, percent) - 10) / 10, share = 10.0 / 100 / seconds;
+        assert_float_equal(seconds, percent == 100 ? 1 : 2, 0);
+        assert_float_equal(share, percent == 100 ? 0.10 : 0.05, 0);
+    }
+}
+
 int main(void) {
     enum { SCENARIOS = sizeof scenarios / sizeof scenarios[0] };
-    struct CMUnitTest tests[SCENARIOS + 2];
+    struct CMUnitTest tests[SCENARIOS + 3];
     for (size_t i = 0; i < SCENARIOS; i++)
         tests[i] = (struct CMUnitTest){scenarios[i].name, scenario_holds, NULL, NULL, (void *)&scenarios[i]};
     tests[SCENARIOS] = (struct CMUnitTest)cmocka_unit_test(workers_are_a_quarter);
     tests[SCENARIOS + 1] = (struct CMUnitTest)cmocka_unit_test(the_least_trigger_lies_on_the_way);
+    tests[SCENARIOS + 2] = (struct CMUnitTest)cmocka_unit_test(the_guides_examples_hold);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     printf("%u assertions in %d scenarios\n", assertions, SCENARIOS);
     return failed;

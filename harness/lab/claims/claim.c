@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "claims/claim.h"
+#include "claims/counted.h"
 #include "command.h"
 #include "error.h"
 #include "text.h"
@@ -22,6 +23,7 @@ static const cyaml_strval_t rules[] = {
 static const cyaml_strval_t combines[] = {{"ratio", CLAIM_RATIO},
                                           {"difference", CLAIM_DIFFERENCE},
                                           {"percent", CLAIM_PERCENT},
+                                          {"share", CLAIM_SHARE},
                                           {"not-below", CLAIM_NOT_BELOW}};
 static const cyaml_strval_t expectations[] = {{"REP", CLAIM_REP},
                                               {"DIR", CLAIM_DIR},
@@ -38,10 +40,9 @@ enum { LONGEST = 2000, NAMES = 32 };
 
 static const cyaml_schema_value_t name_schema = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, LONGEST)};
 static const cyaml_schema_field_t against_fields[] = {
-    OPTIONAL_TEXT("workload", struct claim_against, workload),
-    OPTIONAL_TEXT("subject", struct claim_against, subject),
-    OPTIONAL_TEXT("params", struct claim_against, params),
-    CYAML_FIELD_END,
+    OPTIONAL_TEXT("workload", struct claim_against, workload), OPTIONAL_TEXT("subject", struct claim_against, subject),
+    OPTIONAL_TEXT("params", struct claim_against, params),     OPTIONAL_TEXT("within", struct claim_against, within),
+    OPTIONAL_TEXT("program", struct claim_against, program),   CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t count_fields[] = {
     TEXT("per", struct claim_count, per),
@@ -50,13 +51,22 @@ static const cyaml_schema_field_t count_fields[] = {
     OPTIONAL_TEXT("within", struct claim_count, within),
     CYAML_FIELD_END,
 };
+static const cyaml_schema_field_t check_fields[] = {
+    TEXT("program", struct claim_check, program),
+    OPTIONAL_TEXT("tests", struct claim_check, tests),
+    CYAML_FIELD_END,
+};
 static const cyaml_schema_field_t measure_fields[] = {
-    CYAML_FIELD_SEQUENCE("workloads", CYAML_FLAG_POINTER, struct claim_measure, workloads, &name_schema, 1, NAMES),
-    TEXT("subject", struct claim_measure, subject),
+    CYAML_FIELD_SEQUENCE("workloads", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim_measure, workloads,
+                         &name_schema, 1, NAMES),
+    OPTIONAL_TEXT("subject", struct claim_measure, subject),
     OPTIONAL_TEXT("params", struct claim_measure, params),
+    OPTIONAL_TEXT("program", struct claim_measure, program),
     TEXT("figure", struct claim_measure, figure),
     CYAML_FIELD_MAPPING_PTR("count", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim_measure, count,
                             count_fields),
+    CYAML_FIELD_MAPPING_PTR("check", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim_measure, check,
+                            check_fields),
     CYAML_FIELD_FLOAT("divide", CYAML_FLAG_OPTIONAL, struct claim_measure, divide),
     CHOICE("combine", CYAML_FLAG_OPTIONAL, struct claim_measure, combine, combines),
     CYAML_FIELD_MAPPING_PTR("against", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim_measure, against,
@@ -88,6 +98,8 @@ static const cyaml_schema_field_t claim_fields[] = {
     CYAML_FIELD_MAPPING_PTR("judge", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim, judge, measure_fields),
     CYAML_FIELD_MAPPING_PTR("transfers", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim, transfers,
                             measure_fields),
+    CYAML_FIELD_SEQUENCE("beside", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim, beside, &name_schema, 1,
+                         NAMES),
     CHOICE("expected", CYAML_FLAG_DEFAULT, struct claim, expected, expectations),
     OPTIONAL_TEXT("qualification", struct claim, qualification),
     OPTIONAL_TEXT("quote", struct claim, quote),
@@ -100,17 +112,50 @@ static const cyaml_schema_value_t claim_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG
 
 /* ---- what a schema cannot say */
 
-static const char *measure_fault(const struct claim_measure *m) {
+static const char *check_fault(const struct claim *c, const struct claim_measure *m) {
+    if (m->workloads_count != 0 || m->subject != NULL || m->count != NULL || m->combine != CLAIM_ALONE)
+        return "check runs a test program: workloads, subject, count, combine and against do not belong to it";
+    if (strcmp(m->figure, "passed") != 0)
+        return "check has one figure: passed";
+    if (c->kind != CLAIM_CONFORMANCE)
+        return "a test of what we coded ourselves decides kind: conformance only";
+    return NULL;
+}
+
+static const char *program_fault(const struct claim_measure *m) {
+    if (m->workloads_count != 0 || m->subject != NULL || m->params != NULL || m->count == NULL)
+        return "a program is counted in place of a subject on a workload: it goes with count, without workloads, "
+               "subject "
+               "and params";
+    return NULL;
+}
+
+/* Of a bootstrap there is an interval for these. */
+static bool has_interval(enum claim_combine how) {
+    return how != CLAIM_SHARE && how != CLAIM_NOT_BELOW;
+}
+
+static const char *measure_fault(const struct claim *c, const struct claim_measure *m) {
     if (m == NULL)
         return NULL;
+    if (m->check != NULL)
+        return check_fault(c, m);
+    if (m->program != NULL && program_fault(m) != NULL)
+        return program_fault(m);
+    if (m->program == NULL && (m->workloads_count == 0 || m->subject == NULL))
+        return "a measure needs workloads and subject, or program, or check";
     if ((m->combine == CLAIM_ALONE) != (m->against == NULL))
         return "combine and against go together: what is compared, and with what";
-    if ((m->count != NULL) != (strcmp(m->figure, "instructions") == 0))
-        return "count and figure: instructions go together";
+    if ((m->count != NULL) != counted_knows(m->figure))
+        return "count goes with figure: instructions, first-level-misses, last-level-misses or simulated-cycles";
     if (m->count != NULL && m->count->from >= m->count->to)
         return "count needs a larger number of operations in to than in from";
-    if (m->workloads_count != 1 && m->combine != CLAIM_NOT_BELOW)
+    if (m->against != NULL && m->against->within != NULL && m->count == NULL)
+        return "within belongs to what is counted";
+    if (m->workloads_count > 1 && m->combine != CLAIM_NOT_BELOW)
         return "several workloads need combine: not-below, which counts those on which the figure is no smaller";
+    if (c->class == CLAIM_N && (m->count != NULL || !has_interval(m->combine)))
+        return "class N is for what is measured, with an interval: alone, as ratio, difference or percent";
     return NULL;
 }
 
@@ -127,6 +172,8 @@ static const char *mutation_fault(const struct claim_mutation *m) {
 static const char *claim_fault(const struct claim *c) {
     if (c->judge == NULL && c->reason == NULL)
         return "without judge it is not testable here: give the reason";
+    if (c->beside_count != 0 && (c->judge == NULL || c->judge->subject == NULL))
+        return "beside names other subjects for the judge's measure, which has none";
     if (c->expected == CLAIM_DIR && c->rule != CLAIM_SIGN)
         return "what is expected to hold in direction only (DIR) is judged by rule: sign";
     if (c->expected == CLAIM_QUAL && c->qualification == NULL)
@@ -135,8 +182,8 @@ static const char *claim_fault(const struct claim *c) {
         return "tolerance is below 0";
     if (c->published_params != NULL && c->our_params == NULL)
         return "published_params differ from ours, so our_params must be given, too";
-    const char *fault = measure_fault(c->judge);
-    fault = fault != NULL ? fault : measure_fault(c->transfers);
+    const char *fault = measure_fault(c, c->judge);
+    fault = fault != NULL ? fault : measure_fault(c, c->transfers);
     return fault != NULL ? fault : mutation_fault(c->mutation);
 }
 
@@ -224,22 +271,39 @@ static bool claim_holds(const struct claim *c, double figure) {
     return false;
 }
 
-enum verdict claim_judge(const struct claim *c, double figure) {
+const struct claim_value claim_no_value = {NAN, NAN, NAN};
+
+/* Whether the interval holds figures of which some are as claimed and some are not. */
+static bool claim_is_open(const struct claim *c, struct claim_value v) {
+    if (isnan(v.low))
+        return false;
+    bool around = v.low < c->published && v.high > c->published; /* which a narrow tolerance can lie within */
+    return claim_holds(c, v.low) != claim_holds(c, v.high) ||
+           (c->rule == CLAIM_EQUALS && around && !claim_holds(c, v.low));
+}
+
+enum verdict claim_judge(const struct claim *c, struct claim_value v) {
     if (c->provenance == CLAIM_P4)
         return VERDICT_UNVERIFIED;
     if (c->judge == NULL)
         return VERDICT_NOT_TESTABLE;
-    if (isnan(figure))
+    if (isnan(v.value))
         return VERDICT_UNTESTED;
-    if (c->rule == CLAIM_SIGN && fabs(figure - c->neutral) <= c->tolerance)
+    if (c->kind == CLAIM_CONFORMANCE)
+        return claim_holds(c, v.value) ? VERDICT_CONFORMS : VERDICT_DEPARTS;
+    if (c->class == CLAIM_N && isnan(v.low))
+        return VERDICT_INCONCLUSIVE; /* too few processes for an interval */
+    if (c->rule == CLAIM_SIGN && fabs(v.value - c->neutral) <= c->tolerance)
         return VERDICT_INCONCLUSIVE;
-    return claim_holds(c, figure) ? VERDICT_REPRODUCED : VERDICT_REFUTED;
+    if (claim_is_open(c, v))
+        return VERDICT_INCONCLUSIVE;
+    return claim_holds(c, v.value) ? VERDICT_REPRODUCED : VERDICT_REFUTED;
 }
 
 /* ---- names */
 
-static const char *const verdict_names[] = {"REPRODUCED",        "REFUTED",           "INCONCLUSIVE",
-                                            "NOT TESTABLE HERE", "UNVERIFIED SOURCE", "UNTESTED"};
+static const char *const verdict_names[] = {"REPRODUCED",        "REFUTED",     "INCONCLUSIVE",   "NOT TESTABLE HERE",
+                                            "UNVERIFIED SOURCE", "CONFORMANCE", "NO CONFORMANCE", "UNTESTED"};
 
 const char *verdict_name(enum verdict v) {
     return verdict_names[v];
@@ -264,6 +328,14 @@ const char *claim_number(double value, char room[CLAIM_NUMBER_ROOM]) {
     else
         snprintf(room, CLAIM_NUMBER_ROOM, "%.4g", value);
     return room;
+}
+
+char *claim_figure_text(struct claim_value v) {
+    char value[CLAIM_NUMBER_ROOM], low[CLAIM_NUMBER_ROOM], high[CLAIM_NUMBER_ROOM];
+    if (isnan(v.low))
+        return lab_strdup(claim_number(v.value, value));
+    return lab_printf("%s [%s, %s]", claim_number(v.value, value), claim_number(v.low, low),
+                      claim_number(v.high, high));
 }
 
 char *claim_says(const struct claim *c) {

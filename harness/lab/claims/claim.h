@@ -17,30 +17,39 @@ enum claim_kind { CLAIM_PUBLISHED, CLAIM_ARTICLE, CLAIM_CONFORMANCE };
 /* What the figure must be to the published one. SIGN: on the same side of `neutral`; within the tolerance
  * of it nothing is shown. */
 enum claim_rule { CLAIM_EQUALS, CLAIM_AT_MOST, CLAIM_AT_LEAST, CLAIM_SIGN };
-enum claim_combine { CLAIM_ALONE, CLAIM_RATIO, CLAIM_DIFFERENCE, CLAIM_PERCENT, CLAIM_NOT_BELOW };
+enum claim_combine { CLAIM_ALONE, CLAIM_RATIO, CLAIM_DIFFERENCE, CLAIM_PERCENT, CLAIM_SHARE, CLAIM_NOT_BELOW };
 enum claim_expected { CLAIM_REP, CLAIM_DIR, CLAIM_REFUTED_EXPECTED, CLAIM_QUAL, CLAIM_NT };
 
 /* What is compared with: the same, but for the fields that are not NULL. */
 struct claim_against {
-    char *workload, *subject, *params;
+    char *workload, *subject, *params, *within, *program;
 };
 
-/* Instead of a figure of a run: instructions by callgrind, as the difference of two runs over that of a parameter. */
+/* Instead of a figure of a run: one of counted.h's by callgrind, as the difference of two runs over that of a
+ * parameter. */
 struct claim_count {
-    char *per; /* the parameter, which counts operations */
+    char *per; /* the parameter that says how many operations; of a program: what its last argument says */
     unsigned from, to;
     char *within; /* only what is called from functions of this pattern; NULL: all */
 };
 
-/* One figure: of a subject on one workload; over or minus or against another's; or on how many workloads it is the
- * at least as large (NOT_BELOW). */
+/* Instead of a figure of a run: how many of a test program's tests pass. */
+struct claim_check {
+    char *program; /* beside spanlab */
+    char *tests;   /* only those of this pattern; NULL: all */
+};
+
+/* One figure: of a subject on one workload; over or minus or against another's; its share of both (%); or on how many
+ * workloads it is at least as large (NOT_BELOW). */
 struct claim_measure {
     char **workloads;
     unsigned workloads_count;
     char *subject, *params;
-    char *figure; /* a counter of the workload's, or a metric; with count: "instructions" */
+    char *program; /* of the build's own, with its arguments: counted in place of a subject on a workload */
+    char *figure;  /* a counter of the workload's, or a metric; with count: one of counted.h's; with check: "passed" */
     struct claim_count *count;
-    double divide; /* the figure is taken over this; 0: not said */
+    struct claim_check *check; /* then there are no workloads and no subject */
+    double divide;             /* the figure is taken over this; 0: not said */
     enum claim_combine combine;
     struct claim_against *against;
 };
@@ -63,6 +72,8 @@ struct claim {
     double neutral;
     struct claim_measure *judge;     /* gives the verdict: real Go's where the claim is about Go; NULL: not testable */
     struct claim_measure *transfers; /* goalloc's figure beside it */
+    char **beside;                   /* other subjects of the judge's measure, whose figures are shown only */
+    unsigned beside_count;
     enum claim_expected expected;
     char *qualification, *quote, *reason;
     struct claim_mutation *mutation;
@@ -79,6 +90,8 @@ enum verdict {
     VERDICT_INCONCLUSIVE,
     VERDICT_NOT_TESTABLE,
     VERDICT_UNVERIFIED,
+    VERDICT_CONFORMS, /* of a constant or formula that we coded ourselves, which is no claim */
+    VERDICT_DEPARTS,
     VERDICT_UNTESTED, /* nothing has been measured or recorded */
 };
 
@@ -87,8 +100,14 @@ bool claims_load(const char *folder, struct claims *out);
 /* NULL after an error line with the nearest name. */
 const struct claim *claims_need(const struct claims *all, const char *id);
 
-/* NAN: there is no figure. */
-enum verdict claim_judge(const struct claim *c, double figure);
+/* A figure; where it is noisy, with the ends of its 95 % interval, else NAN. */
+struct claim_value {
+    double value, low, high;
+};
+extern const struct claim_value claim_no_value;
+
+/* value NAN: there is no figure. */
+enum verdict claim_judge(const struct claim *c, struct claim_value v);
 
 const char *verdict_name(enum verdict v);
 enum verdict verdict_of_name(const char *name);
@@ -101,5 +120,7 @@ char *claim_says(const struct claim *c);
 /* "15", "1.707", "n/a", in a buffer of the caller's. */
 enum { CLAIM_NUMBER_ROOM = 32 };
 const char *claim_number(double value, char room[CLAIM_NUMBER_ROOM]);
+/* The same with the interval where there is one: "-12.1 [-14, -9.8]". The caller's to free. */
+char *claim_figure_text(struct claim_value v);
 
 #endif

@@ -18,88 +18,237 @@ static bool go_on(void *context) {
     return true;
 }
 
-/* The number behind "Collected :" of callgrind's last words; NAN: there is none. */
-static double collected(const char *text) {
-    const char *found = strstr(text, "Collected");
+/* ---- figures */
+
+/* Callgrind's events of data caches and instructions, as it names them. */
+enum event { IR, I1MR, D1MR, D1MW, ILMR, DLMR, DLMW, EVENTS };
+static const char *const event_names[EVENTS] = {"Ir", "I1mr", "D1mr", "D1mw", "ILmr", "DLmr", "DLmw"};
+
+/* A figure is a weighted sum of events. */
+static const struct counted_sum {
+    const char *name;
+    double weights[EVENTS];
+} sums[] = {
+    {"instructions", {[IR] = 1}},
+    {"first-level-misses", {[D1MR] = 1, [D1MW] = 1}},
+    {"last-level-misses", {[DLMR] = 1, [DLMW] = 1}},
+    {"simulated-cycles", {[IR] = 1, [I1MR] = 10, [D1MR] = 10, [D1MW] = 10, [ILMR] = 100, [DLMR] = 100, [DLMW] = 100}},
+};
+
+static const struct counted_sum *sum_named(const char *figure) {
+    for (size_t i = 0; i < sizeof sums / sizeof *sums; i++)
+        if (strcmp(sums[i].name, figure) == 0)
+            return &sums[i];
+    return NULL;
+}
+
+static bool needs_caches(const struct counted_sum *sum) {
+    for (unsigned e = IR + 1; e < EVENTS; e++)
+        if (sum->weights[e] != 0)
+            return true;
+    return false;
+}
+
+bool counted_knows(const char *figure) {
+    return sum_named(figure) != NULL;
+}
+
+const char *counted_how(const char *figure) {
+    return needs_caches(sum_named(figure)) ? "callgrind, caches of 48 KiB and 2 MiB" : "callgrind";
+}
+
+/* What stands behind "word :" in callgrind's last words, up to the line's end; NULL: it is not there. */
+static const char *behind(const char *text, const char *word) {
+    const char *found = strstr(text, word);
     found = found != NULL ? strchr(found, ':') : NULL;
-    char *end;
-    double n = found != NULL ? strtod(found + 1, &end) : NAN;
-    return found != NULL && end != found + 1 && n > 0 ? n : NAN;
+    return found != NULL ? found + 1 : NULL;
+}
+
+/* "Events : Ir Dr ..." names what "Collected : 12 3 ..." counts; without caches there is one number. False: there are
+ * none. */
+static bool read_events(const char *text, double events[EVENTS]) {
+    const char *names = behind(text, "Events "), *numbers = behind(text, "Collected ");
+    double collected_any = 0;
+    if (names == NULL || numbers == NULL)
+        return false;
+    for (;;) {
+        char *end;
+        names += strspn(names, " ");
+        size_t length = strcspn(names, " \n");
+        double n = strtod(numbers, &end);
+        if (length == 0 || end == numbers)
+            break;
+        for (unsigned e = 0; e < EVENTS; e++)
+            if (strlen(event_names[e]) == length && strncmp(event_names[e], names, length) == 0)
+                events[e] = n;
+        collected_any += n;
+        names += length;
+        numbers = end;
+    }
+    return collected_any > 0;
+}
+
+static double weighed(const double events[EVENTS], const struct counted_sum *sum) {
+    double total = 0;
+    for (unsigned e = 0; e < EVENTS; e++)
+        total += sum->weights[e] * events[e];
+    return total;
 }
 
 /* callgrind's arguments before the program's. */
-static struct text_list under_callgrind(const struct launch *l, const char *within) {
+static struct text_list under_callgrind(const struct counted_wish *w) {
+    static const char *const caches[] = {"--cache-sim=yes", "--I1=32768,8,64", "--D1=49152,12,64",
+                                         "--LL=2097152,16,64"};
     struct text_list argv = {0};
     text_list_add(&argv, "/usr/bin/env");
     text_list_add(&argv, "valgrind");
     text_list_add(&argv, "--tool=callgrind");
     text_list_add(&argv, "--callgrind-out-file=/dev/null");
-    if (within != NULL)
-        text_list_add_taken(&argv, lab_printf("--toggle-collect=%s", within));
-    for (size_t i = 0; i < l->arguments.count; i++)
-        text_list_add(&argv, l->arguments.items[i]);
+    for (size_t i = 0; needs_caches(sum_named(w->figure)) && i < sizeof caches / sizeof *caches; i++)
+        text_list_add(&argv, caches[i]);
+    if (w->within != NULL)
+        text_list_add_taken(&argv, lab_printf("--toggle-collect=%s", w->within));
     return argv;
 }
 
-/* Instructions of one process; NAN after filling in out->missing. */
-static double count_once(struct spawner *spawner, const struct catalog_subject *subject, struct store_todo *todo,
-                         const char *within, const char *folder, struct counted *out) {
-    char *record = lab_printf("%s/record", folder), *said = lab_printf("%s/said", folder);
-    struct launch l;
-    launch_make(&l, subject, todo, 1, record);
-    struct text_list argv = under_callgrind(&l, within);
-    text_list_add_taken(&argv, NULL);
-    text_list_add_taken(&l.environment, NULL);
-    struct spawn_request request = {argv.items, l.environment.items, "/dev/null", said, COUNT_TIMEOUT_MS, true};
+/* What one process has counted, and took. */
+struct counts {
+    double events[EVENTS];
+    double seconds;
+    uint64_t peak_bytes;
+    char *missing;
+};
+
+/* One process of a whole command. */
+static struct counts count_once(struct spawner *spawner, const struct counted_wish *w, struct text_list *argv,
+                                struct text_list *environment, const char *folder) {
+    struct counts out = {0};
+    char *said = lab_printf("%s/said", folder);
+    text_list_add_taken(argv, NULL);
+    text_list_add_taken(environment, NULL);
+    struct spawn_request request = {argv->items, environment->items, "/dev/null", said, COUNT_TIMEOUT_MS, true};
     struct spawn_result result;
     bool finished = spawner_run(spawner, &request, go_on, NULL, &result);
     bool good =
         finished && !result.start_failed && WIFEXITED(result.wait_status) && WEXITSTATUS(result.wait_status) == 0;
     char *text = text_read_tail(said, 4000);
-    double count = good ? collected(text) : NAN;
-    if (isnan(count))
-        out->missing = WIFEXITED(result.wait_status) && WEXITSTATUS(result.wait_status) == 127
-                           ? lab_strdup("valgrind is not installed: apt-get install valgrind")
-                           : lab_printf("%s under callgrind failed: %.200s", todo->workload, text);
-    out->seconds += (double)result.wall_ns / 1e9;
-    out->processes++;
-    unlink(record);
+    if (!good || !read_events(text, out.events))
+        out.missing =
+            WIFEXITED(result.wait_status) && WEXITSTATUS(result.wait_status) == 127
+                ? lab_strdup("valgrind is not installed: apt-get install valgrind")
+                : lab_printf("%s under callgrind failed: %.200s", w->program != NULL ? w->program : w->workload, text);
+    out.seconds = (double)result.wall_ns / 1e9;
+    out.peak_bytes = result.peak_bytes;
     unlink(said);
-    argv.count--; /* the NULLs */
-    l.environment.count--;
+    argv->count--; /* the NULLs */
+    environment->count--;
+    free(text);
+    free(said);
+    return out;
+}
+
+static struct counts count_subject(struct spawner *spawner, const struct counted_wish *w, unsigned operations,
+                                   const char *folder) {
+    char *params = lab_printf("%s%s%s=%u", w->params != NULL ? w->params : "", w->params != NULL ? "," : "",
+                              w->count->per, operations);
+    char *record = lab_printf("%s/record", folder);
+    struct store_todo todo = {.threads = 1,
+                              .iterations = 1,
+                              .subject = w->subject->name,
+                              .knobs = (char *)w->knobs,
+                              .workload = (char *)w->workload,
+                              .params = params,
+                              .flavour = w->subject->flavour};
+    struct launch l;
+    launch_make(&l, w->subject, &todo, 1, record);
+    struct text_list argv = under_callgrind(w);
+    for (size_t i = 0; i < l.arguments.count; i++)
+        text_list_add(&argv, l.arguments.items[i]);
+    struct counts count = count_once(spawner, w, &argv, &l.environment, folder);
+    unlink(record);
     text_list_free(&argv);
     launch_free(&l);
-    free(text);
     free(record);
-    free(said);
+    free(params);
     return count;
 }
 
-struct counted counted_instructions(struct spawner *spawner, const struct catalog_subject *subject, const char *knobs,
-                                    const char *workload, const char *params, const struct claim_count *count) {
+static struct counts count_program(struct spawner *spawner, const struct counted_wish *w, unsigned operations,
+                                   const char *folder) {
+    struct text_list argv = under_callgrind(w), words = text_split(w->program, ' '), environment = {0};
+    char *path = lab_printf("%s/%s", text_bin_dir(), words.items[0]);
+    struct counts count = {0};
+    if (access(path, X_OK) != 0) {
+        count.missing = lab_printf("%s is not built: it is one of the tests, so cmake needs -DSPANLAB_TESTS=ON", path);
+    } else {
+        text_list_add(&argv, path);
+        for (size_t i = 1; i < words.count; i++)
+            text_list_add(&argv, words.items[i]);
+        text_list_add_taken(&argv, lab_printf("%u", operations));
+        text_list_add_taken(&environment, lab_printf("PATH=%s", getenv("PATH") != NULL ? getenv("PATH") : "/usr/bin"));
+        count = count_once(spawner, w, &argv, &environment, folder);
+    }
+    text_list_free(&argv);
+    text_list_free(&words);
+    text_list_free(&environment);
+    free(path);
+    return count;
+}
+
+/* ---- several figures of the same processes */
+
+struct memo {
+    char *key;
+    struct counts counts;
+    struct memo *next;
+};
+static struct memo *memos;
+
+static const char *or_none(const char *s) {
+    return s != NULL ? s : "";
+}
+
+/* All that what is counted depends on, but for the figure. */
+static char *key_of(const struct counted_wish *w, unsigned operations) {
+    return lab_printf("%s|%s|%s|%s|%s|%s|%s|%u|%d|%u", or_none(w->program), w->subject != NULL ? w->subject->name : "",
+                      or_none(w->knobs), or_none(w->workload), or_none(w->params), w->count->per, or_none(w->within),
+                      operations, needs_caches(sum_named(w->figure)), w->attempt);
+}
+
+static struct counts counts_of(struct spawner *spawner, const struct counted_wish *w, unsigned operations,
+                               const char *folder) {
+    char *key = key_of(w, operations);
+    for (const struct memo *m = memos; m != NULL; m = m->next)
+        if (strcmp(m->key, key) == 0) {
+            free(key);
+            return m->counts;
+        }
+    struct counts counts = (w->program != NULL ? count_program : count_subject)(spawner, w, operations, folder);
+    struct memo *m = lab_alloc(sizeof *m);
+    *m = (struct memo){key, counts, memos};
+    memos = m;
+    return counts;
+}
+
+struct counted counted_figure(struct spawner *spawner, const struct counted_wish *w) {
     struct counted out = {.per_operation = NAN};
     char folder[] = "/tmp/spanlab-count-XXXXXX";
     if (mkdtemp(folder) == NULL) {
         out.missing = lab_strdup("no folder can be made in /tmp");
         return out;
     }
-    double counts[2] = {NAN, NAN};
-    const unsigned operations[2] = {count->from, count->to};
+    double figures[2] = {NAN, NAN};
+    const unsigned operations[2] = {w->count->from, w->count->to};
     for (int i = 0; i < 2 && out.missing == NULL; i++) {
-        char *all =
-            lab_printf("%s%s%s=%u", params != NULL ? params : "", params != NULL ? "," : "", count->per, operations[i]);
-        struct store_todo todo = {.threads = 1,
-                                  .iterations = 1,
-                                  .subject = subject->name,
-                                  .knobs = (char *)knobs,
-                                  .workload = (char *)workload,
-                                  .params = all,
-                                  .flavour = subject->flavour};
-        counts[i] = count_once(spawner, subject, &todo, count->within, folder, &out);
-        free(all);
+        struct counts c = counts_of(spawner, w, operations[i], folder);
+        figures[i] = weighed(c.events, sum_named(w->figure));
+        out.missing = c.missing != NULL ? lab_strdup(c.missing) : NULL;
+        out.seconds += c.seconds;
+        out.peak_bytes = c.peak_bytes > out.peak_bytes ? c.peak_bytes : out.peak_bytes;
+        out.processes++;
     }
     if (out.missing == NULL)
-        out.per_operation = (counts[1] - counts[0]) / (count->to - count->from);
+        out.per_operation = (figures[1] - figures[0]) / (w->count->to - w->count->from);
     rmdir(folder);
     return out;
 }

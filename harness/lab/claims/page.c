@@ -13,7 +13,7 @@ const char claims_end_marker[] = "<!-- end of claims -->";
 static const char *filled(const struct claim *c, const struct claim_outcome *o, const char *name, size_t length,
                           char room[CLAIM_NUMBER_ROOM]) {
     static const char *const names[] = {"value", "published", "transfers"};
-    const double values[] = {o->judge.value, c->published, o->transfers.value};
+    const double values[] = {o->judge.figure.value, c->published, o->transfers.figure.value};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strlen(names[i]) == length && strncmp(names[i], name, length) == 0)
             return claim_number(values[i], room);
@@ -21,7 +21,7 @@ static const char *filled(const struct claim *c, const struct claim_outcome *o, 
 }
 
 char *claim_quote(const struct claim *c, const struct claim_outcome *o) {
-    if (c->quote == NULL || isnan(o->judge.value))
+    if (c->quote == NULL || isnan(o->judge.figure.value))
         return NULL;
     char *text = NULL;
     size_t size;
@@ -67,7 +67,8 @@ static void cell(FILE *out, const char *text) {
 }
 
 static void row(FILE *out, const struct claim *c, const struct claim_outcome *o) {
-    char value[CLAIM_NUMBER_ROOM], transfers[CLAIM_NUMBER_ROOM], *figure = claim_says(c);
+    char *value = claim_figure_text(o->judge.figure), *transfers = claim_figure_text(o->transfers.figure);
+    char *figure = claim_says(c);
     char *verdict =
         lab_printf("%s%s%s", verdict_name(o->judge.verdict),
                    c->qualification != NULL && o->judge.verdict == VERDICT_REPRODUCED ? ": " : "",
@@ -76,10 +77,12 @@ static void row(FILE *out, const struct claim *c, const struct claim_outcome *o)
     cell(out, c->id);
     cell(out, c->title);
     cell(out, figure);
-    cell(out, c->judge != NULL ? claim_number(o->judge.value, value) : c->reason);
+    cell(out, c->judge != NULL ? value : c->reason);
     cell(out, verdict);
-    cell(out, c->transfers != NULL ? claim_number(o->transfers.value, transfers) : "");
+    cell(out, c->transfers != NULL ? transfers : "");
     fputs("\n", out);
+    free(value);
+    free(transfers);
     free(figure);
     free(verdict);
 }

@@ -10,7 +10,7 @@
 
 /* One figure of a claim, live or recorded. */
 struct claim_figure {
-    double value; /* NAN: there is none */
+    struct claim_value figure; /* claim_no_value: there is none */
     enum verdict verdict;
     bool recorded; /* not measured now */
     char *subject; /* "go-1.26.8-greentea (go1.26.8)"; NULL: nobody was asked */
@@ -19,7 +19,9 @@ struct claim_figure {
 
 struct claim_outcome {
     struct claim_figure judge, transfers;
-    double seconds; /* wall time of its processes, as if none were another claim's, too */
+    struct claim_figure *beside; /* as many as the claim names; NULL: none are known */
+    double seconds;              /* wall time of its processes, as if none were another claim's, too */
+    double peak_bytes;           /* of the largest of them; NAN: not known */
     unsigned processes;
 };
 

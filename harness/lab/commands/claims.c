@@ -45,9 +45,32 @@ static int list(const struct claims_options *o) {
     return LAB_OK;
 }
 
+static void show_check(const char *label, const struct claim_check *k) {
+    char *text = lab_printf("tests of %s that pass%s%s", k->program, k->tests != NULL ? ", of " : "",
+                            k->tests != NULL ? k->tests : "");
+    text_paragraph(label, text);
+    free(text);
+}
+
+static void show_program(const char *label, const struct claim_measure *m) {
+    char *text = lab_printf("%s of %s", m->figure, m->program);
+    text_paragraph(label, text);
+    free(text);
+    if (m->against != NULL && m->against->program != NULL)
+        text_paragraph("  against", m->against->program);
+}
+
 static void show_measure(const char *label, const struct claim_measure *m) {
     if (m == NULL)
         return;
+    if (m->check != NULL) {
+        show_check(label, m->check);
+        return;
+    }
+    if (m->program != NULL) {
+        show_program(label, m);
+        return;
+    }
     char *names = lab_strdup("");
     for (unsigned i = 0; i < m->workloads_count; i++) {
         char *longer = lab_printf("%s%s%s", names, i > 0 ? ", " : "", m->workloads[i]);
@@ -62,27 +85,30 @@ static void show_measure(const char *label, const struct claim_measure *m) {
     if (m->against == NULL)
         return;
     const struct claim_against *a = m->against;
-    text = lab_printf("%s%s%s%s%s", a->subject != NULL ? a->subject : "", a->workload != NULL ? " on " : "",
+    text = lab_printf("%s%s%s%s%s%s%s", a->subject != NULL ? a->subject : "", a->workload != NULL ? " on " : "",
                       a->workload != NULL ? a->workload : "", a->params != NULL ? " with " : "",
-                      a->params != NULL ? a->params : "");
+                      a->params != NULL ? a->params : "", a->within != NULL ? " within " : "",
+                      a->within != NULL ? a->within : "");
     text_paragraph("  against", text);
     free(text);
 }
 
 static void show_figure(const char *label, const struct claim *c, const struct claim_figure *f) {
-    char number[CLAIM_NUMBER_ROOM];
     if (f->subject == NULL)
         return;
-    char *text =
-        lab_printf("%s %s, %s%s", claim_number(f->value, number), c->unit, f->subject, f->recorded ? ", recorded" : "");
+    char *number = claim_figure_text(f->figure);
+    char *text = lab_printf("%s %s, %s%s", number, c->unit, f->subject, f->recorded ? ", recorded" : "");
     text_paragraph(label, text);
+    free(number);
     free(text);
 }
 
 static void show_cost(const struct claim_outcome *o) {
     if (o->processes == 0)
         return;
-    char *text = lab_printf("%.2f min in %u processes", o->seconds / 60, o->processes);
+    char *memory = isnan(o->peak_bytes) ? lab_strdup("") : lab_printf(" of up to %.0f MiB", o->peak_bytes / (1 << 20));
+    char *text = lab_printf("%.2f min in %u processes%s", o->seconds / 60, o->processes, memory);
+    free(memory);
     text_paragraph("cost", text);
     free(text);
 }
@@ -110,6 +136,8 @@ static void show_claim(const struct claim *c, const struct claim_outcome *o) {
         text_paragraph("  but", c->qualification);
     show_figure("figure", c, &o->judge);
     show_figure("transfers", c, &o->transfers);
+    for (unsigned i = 0; o->beside != NULL && i < c->beside_count; i++)
+        show_figure(i == 0 ? "beside" : "", c, &o->beside[i]);
     char *quote = claim_quote(c, o);
     if (quote != NULL)
         text_paragraph("to quote", quote);
@@ -153,7 +181,7 @@ static int choose(const struct claims_options *o, struct claims *out) {
 /* ---- mutations: a changed build must change the verdict */
 
 static bool judged_by_go(const struct claim *c) {
-    return c->judge != NULL && strncmp(c->judge->subject, "go-", 3) == 0;
+    return c->judge != NULL && c->judge->subject != NULL && strncmp(c->judge->subject, "go-", 3) == 0;
 }
 
 /* The claim with another subject in place of the measured one: goalloc's where real Go is the judge. NULL: it has no
@@ -169,6 +197,7 @@ static struct claim *mutated(const struct claim *c) {
     other->subject = c->mutation->subject;
     copy->judge = judged_by_go(c) ? NULL : other;
     copy->transfers = judged_by_go(c) ? other : NULL;
+    copy->beside_count = 0;
     return copy;
 }
 
@@ -178,17 +207,18 @@ static const struct claim_figure *figure_of_mutation(const struct claim *c, cons
 
 /* What the figure of the mutated build makes of the claim as it is written. */
 static enum verdict verdict_of_mutation(const struct claim *c, const struct claim_outcome *o) {
-    return claim_judge(c, figure_of_mutation(c, o)->value);
+    return claim_judge(c, figure_of_mutation(c, o)->figure);
 }
 
 static bool flips(const struct claims_options *o, const struct claim *c, const struct claim_outcome *outcome) {
-    char number[CLAIM_NUMBER_ROOM];
+    char *number = claim_figure_text(figure_of_mutation(c, outcome)->figure);
     struct claim_outcome then;
     recorded_read(o->verdicts, c, &then);
     enum verdict before = figure_of_mutation(c, &then)->verdict, now = verdict_of_mutation(c, outcome);
     bool flipped = now != before && before != VERDICT_UNTESTED;
-    printf("%-8s %-10s with %s: %s %s, %s\n", c->id, flipped ? "flips" : "DOES NOT", c->mutation->subject,
-           claim_number(figure_of_mutation(c, outcome)->value, number), c->unit, verdict_name(now));
+    printf("%-8s %-10s with %s: %s %s, %s\n", c->id, flipped ? "flips" : "DOES NOT", c->mutation->subject, number,
+           c->unit, verdict_name(now));
+    free(number);
     return flipped;
 }
 
@@ -213,7 +243,7 @@ static int run_mutated(const struct claims_options *o) {
     size_t flipped = 0, measured = 0;
     for (size_t i = 0; i < changed.count; i++) {
         const struct claim_figure *f = figure_of_mutation(originals.items[i], &outcomes[i]);
-        if (isnan(f->value)) {
+        if (isnan(f->figure.value)) {
             printf("%-8s n/a: %s\n", originals.items[i]->id, f->missing != NULL ? f->missing : "there is no figure");
             continue;
         }
@@ -229,23 +259,37 @@ static int run_mutated(const struct claims_options *o) {
 
 /* ---- measuring */
 
+static void print_beside(const char *subject, const struct claim_figure *f) {
+    char *text = claim_figure_text(f->figure);
+    if (f->missing != NULL)
+        printf("         beside: %s n/a: %s\n", subject, f->missing);
+    else
+        printf("         beside: %s %s\n", subject, text);
+    free(text);
+}
+
 static void print_outcome(const struct claim *c, const struct claim_outcome *o) {
-    char number[CLAIM_NUMBER_ROOM], *says = claim_says(c);
-    printf("%-8s %-3s %-28.28s %9s  %-17s", c->id, claim_class_name(c->class), says,
-           claim_number(o->judge.value, number), verdict_name(o->judge.verdict));
+    char *says = claim_says(c), *measured = claim_figure_text(o->judge.figure);
+    char *transfers = claim_figure_text(o->transfers.figure);
+    printf("%-8s %-3s %-28.28s %9s  %-17s", c->id, claim_class_name(c->class), says, measured,
+           verdict_name(o->judge.verdict));
     if (c->transfers != NULL)
-        printf(" goalloc %s, %s", claim_number(o->transfers.value, number), verdict_name(o->transfers.verdict));
+        printf(" goalloc %s, %s", transfers, verdict_name(o->transfers.verdict));
     puts(o->judge.recorded ? " (recorded)" : "");
     if (o->judge.missing != NULL)
         printf("         n/a: %s\n", o->judge.missing);
     if (o->transfers.missing != NULL)
         printf("         goalloc n/a: %s\n", o->transfers.missing);
+    for (unsigned i = 0; o->beside != NULL && i < c->beside_count; i++)
+        print_beside(c->beside[i], &o->beside[i]);
     free(says);
+    free(measured);
+    free(transfers);
 }
 
 /* A figure that could not be measured now is the recorded one. */
 static void fall_back(struct claim_outcome *now, const struct claim_outcome *then) {
-    if (isnan(now->judge.value) && !isnan(then->judge.value)) {
+    if (isnan(now->judge.figure.value) && !isnan(then->judge.figure.value)) {
         char *missing = now->judge.missing;
         now->judge = then->judge;
         now->judge.missing = missing;
@@ -255,9 +299,9 @@ static void fall_back(struct claim_outcome *now, const struct claim_outcome *the
 /* Whether what was measured is other than what is recorded, with a line that says so; of D it fails the run. */
 static bool differs(const struct claim *c, const struct claim_outcome *now, const struct claim_outcome *then) {
     bool verdict = now->judge.verdict != then->judge.verdict;
-    bool transfers =
-        c->transfers != NULL && !isnan(now->transfers.value) && now->transfers.verdict != then->transfers.verdict;
-    double moved = 100 * fabs(now->judge.value / then->judge.value - 1);
+    bool transfers = c->transfers != NULL && !isnan(now->transfers.figure.value) &&
+                     now->transfers.verdict != then->transfers.verdict;
+    double moved = 100 * fabs(now->judge.figure.value / then->judge.figure.value - 1);
     if (verdict)
         fprintf(stderr, "%s: %s, and %s is recorded\n", c->id, verdict_name(now->judge.verdict),
                 verdict_name(then->judge.verdict));

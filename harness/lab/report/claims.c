@@ -18,12 +18,19 @@ static const char claims_folder[] = "results/claims", verdicts_folder[] = "resul
 static const struct look {
     int marker;
     const char *colour;
-} looks[] = {
-    [VERDICT_REPRODUCED] = {7, "#0072B2"}, [VERDICT_REFUTED] = {9, "#D55E00"}, [VERDICT_INCONCLUSIVE] = {5, "#777777"}};
+} looks[] = {[VERDICT_REPRODUCED] = {7, "#0072B2"},
+             [VERDICT_REFUTED] = {9, "#D55E00"},
+             [VERDICT_INCONCLUSIVE] = {5, "#777777"},
+             [VERDICT_CONFORMS] = {7, "#0072B2"},
+             [VERDICT_DEPARTS] = {9, "#D55E00"}};
+
+static bool has_mark(enum verdict v) {
+    return v < sizeof looks / sizeof *looks && looks[v].colour != NULL;
+}
 
 /* A figure that can be drawn over the published one. */
 static bool is_drawn(const struct claim *c, const struct claim_outcome *o) {
-    return c->rule != CLAIM_SIGN && c->published > 0 && o->judge.value > 0 && o->judge.verdict <= VERDICT_INCONCLUSIVE;
+    return c->rule != CLAIM_SIGN && c->published > 0 && o->judge.figure.value > 0 && has_mark(o->judge.verdict);
 }
 
 /* What the rule allows, over the published figure; 0 and infinity where there is no bound. */
@@ -34,14 +41,21 @@ static void draw_allowed(FILE *f, const struct claim *c, size_t line) {
             high, line);
 }
 
+/* x, y and the ends of the interval, which are x itself where there is none. */
+static void draw_point(FILE *f, struct claim_value v, double published, size_t line) {
+    bool known = !isnan(v.low);
+    fprintf(f, "%g -%zu %g %g\n", v.value / published, line, (known ? v.low : v.value) / published,
+            (known ? v.high : v.value) / published);
+}
+
 static void draw_points(const struct claims *all, const struct claim_outcome *outcomes, enum verdict v, FILE *f) {
     size_t line = 0;
-    fprintf(f, "$v%d << EOD\nNaN NaN\n", (int)v);
+    fprintf(f, "$v%d << EOD\nNaN NaN NaN NaN\n", (int)v);
     for (size_t i = 0; i < all->count; i++) {
         if (!is_drawn(all->items[i], &outcomes[i]))
             continue;
         if (outcomes[i].judge.verdict == v)
-            fprintf(f, "%g -%zu\n", outcomes[i].judge.value / all->items[i]->published, line);
+            draw_point(f, outcomes[i].judge.figure, all->items[i]->published, line);
         line++;
     }
     fputs("EOD\n", f);
@@ -67,12 +81,14 @@ static void draw_forest(const struct claims *all, const struct claim_outcome *ou
     for (size_t i = 0; i < all->count; i++)
         if (is_drawn(all->items[i], &outcomes[i]))
             draw_allowed(f, all->items[i], line++);
-    for (int v = VERDICT_REPRODUCED; v <= VERDICT_INCONCLUSIVE; v++)
-        draw_points(all, outcomes, (enum verdict)v, f);
+    for (int v = VERDICT_REPRODUCED; v <= VERDICT_DEPARTS; v++)
+        if (has_mark((enum verdict)v))
+            draw_points(all, outcomes, (enum verdict)v, f);
     fprintf(f, "plot [0.05:20][-%zu.8:1.5]", lines > 0 ? lines - 1 : 0);
-    for (int v = VERDICT_REPRODUCED; v <= VERDICT_INCONCLUSIVE; v++)
-        fprintf(f, "%s $v%d with points pt %d ps 1.1 lc rgb '%s' title '%s'", v == 0 ? "" : ",", v, looks[v].marker,
-                looks[v].colour, verdict_name((enum verdict)v));
+    for (int v = VERDICT_REPRODUCED; v <= VERDICT_DEPARTS; v++)
+        if (has_mark((enum verdict)v))
+            fprintf(f, "%s $v%d with xerrorbars pt %d ps 1.1 lc rgb '%s' title '%s'", v == 0 ? "" : ",", v,
+                    looks[v].marker, looks[v].colour, verdict_name((enum verdict)v));
     fputc('\n', f);
     fclose(f);
     if (lines > 0)
@@ -88,19 +104,31 @@ static void paragraph(FILE *out, const char *label, const char *text) {
 }
 
 static void figure_row(FILE *out, const char *label, const struct claim *c, const struct claim_figure *f) {
-    char number[CLAIM_NUMBER_ROOM];
     if (f->subject == NULL)
         return;
-    fprintf(out, "<br>%s: <b>%s</b> %s, ", label, claim_number(f->value, number), c->unit);
+    char *number = claim_figure_text(f->figure);
+    fprintf(out, "<br>%s: <b>%s</b> %s, ", label, number, c->unit);
+    free(number);
     html_text(out, f->subject);
     fprintf(out, ", %s", verdict_name(f->verdict));
 }
 
+static void beside_row(FILE *out, const char *label, const char *subject, const struct claim_figure *f) {
+    if (f->subject == NULL || isnan(f->figure.value))
+        return;
+    char *number = claim_figure_text(f->figure);
+    fprintf(out, "%s", label);
+    html_text(out, subject);
+    fprintf(out, " %s", number);
+    free(number);
+}
+
 static void card(const struct claim *c, const struct claim_outcome *o, FILE *out) {
     char *quote = claim_quote(c, o), *says = claim_says(c);
-    const char *class = o->judge.verdict == VERDICT_REPRODUCED ? "better"
-                        : o->judge.verdict == VERDICT_REFUTED  ? "worse"
-                                                               : "none";
+    const enum verdict v = o->judge.verdict;
+    const char *class = v == VERDICT_REPRODUCED || v == VERDICT_CONFORMS ? "better"
+                        : v == VERDICT_REFUTED || v == VERDICT_DEPARTS   ? "worse"
+                                                                         : "none";
     fprintf(out, "<tr id=\"%s\"><th style=\"white-space:nowrap\">%s</th><td>", c->id, c->id);
     html_text(out, c->statement);
     fputs("<br><span>", out);
@@ -112,13 +140,18 @@ static void card(const struct claim *c, const struct claim_outcome *o, FILE *out
     fprintf(out, "</td><td class=\"%s\"><b>%s</b>", class, verdict_name(o->judge.verdict));
     figure_row(out, "measured", c, &o->judge);
     figure_row(out, "goalloc", c, &o->transfers);
+    for (unsigned i = 0; o->beside != NULL && i < c->beside_count; i++)
+        beside_row(out, i == 0 ? "<br>beside it: " : "; ", c->beside[i], &o->beside[i]);
     paragraph(out, "but ", c->qualification);
     paragraph(out, "because it ", c->reason);
     fputs("</td><td>", out);
     html_text(out, quote != NULL ? quote : "");
+    char peak[64] = "";
+    if (!isnan(o->peak_bytes))
+        snprintf(peak, sizeof peak, " of up to %.0f MiB", o->peak_bytes / (1 << 20));
     if (o->processes > 0)
-        fprintf(out, "<br><span><code>spanlab claims run %s</code> %.1f s in %u processes</span>", c->id, o->seconds,
-                o->processes);
+        fprintf(out, "<br><span><code>spanlab claims run %s</code> %.1f s in %u processes%s</span>", c->id, o->seconds,
+                o->processes, peak);
     fputs("</td></tr>\n", out);
     free(says);
     free(quote);

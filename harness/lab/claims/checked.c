@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#include "claims/checked.h"
+#include "error.h"
+#include "text.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CHECK_TIMEOUT_MS = 120000 };
+
+static bool go_on(void *context) {
+    (void)context;
+    return true;
+}
+
+/* Lines "[       OK ] name". */
+static unsigned passed(char *text, const char *pattern) {
+    static const char mark[] = "[       OK ] ";
+    unsigned count = 0;
+    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
+        if (strncmp(line, mark, sizeof mark - 1) == 0)
+            count += pattern == NULL || fnmatch(pattern, line + sizeof mark - 1, 0) == 0;
+    return count;
+}
+
+struct checked checked_tests(struct spawner *spawner, const struct claim_check *check) {
+    struct checked out = {0};
+    char said[] = "/tmp/spanlab-check-XXXXXX", *path = lab_printf("%s/%s", text_bin_dir(), check->program);
+    int fd = mkstemp(said);
+    if (access(path, X_OK) != 0)
+        out.missing =
+            lab_printf("%s is not built: it is one of the tests, so cmake needs -DSPANLAB_TESTS=ON", check->program);
+    else if (fd < 0)
+        out.missing = lab_strdup("no file can be made in /tmp");
+    if (out.missing == NULL) {
+        char *argv[] = {path, NULL}, *environment[] = {NULL};
+        struct spawn_request request = {argv, environment, said, "/dev/null", CHECK_TIMEOUT_MS, false};
+        struct spawn_result result;
+        if (!spawner_run(spawner, &request, go_on, NULL, &result) || result.start_failed || result.timed_out)
+            out.missing = lab_printf("%s did not run to its end", check->program);
+        out.seconds = (double)result.wall_ns / 1e9;
+        out.peak_bytes = result.peak_bytes;
+        char *text = text_read_file(said);
+        out.passed = text != NULL ? passed(text, check->tests) : 0;
+        free(text);
+    }
+    if (fd >= 0) {
+        close(fd);
+        unlink(said);
+    }
+    free(path);
+    return out;
+}

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+#include "claims/reading.h"
+#include "claims/checked.h"
+#include "claims/counted.h"
+#include "command.h"
+#include "error.h"
+#include "metric.h"
+#include "stats.h"
+#include "text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A deterministic figure must come out twice alike; with 10 processes the noisy ones are held to what every verdict of
+ * a run is. */
+enum { AGREEING_PROCESSES = 2, NOISY_PROCESSES = 10, INTERVAL_SEED = 1 };
+
+/* ---- what is wished for */
+
+static const struct metric *metric_named(const char *name) {
+    for (size_t i = 0; metric_at(i) != NULL; i++)
+        if (strcmp(metric_at(i)->name, name) == 0)
+            return metric_at(i);
+    return NULL;
+}
+
+bool reading_from_memory_run(const char *figure) {
+    const struct metric *m = metric_named(figure);
+    return m != NULL && m->memory;
+}
+
+unsigned reading_processes(enum claim_class class) {
+    return class == CLAIM_N ? NOISY_PROCESSES : AGREEING_PROCESSES;
+}
+
+struct reading_wish reading_wish_of(const struct claim_measure *m, unsigned workload) {
+    return (struct reading_wish){.workload = m->program == NULL ? m->workloads[workload] : NULL,
+                                 .subject = m->subject,
+                                 .params = m->params,
+                                 .figure = m->figure,
+                                 .within = m->count != NULL ? m->count->within : NULL,
+                                 .program = m->program,
+                                 .count = m->count};
+}
+
+struct reading_wish reading_wish_against(const struct claim_measure *m, unsigned workload) {
+    struct reading_wish w = reading_wish_of(m, workload);
+    w.workload = m->against->workload != NULL ? m->against->workload : w.workload;
+    w.subject = m->against->subject != NULL ? m->against->subject : w.subject;
+    w.params = m->against->params != NULL ? m->against->params : w.params;
+    w.within = m->against->within != NULL ? m->against->within : w.within;
+    w.program = m->against->program != NULL ? m->against->program : w.program;
+    return w;
+}
+
+/* ---- which planned cell a wish is */
+
+static bool same_knobs(const char *subject, const char *knobs) {
+    const char *bar = strchr(subject, '|');
+    struct settings wanted = {0};
+    if (bar != NULL && !settings_parse(bar + 1, &wanted))
+        return false;
+    char *text = settings_format(&wanted);
+    bool same = strcmp(text, knobs) == 0;
+    free(text);
+    settings_free(&wanted);
+    return same;
+}
+
+/* Each of the cell's parameters is what the wish says, or the default. */
+static bool same_params(const struct plan_cell *cell, const char *wanted_text) {
+    struct settings all, wanted = {0};
+    if (!settings_parse(cell->params, &all))
+        return false;
+    if (wanted_text != NULL && !settings_parse(wanted_text, &wanted))
+        return false;
+    bool same = true;
+    for (size_t i = 0; i < all.count; i++) {
+        const char *want = settings_get(&wanted, all.items[i].name);
+        const struct catalog_param *p = catalog_find_param(cell->workload, all.items[i].name);
+        char *usual = lab_printf("%llu", p != NULL ? (unsigned long long)p->value : 1ULL);
+        same &= strcmp(want != NULL ? want : usual, all.items[i].value) == 0;
+        free(usual);
+    }
+    settings_free(&all);
+    settings_free(&wanted);
+    return same;
+}
+
+static const struct plan_cell *planned_cell(const struct plan *plan, struct reading_wish w) {
+    size_t name = strcspn(w.subject, "|");
+    for (size_t i = 0; i < plan->cell_count; i++) {
+        const struct plan_cell *c = &plan->cells[i];
+        if (strcmp(c->workload->name, w.workload) == 0 && strncmp(c->subject->name, w.subject, name) == 0 &&
+            c->subject->name[name] == '\0' && same_knobs(w.subject, c->knobs) && same_params(c, w.params))
+            return c;
+    }
+    return NULL;
+}
+
+/* ---- the figures of one side: a value per process */
+
+struct side {
+    double *values;
+    size_t count;
+    char *missing, *version;
+    bool differs;
+};
+
+static void side_free(struct side *s) {
+    free(s->values);
+}
+
+static void side_add(struct side *s, double value) {
+    s->values = lab_realloc(s->values, (s->count + 1) * sizeof *s->values);
+    s->values[s->count++] = value;
+}
+
+static char *why_missing(const struct experiment *e, struct reading_wish w) {
+    size_t name = strcspn(w.subject, "|");
+    for (size_t i = 0; i < e->plan.absent_count; i++)
+        if (strncmp(e->plan.absent[i].subject, w.subject, name) == 0)
+            return lab_printf("%s: %s; %s", w.subject, e->plan.absent[i].reason, e->plan.absent[i].remedy);
+    return lab_printf("%s does not run %s", w.subject, w.workload);
+}
+
+static double figure_of(json_t *record, const char *figure) {
+    const struct metric *m = metric_named(figure);
+    return m != NULL ? m->extract(record) : metric_number(record, "workload_counters", figure);
+}
+
+static void take_record(struct side *s, const char *text, struct reading_wish w) {
+    json_t *record = json_loads(text, 0, NULL);
+    double value = figure_of(record, w.figure);
+    const char *version = json_string_value(json_object_get(json_object_get(record, "subject"), "version"));
+    if (s->version == NULL)
+        s->version = lab_printf("%s (%s)", w.subject, version != NULL ? version : "version unknown");
+    s->differs |= s->count > 0 && value != s->values[0];
+    side_add(s, value);
+    json_decref(record);
+}
+
+static sqlite3_stmt *records_of(struct experiment *e, const struct plan_cell *cell, const char *mode) {
+    static const char sql[] =
+        "SELECT i.record, i.wall_ns, i.peak_bytes FROM invocation i JOIN cell c ON c.id=i.cell_id WHERE c.subject=?"
+        " AND c.knobs=? AND c.workload=? AND c.params=? AND i.mode=? AND i.status='ok'";
+    sqlite3_stmt *s;
+    if (sqlite3_prepare_v2(e->store.db, sql, -1, &s, NULL) != SQLITE_OK)
+        lab_die(LAB_DISK, "%s: %s", e->store.dir, sqlite3_errmsg(e->store.db));
+    const char *const bound[] = {cell->subject->name, cell->knobs, cell->workload->name, cell->params, mode};
+    for (int i = 0; i < 5; i++)
+        sqlite3_bind_text(s, i + 1, bound[i], -1, SQLITE_STATIC);
+    return s;
+}
+
+static void cost_add(struct claim_outcome *cost, double seconds, double peak_bytes, unsigned processes) {
+    cost->seconds += seconds;
+    cost->processes += processes;
+    cost->peak_bytes = peak_bytes > cost->peak_bytes ? peak_bytes : cost->peak_bytes;
+}
+
+static struct side read_cell(struct experiment *e, struct reading_wish w, struct claim_outcome *cost) {
+    struct side side = {0};
+    const struct plan_cell *cell = planned_cell(&e->plan, w);
+    if (cell == NULL) {
+        side.missing = why_missing(e, w);
+        return side;
+    }
+    sqlite3_stmt *s = records_of(e, cell, reading_from_memory_run(w.figure) ? "memory" : "throughput");
+    while (sqlite3_step(s) == SQLITE_ROW) {
+        take_record(&side, (const char *)sqlite3_column_text(s, 0), w);
+        cost_add(cost, (double)sqlite3_column_int64(s, 1) / 1e9, (double)sqlite3_column_int64(s, 2), 1);
+    }
+    sqlite3_finalize(s);
+    if (side.count < AGREEING_PROCESSES)
+        side.missing = lab_printf("%s on %s failed: spanlab report shows how", w.subject, w.workload);
+    else if (isnan(stats_median(side.values, side.count)))
+        side.missing = lab_printf("%s on %s tells no %s", w.subject, w.workload, w.figure);
+    return side;
+}
+
+/* By callgrind, twice. */
+static void count_twice(struct experiment *e, struct side *side, struct counted_wish wish, struct claim_outcome *cost) {
+    for (unsigned i = 0; i < AGREEING_PROCESSES && side->missing == NULL; i++) {
+        wish.attempt = i;
+        struct counted c = counted_figure(&e->spawner, &wish);
+        cost_add(cost, c.seconds, (double)c.peak_bytes, c.processes);
+        side->missing = c.missing;
+        side_add(side, c.per_operation);
+        /* Libraries of others hash addresses and read clocks: scripts/instructions.sh allows them the same. */
+        side->differs |= fabs(c.per_operation - side->values[0]) > 0.001 * fabs(side->values[0]);
+    }
+}
+
+static struct side read_program(struct experiment *e, struct reading_wish w, struct claim_outcome *cost) {
+    struct side side = {.version = lab_printf("%s (%s)", w.program, counted_how(w.figure))};
+    const struct counted_wish wish = {.program = w.program, .figure = w.figure, .within = w.within, .count = w.count};
+    count_twice(e, &side, wish, cost);
+    return side;
+}
+
+/* Not in the run: a subject on a workload. */
+static struct side read_counted(struct experiment *e, struct reading_wish w, struct claim_outcome *cost) {
+    struct side side = {0};
+    char *name = lab_printf("%.*s", (int)strcspn(w.subject, "|"), w.subject);
+    const struct catalog_subject *subject = catalog_find_subject(&e->catalog, name);
+    free(name);
+    if (subject == NULL || !subject->present) {
+        side.missing = lab_printf("%s is not there%s%s", w.subject, subject != NULL ? ": " : "",
+                                  subject != NULL ? subject->remedy : "");
+        return side;
+    }
+    struct settings knobs = {0};
+    if (strchr(w.subject, '|') != NULL && !settings_parse(strchr(w.subject, '|') + 1, &knobs)) {
+        side.missing = lab_printf("the knobs of '%s' are not name=value,name=value", w.subject);
+        return side;
+    }
+    char *text = settings_format(&knobs);
+    const struct counted_wish wish = {.subject = subject,
+                                      .knobs = text,
+                                      .workload = w.workload,
+                                      .params = w.params,
+                                      .figure = w.figure,
+                                      .within = w.within,
+                                      .count = w.count};
+    count_twice(e, &side, wish, cost);
+    side.version = lab_printf("%s (%s)", w.subject, counted_how(w.figure));
+    free(text);
+    settings_free(&knobs);
+    return side;
+}
+
+/* ---- both sides together */
+
+static double combined(enum claim_combine how, double a, double b) {
+    switch (how) {
+    case CLAIM_ALONE:
+        return a;
+    case CLAIM_RATIO:
+        return b != 0 ? a / b : NAN;
+    case CLAIM_DIFFERENCE:
+        return a - b;
+    case CLAIM_PERCENT:
+        return b != 0 ? 100 * (a / b - 1) : NAN;
+    case CLAIM_SHARE:
+        return a + b != 0 ? 100 * a / (a + b) : NAN;
+    case CLAIM_NOT_BELOW:
+        return a >= b;
+    }
+    return NAN;
+}
+
+static struct stats_interval interval_of(enum claim_combine how, struct stats_series a, struct stats_series b) {
+    if (how == CLAIM_ALONE)
+        return stats_median_interval(a.values, a.count);
+    struct stats_interval i = how == CLAIM_DIFFERENCE ? stats_difference_interval(a, b, INTERVAL_SEED)
+                                                      : stats_ratio_interval(a, b, INTERVAL_SEED);
+    if (how == CLAIM_PERCENT)
+        i = (struct stats_interval){100 * (i.low - 1), 100 * (i.high - 1), i.known};
+    return i;
+}
+
+/* Deterministic values are alike: what differs is shown by `differs`, and the mean is told. */
+static double value_of(enum claim_class class, const struct side *s) {
+    if (class == CLAIM_N)
+        return stats_median(s->values, s->count);
+    double sum = 0;
+    for (size_t i = 0; i < s->count; i++)
+        sum += s->values[i];
+    return s->count > 0 ? sum / (double)s->count : NAN;
+}
+
+/* On one workload. */
+static struct claim_value value_between(const struct claim *c, const struct claim_measure *m, const struct side *a,
+                                        const struct side *b) {
+    double divide = m->divide != 0 ? m->divide : 1;
+    struct claim_value v = claim_no_value;
+    v.value = combined(m->combine, value_of(c->class, a) / divide, value_of(c->class, b) / divide);
+    if (c->class != CLAIM_N)
+        return v;
+    struct stats_interval i =
+        interval_of(m->combine, (struct stats_series){a->values, a->count}, (struct stats_series){b->values, b->count});
+    bool divided = m->combine == CLAIM_ALONE || m->combine == CLAIM_DIFFERENCE;
+    if (i.known)
+        v.low = i.low / (divided ? divide : 1), v.high = i.high / (divided ? divide : 1);
+    return v;
+}
+
+static struct reading take_checked(struct experiment *e, const struct claim_measure *m, struct claim_outcome *cost) {
+    struct checked k = checked_tests(&e->spawner, m->check);
+    cost_add(cost, k.seconds, (double)k.peak_bytes, 1);
+    struct reading r = {.figure = claim_no_value, .missing = k.missing};
+    r.version = lab_printf("goalloc (%s)", m->check->program);
+    if (r.missing == NULL)
+        r.figure.value = k.passed;
+    return r;
+}
+
+struct reading reading_take(struct experiment *e, const struct claim *c, const struct claim_measure *m,
+                            struct claim_outcome *cost) {
+    if (m->check != NULL)
+        return take_checked(e, m, cost);
+    struct reading all = {.figure = {0, NAN, NAN}};
+    struct side (*read)(struct experiment *, struct reading_wish, struct claim_outcome *) =
+        m->program != NULL ? read_program
+        : m->count != NULL ? read_counted
+                           : read_cell;
+    const unsigned rounds = m->program != NULL ? 1 : m->workloads_count;
+    for (unsigned i = 0; i < rounds && all.missing == NULL; i++) {
+        struct side a = read(e, reading_wish_of(m, i), cost), b = {0};
+        if (m->against != NULL)
+            b = read(e, reading_wish_against(m, i), cost);
+        all.differs |= a.differs || b.differs;
+        all.missing = a.missing != NULL ? a.missing : b.missing;
+        all.version = a.version != NULL ? a.version : all.version;
+        struct claim_value here = value_between(c, m, &a, &b);
+        all.figure = (struct claim_value){all.figure.value + here.value, here.low, here.high};
+        side_free(&a);
+        side_free(&b);
+    }
+    if (all.missing != NULL)
+        all.figure = claim_no_value;
+    return all;
+}
