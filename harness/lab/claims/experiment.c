@@ -89,7 +89,7 @@ static void take_outcome(struct experiment *e, const struct claim *c, struct cla
 }
 
 int experiments_run(const struct claim *const *claims, size_t count, const char *output,
-                    struct claim_outcome *outcomes) {
+                    struct experiment_listener listener, struct claim_outcome *outcomes) {
     char folder[] = "/tmp/spanlab-claims-XXXXXX";
     if (mkdtemp(folder) == NULL)
         return lab_error(LAB_DISK, "cannot make a folder in /tmp");
@@ -112,8 +112,11 @@ int experiments_run(const struct claim *const *claims, size_t count, const char 
         code = measure_all(&e.store, &e.catalog, &m);
     }
     spawner_start(&e.spawner);
-    for (size_t i = 0; (code == LAB_OK || code == LAB_CELL_FAILED) && i < count; i++)
+    for (size_t i = 0; (code == LAB_OK || code == LAB_CELL_FAILED) && i < count; i++) {
         take_outcome(&e, claims[i], &outcomes[i]);
+        if (listener.tell != NULL)
+            listener.tell(listener.context, i, &outcomes[i]);
+    }
     spawner_stop(&e.spawner);
     if (e.store.db != NULL)
         store_close(&e.store);

@@ -9,9 +9,15 @@
 #include "claims/recorded.h"
 #include "run_dir.h"
 
+/* Told of each claim's outcome as soon as it is known: counting takes minutes, and nothing counted may be lost. */
+struct experiment_listener {
+    void (*tell)(void *context, size_t claim, struct claim_outcome *outcome); /* NULL: nobody listens */
+    void *context;
+};
+
 /* outcomes: one per claim. output: the run's folder, NULL: one in results. 0, or an enum lab_exit after an error line;
  * LAB_CELL_FAILED when some process failed, and the claims that needed it have no figure. */
 int experiments_run(const struct claim *const *claims, size_t count, const char *output,
-                    struct claim_outcome *outcomes);
+                    struct experiment_listener listener, struct claim_outcome *outcomes);
 
 #endif

@@ -237,7 +237,8 @@ static int run_mutated(const struct claims_options *o) {
         changed.items[changed.count++] = copy;
     }
     struct claim_outcome *outcomes = lab_alloc((changed.count + 1) * sizeof *outcomes);
-    code = experiments_run((const struct claim *const *)changed.items, changed.count, o->output, outcomes);
+    code = experiments_run((const struct claim *const *)changed.items, changed.count, o->output,
+                           (struct experiment_listener){0}, outcomes);
     if (code != LAB_OK && code != LAB_CELL_FAILED)
         return code;
     size_t flipped = 0, measured = 0;
@@ -313,6 +314,30 @@ static bool differs(const struct claim *c, const struct claim_outcome *now, cons
     return (verdict || transfers) && c->class == CLAIM_D;
 }
 
+struct run_state {
+    const struct claims_options *options;
+    const struct claims *chosen;
+    bool gate;
+    int code; /* of recording */
+};
+
+/* Printed and recorded as it comes. */
+static void take_claim(void *context, size_t i, struct claim_outcome *now) {
+    struct run_state *s = context;
+    const struct claims_options *o = s->options;
+    const struct claim *c = s->chosen->items[i];
+    struct claim_outcome then;
+    bool known = recorded_read(o->verdicts, c, &then), measured = !isnan(now->judge.figure.value);
+    if (known)
+        fall_back(now, &then);
+    print_outcome(c, now);
+    fflush(stdout);
+    if (o->record && measured && s->code == LAB_OK)
+        s->code = recorded_write(o->verdicts, c, now);
+    if (!o->record && known)
+        s->gate |= differs(c, now, &then);
+}
+
 static int run(const struct claims_options *o) {
     if (o->mutate)
         return run_mutated(o);
@@ -321,24 +346,16 @@ static int run(const struct claims_options *o) {
     if (code != LAB_OK)
         return code;
     struct claim_outcome *now = lab_alloc((chosen.count + 1) * sizeof *now);
-    code = experiments_run((const struct claim *const *)chosen.items, chosen.count, o->output, now);
+    struct run_state state = {.options = o, .chosen = &chosen};
+    struct experiment_listener listener = {take_claim, &state};
+    code = experiments_run((const struct claim *const *)chosen.items, chosen.count, o->output, listener, now);
     if (code != LAB_OK && code != LAB_CELL_FAILED)
         return code;
-    bool gate = false;
-    for (size_t i = 0; i < chosen.count; i++) {
-        struct claim_outcome then;
-        bool known = recorded_read(o->verdicts, chosen.items[i], &then);
-        if (known)
-            fall_back(&now[i], &then);
-        print_outcome(chosen.items[i], &now[i]);
-        if (o->record && code == LAB_OK && recorded_write(o->verdicts, chosen.items[i], &now[i]) != LAB_OK)
-            return LAB_DISK;
-        if (!o->record && known)
-            gate |= differs(chosen.items[i], &now[i], &then);
-    }
     claims_count(&chosen, now, stdout);
     free(now);
-    if (gate)
+    if (state.code != LAB_OK)
+        return state.code;
+    if (state.gate)
         return lab_error(LAB_VERDICT, "a verdict is not what results/verdicts says: find out why, and only then "
                                       "spanlab claims run ID --record");
     return code;
