@@ -18,6 +18,13 @@ static size_t meta_committed_bytes(void) {
     return __atomic_load_n(&meta.committed_bytes, __ATOMIC_RELAXED);
 }
 
+static size_t meta_unused_bytes(void) {
+    lock_acquire(&meta.lock);
+    size_t left_bytes = meta.left_bytes;
+    lock_release(&meta.lock);
+    return left_bytes;
+}
+
 static bool meta_reserve(size_t size_bytes) {
     if (meta.reserve != NULL)
         return true;

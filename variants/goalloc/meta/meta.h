@@ -27,6 +27,9 @@ static bool meta_reserve(size_t size_bytes);
 /* Bytes taken from the OS for metadata so far, tables of other layers included. */
 static size_t meta_committed_bytes(void);
 
+/* Of these, the rest of the chunk that small records are taken from. */
+static size_t meta_unused_bytes(void);
+
 /* Other layers announce what they commit for tables of their own. */
 static void meta_account(size_t size_bytes);
 

@@ -15,7 +15,7 @@ struct memstats {
     struct stats counts; /* traced builds */
     uint64_t live_bytes, live_objects;
     uint64_t inuse_bytes, free_bytes, released_bytes; /* of pages */
-    uint64_t mspan_inuse_bytes, mspan_sys_bytes, mcache_inuse_bytes, mcache_sys_bytes, metadata_bytes;
+    uint64_t mspan_inuse_bytes, mspan_sys_bytes, mcache_inuse_bytes, mcache_sys_bytes, metadata_bytes, other_bytes;
     uint64_t total_alloc_bytes, total_free_bytes, total_allocs, total_frees;
 };
 
@@ -69,6 +69,7 @@ static bool memstats_read(struct memstats *m, bool flush) {
         memstats_flush(self);
     lock_acquire(&heap.lock);
     walk_runs(memstats_add_run, m);
+    m->other_bytes = meta_unused_bytes();
     m->metadata_bytes = meta_committed_bytes() + heap.pages.metadata_bytes;
     lock_release(&heap.lock);
     front_rest_end(self);
@@ -83,6 +84,11 @@ static bool memstats_read(struct memstats *m, bool flush) {
     if (AXIS_TRACED)
         memstats_count(m);
     return true;
+}
+
+/* Tables, bitmaps and sets; what is left of a chunk is nobody's (Go malloc.go:1990). */
+static uint64_t memstats_other_metadata(const struct memstats *m) {
+    return m->metadata_bytes - m->mspan_sys_bytes - m->mcache_sys_bytes - m->other_bytes;
 }
 
 /* ---- MemStats */
@@ -122,8 +128,8 @@ bool goalloc_read_mem_stats(struct goalloc_mem_stats *out) {
     out->mspan_sys_bytes = m.mspan_sys_bytes;
     out->mcache_inuse_bytes = m.mcache_inuse_bytes;
     out->mcache_sys_bytes = m.mcache_sys_bytes;
-    out->gc_sys_bytes = m.metadata_bytes - m.mspan_sys_bytes - m.mcache_sys_bytes;
-    out->other_sys_bytes = 0; /* tables, bitmaps and sets all count as gc_sys */
+    out->gc_sys_bytes = memstats_other_metadata(&m);
+    out->other_sys_bytes = m.other_bytes;
     out->sys_bytes = out->heap_sys_bytes + m.metadata_bytes;
     for (unsigned i = 0; i < GOALLOC_MEM_STATS_CLASSES; i++)
         out->by_size[i].size = gclass_size(i);
@@ -152,7 +158,8 @@ MEMSTATS_VALUE(mcache_free, m->mcache_sys_bytes - m->mcache_inuse_bytes)
 MEMSTATS_VALUE(mcache_inuse, m->mcache_inuse_bytes)
 MEMSTATS_VALUE(mspan_free, m->mspan_sys_bytes - m->mspan_inuse_bytes)
 MEMSTATS_VALUE(mspan_inuse, m->mspan_inuse_bytes)
-MEMSTATS_VALUE(other, m->metadata_bytes - m->mspan_sys_bytes - m->mcache_sys_bytes)
+MEMSTATS_VALUE(metadata_other, memstats_other_metadata(m))
+MEMSTATS_VALUE(other, m->other_bytes)
 MEMSTATS_VALUE(total, m->inuse_bytes + m->free_bytes + m->released_bytes + m->metadata_bytes)
 
 /* What the collector tells of its cycles, as of the last one. */
@@ -206,7 +213,8 @@ static const struct memstats_metric {
     {"/memory/classes/metadata/mcache/inuse:bytes", EVERYWHERE, memstats_mcache_inuse, 0, 0},
     {"/memory/classes/metadata/mspan/free:bytes", EVERYWHERE, memstats_mspan_free, 0, 0},
     {"/memory/classes/metadata/mspan/inuse:bytes", EVERYWHERE, memstats_mspan_inuse, 0, 0},
-    {"/memory/classes/metadata/other:bytes", EVERYWHERE, memstats_other, 0, 0},
+    {"/memory/classes/metadata/other:bytes", EVERYWHERE, memstats_metadata_other, 0, 0},
+    {"/memory/classes/other:bytes", EVERYWHERE, memstats_other, 0, 0},
     {"/memory/classes/total:bytes", EVERYWHERE, memstats_total, 0, 0},
 };
 
