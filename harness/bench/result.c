@@ -191,10 +191,11 @@ static json_t *goals_part(const struct collector *c) {
     qsort(ratios, n, sizeof *ratios, by_size);
     if (n > 0)
         median = (ratios[(n - 1) / 2] + ratios[n / 2]) / 2;
-    return json_pack("{s:o s:o s:o s:I}", "goal_bytes",
+    uint64_t (*metadata)(void) = bench_flavour.traced->metadata;
+    return json_pack("{s:o s:o s:o s:I s:o}", "goal_bytes",
                      counter_or_null(c->last_goal_bytes == 0 ? PEER_NA : c->last_goal_bytes), "peak_over_goal",
                      real_or_null(median), "peak_over_goal_max", real_or_null(n == 0 ? NAN : ratios[n - 1]), "cycles",
-                     (json_int_t)n);
+                     (json_int_t)n, "metadata_bytes", counter_or_null(metadata != NULL ? metadata() : PEER_NA));
 }
 
 static json_t *gc_part(const struct collector *c) {

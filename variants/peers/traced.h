@@ -58,6 +58,9 @@ struct traced_subject {
     size_t (*pauses)(uint64_t first, struct traced_pause *out, size_t count, uint64_t *copied_first);
     /* The same of cycles that have ended. */
     size_t (*gc_cycles)(uint64_t first, struct traced_gc_cycle *out, size_t count, uint64_t *copied_first);
+    /* Bytes of all its tables beside the heap now, but for records of spans and threads' caches, as Go reckons
+     * /memory/classes/metadata/other; PEER_NA unknown. NULL: it does not tell. May walk the heap. */
+    uint64_t (*metadata)(void);
 };
 
 extern const struct traced_subject traced_subject;

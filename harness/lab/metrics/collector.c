@@ -108,3 +108,7 @@ GC_METRIC(gc_scanned_per_collection, "bytes scanned per collection", "bytes", "l
 GC_METRIC(gc_rescan_greyed_per_collection, "bytes marked by the second scan", "bytes", "lower", 224,
           "bytes that only the second scan of stacks and roots marked, over collections",
           per_collection(record, part_number(record, "marker", "rescan_greyed_bytes")));
+GC_METRIC(gc_metadata, "tables beside the heap", "bytes", "neither", 225,
+          "bytes of tables and bitmaps beside the heap at the end, records of spans and threads' caches left out; Go's "
+          "/memory/classes/metadata/other",
+          part_number(record, "heap", "metadata_bytes"));

@@ -31,6 +31,7 @@ type heapFigures struct {
 	PeakOverGoal    *float64 `json:"peak_over_goal"`
 	PeakOverGoalMax *float64 `json:"peak_over_goal_max"`
 	Cycles          int      `json:"cycles"`
+	MetadataBytes   uint64   `json:"metadata_bytes"`
 }
 
 type collectorFigures struct {
@@ -150,9 +151,17 @@ func (c *collectorFigures) end(warmup bool) uint64 {
 	return cycles
 }
 
+// metadataBytes is what lies beside the heap for the collector, mark bits above all, and what maps the heap.
+func metadataBytes() uint64 {
+	s := []metrics.Sample{{Name: "/memory/classes/metadata/other:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
+}
+
 // finish brings the histogram into the form that pauses have; at most maxLengths of them.
 func (c *collectorFigures) finish() {
 	const maxLengths = 65536
+	c.Heap.MetadataBytes = metadataBytes()
 	p := &c.Pauses
 	p.LengthsNs = []int64{}
 	for i, n := range c.counts {

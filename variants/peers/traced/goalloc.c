@@ -118,6 +118,11 @@ static size_t gc_cycles(uint64_t first, struct traced_gc_cycle *out, size_t coun
     return n;
 }
 
+static uint64_t metadata(void) {
+    uint64_t bytes;
+    return goalloc_read_metric("/memory/classes/metadata/other:bytes", &bytes, 1) ? bytes : PEER_NA;
+}
+
 const struct traced_subject traced_subject = {
     .summary = "goalloc with its collector, behind the traced interface",
     .knobs = knobs,
@@ -130,4 +135,5 @@ const struct traced_subject traced_subject = {
     .gc = gc,
     .pauses = pauses,
     .gc_cycles = gc_cycles,
+    .metadata = metadata,
 };
