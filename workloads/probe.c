@@ -85,14 +85,16 @@ static struct place *table_at(struct probe *p, uintptr_t address, unsigned shift
 
 /* ---- what a request takes: the distance of neighbours */
 
+/* Shell's: libc's may take memory from the subject, and addresses mostly come in order. */
 static void sort(uintptr_t *a, size_t n) {
-    for (size_t i = 1; i < n; i++) {
-        uintptr_t moved = a[i];
-        size_t at = i;
-        for (; at > 0 && a[at - 1] > moved; at--)
-            a[at] = a[at - 1];
-        a[at] = moved;
-    }
+    for (size_t gap = n / 2; gap > 0; gap /= 2)
+        for (size_t i = gap; i < n; i++) {
+            uintptr_t moved = a[i];
+            size_t at = i;
+            for (; at >= gap && a[at - gap] > moved; at -= gap)
+                a[at] = a[at - gap];
+            a[at] = moved;
+        }
 }
 
 static uint64_t slot_of(struct bench_thread *t, struct probe *p, size_t request_bytes) {
@@ -292,6 +294,151 @@ WORKLOAD(probe_pages) = {
     .teardown = probe_teardown,
 };
 
+/* ---- what spans leave over at their ends */
+
+enum { SPANS_OF_OBJECTS = 8 }; /* of each size, as many bytes as that many of the longest span */
+
+struct tail {
+    bool known;
+    uint64_t tail_bytes, objects; /* of a span; objects is 0 where nothing is left over: no end shows */
+};
+
+struct tails {
+    struct probe *probe;
+    uintptr_t *addresses;
+    uint64_t from, to, longest_bytes, slot, classes, unknown;
+    uint64_t above, above_by_tail, below, below_by_rounding; /* classes, by BITMAP_LIMIT */
+    uint64_t worst_slot;
+    double worst_percent;
+    struct tail told;
+};
+
+static bool begins_page(uintptr_t address) {
+    return (address & ((1 << PAGE_SHIFT) - 1)) == 0;
+}
+
+/* Sorted addresses of objects of one slot. A run of neighbours that is longer than any span has passed the ends of
+ * spans, so nothing is left over there. Otherwise a run is a span if it begins on a page and another begins on one
+ * behind it; what lies between is the tail if the two spans are neighbours, and more if they are not, or if the last
+ * slot is somebody else's: so the least counts. */
+static struct tail tail_of(const uintptr_t *at, size_t n, uint64_t slot, uint64_t longest_bytes) {
+    struct tail least = {.known = false};
+    for (size_t first = 0, i = 1; i < n; i++) {
+        uint64_t run_bytes = at[i - 1] + slot - at[first], gap_bytes = at[i] - at[i - 1] - slot;
+        if (run_bytes > longest_bytes)
+            return (struct tail){.known = true};
+        if (gap_bytes == 0)
+            continue;
+        if (begins_page(at[first]) && begins_page(at[i]) && (!least.known || gap_bytes < least.tail_bytes))
+            least = (struct tail){true, gap_bytes, run_bytes / slot};
+        first = i;
+    }
+    return least;
+}
+
+static struct tail tail_of_class(struct bench_thread *t, struct tails *s, uint64_t request, uint64_t slot) {
+    uint64_t objects = SPANS_OF_OBJECTS * s->longest_bytes / slot;
+    objects = objects < s->probe->room ? objects : s->probe->room;
+    for (size_t i = 0; i < objects; i++)
+        s->addresses[i] = probe_take(t, s->probe, i, request);
+    bench_point(t);
+    for (size_t i = 0; i < objects; i++)
+        probe_let_go(t, s->probe, i, request);
+    sort(s->addresses, objects);
+    return tail_of(s->addresses, objects, slot, s->longest_bytes);
+}
+
+/* What the class wastes of a span: on rounding up, if all its objects are of the smallest request; and on the tail. */
+static void tails_add(struct tails *s, uint64_t smallest, uint64_t slot, struct tail tail) {
+    uint64_t objects = tail.objects != 0 ? tail.objects : 1, rounding_bytes = (slot - smallest) * objects;
+    double percent = 100 * (double)tail.tail_bytes / (double)(slot * objects + tail.tail_bytes);
+    s->classes++;
+    s->unknown += !tail.known;
+    if (slot == s->slot)
+        s->told = tail;
+    if (!tail.known)
+        return;
+    s->above += slot > BITMAP_LIMIT;
+    s->above_by_tail += slot > BITMAP_LIMIT && tail.tail_bytes > rounding_bytes;
+    s->below += slot < BITMAP_LIMIT;
+    s->below_by_rounding += slot < BITMAP_LIMIT && rounding_bytes > tail.tail_bytes;
+    if (percent > s->worst_percent) {
+        s->worst_percent = percent;
+        s->worst_slot = slot;
+    }
+}
+
+static void tails_body(struct bench_thread *t, void *arg) {
+    struct tails *s = arg;
+    for (uint64_t request = s->from, last; request <= s->to; request = last + 1) {
+        uint64_t slot = slot_of(t, s->probe, request);
+        last = last_of_slot(t, s->probe, request, slot, 1);
+        last = last < s->to ? last : s->to;
+        tails_add(s, request, slot, tail_of_class(t, s, last, slot));
+        t->ops += last - request + 1;
+        bench_point(t);
+    }
+    t->checksum = bench_mix(t->checksum, s->to);
+}
+
+static const struct workload_param tails_params[] = {
+    {"from", 9, 9, "smallest request, bytes; 9 is the first that Go's 16 B class serves"},
+    {"to", 32760, 256, "largest request, bytes; beyond 32,760 Go's objects are large"},
+    {"longest", 131072, 16384, "bytes that no span exceeds; eight times as much is allocated of each size"},
+    {"slot", 1408, 144, "bytes; the class whose span is told"},
+    {NULL, 0, 0, NULL},
+};
+
+static void *tails_setup(struct bench *b) {
+    uint64_t from = bench_param(b, "from"), objects = SPANS_OF_OBJECTS * bench_param(b, "longest") / 16;
+    if (from == 0 || objects < SLOT_OBJECTS)
+        bench_fail(b, "probe-tails needs from to be at least 1, and longest 128");
+    return probe_make(b, objects);
+}
+
+static void tails_run(struct bench *b, void *state) {
+    struct probe *p = state;
+    struct tails s = {.probe = p,
+                      .addresses = bench_scratch(b, p->room * sizeof(uintptr_t)),
+                      .from = bench_param(b, "from"),
+                      .to = bench_param(b, "to"),
+                      .longest_bytes = bench_param(b, "longest"),
+                      .slot = bench_param(b, "slot")};
+    bench_parallel(b, 1, tails_body, &s);
+    bench_counter(b, "classes", (double)s.classes);
+    bench_counter(b, "unknown_classes", (double)s.unknown);
+    bench_counter(b, "tail_bytes", (double)s.told.tail_bytes);
+    bench_counter(b, "objects_per_span", (double)s.told.objects);
+    if (s.unknown != 0)
+        return; /* what follows is told of all classes, or not at all */
+    bench_counter(b, "worst_tail_percent", s.worst_percent);
+    bench_counter(b, "worst_tail_slot_bytes", (double)s.worst_slot);
+    bench_counter(b, "classes_above_512", (double)s.above);
+    bench_counter(b, "above_512_by_tail", (double)s.above_by_tail);
+    bench_counter(b, "classes_below_512", (double)s.below);
+    bench_counter(b, "below_512_by_rounding", (double)s.below_by_rounding);
+}
+
+WORKLOAD(probe_tails) = {
+    .name = "probe-tails",
+    .summary = "what spans leave over at their ends, class by class, and whether rounding up wastes more",
+    .op = "size of request looked at",
+    .models =
+        "Nothing: it finds an allocator's size classes without asking it, and what is left at the end of a span of "
+        "each. Rounding up wastes most where all objects are of the smallest request of their class. Of a class "
+        "that does not show where its spans end nothing is known: then no figure over all classes is told.",
+    .source =
+        "Our own, after the comment of Go's runtime/_mkmalloc/mksizeclasses.go:9-25. Nothing random. Allocates as "
+        "it finds. A span begins on an 8 KiB page; the tail is the least gap between a run of neighbours that "
+        "begins on a page and the next that does.",
+    .bad_for = "Allocators whose page runs are no multiple of their slots.",
+    .params = tails_params,
+    .flavours = WORKLOAD_MANUAL | WORKLOAD_TRACED,
+    .setup = tails_setup,
+    .run = tails_run,
+    .teardown = probe_teardown,
+};
+
 /* ---- how small objects share blocks */
 
 struct tiny {
@@ -299,15 +446,20 @@ struct tiny {
     uint64_t size, keep, blocks, held_blocks, kept, requested, most, reused;
 };
 
+/* Whether object i is one of those that stay. */
+static bool stays(const struct tiny *s, size_t i) {
+    return i % s->keep == 0;
+}
+
 /* Lets all go but one of every `keep`, and asks for as many again: what is put beside a survivor was not held by it. */
 static void reuse_holes(struct bench_thread *t, struct tiny *s) {
     struct probe *p = s->probe;
     for (size_t i = 0; i < p->room; i++)
-        if (i % s->keep != 0)
+        if (!stays(s, i))
             probe_let_go(t, p, i, s->size);
     heap_collect();
     for (size_t i = 0; i < p->room; i++)
-        if (i % s->keep != 0)
+        if (!stays(s, i))
             s->reused += table_at(p, probe_take(t, p, i, s->size), BLOCK_SHIFT)->owners != 0;
     t->ops += p->room - s->kept;
     bench_point(t);
@@ -328,7 +480,7 @@ static void tiny_body(struct bench_thread *t, void *arg) {
         s->requested += size;
         s->blocks += block->objects++ == 0;
         s->most = block->objects > s->most ? block->objects : s->most;
-        if (i % s->keep != 0)
+        if (!stays(s, i))
             continue;
         s->kept++;
         s->held_blocks += block->owners++ == 0;
@@ -447,14 +599,21 @@ WORKLOAD(probe_lines) = {
 
 /* ---- what many objects of one size take */
 
+struct hold {
+    struct probe *probe;
+    uint64_t size, collections;
+};
+
 static void hold_body(struct bench_thread *t, void *arg) {
-    struct lines *s = arg;
+    struct hold *s = arg;
     for (size_t i = 0; i < s->probe->room; i++) {
         probe_take(t, s->probe, i, s->size);
         t->ops++;
         if (i % POINT_OBJECTS == 0)
             bench_point(t);
     }
+    for (uint64_t i = 0; i < s->collections; i++)
+        heap_collect();
     bench_point(t);
     t->checksum = bench_mix(t->checksum, s->probe->room);
 }
@@ -462,6 +621,7 @@ static void hold_body(struct bench_thread *t, void *arg) {
 static const struct workload_param hold_params[] = {
     {"size", 8, 8, "bytes of an object, without pointers"},
     {"objects", 500000, 1000, "objects"},
+    {"collections", 0, 2, "forced collections when all are there, of subjects that collect"},
     {NULL, 0, 0, NULL},
 };
 
@@ -470,7 +630,7 @@ static void *hold_setup(struct bench *b) {
 }
 
 static void hold_run(struct bench *b, void *state) {
-    struct lines s = {.probe = state, .size = bench_param(b, "size")};
+    struct hold s = {.probe = state, .size = bench_param(b, "size"), .collections = bench_param(b, "collections")};
     for (size_t i = 0; i < s.probe->room; i++)
         s.probe->kept[i] = NULL; /* the array's pages are there before memory is measured */
     bench_parallel(b, 1, hold_body, &s);
@@ -480,7 +640,8 @@ WORKLOAD(probe_hold) = {
     .name = "probe-hold",
     .summary = "many objects of one size, all of which stay: peak RSS over their number is what one takes",
     .op = "object allocated",
-    .models = "Nothing but bookkeeping: what an allocator adds to objects of 8 B.",
+    .models =
+        "Nothing but bookkeeping: what an allocator adds to objects of 8 B, and a collector to objects of any size.",
     .source = "After gperftools, docs/tcmalloc.adoc: \"N 8-byte objects\". Nothing random.",
     .bad_for = "Allocators with a header for each object.",
     .params = hold_params,

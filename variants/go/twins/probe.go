@@ -19,15 +19,18 @@ const (
 	probeLineShift   = 6
 	probeBitmapLimit = 512
 	probeThreads     = 2
+	probeTailSpans   = 8
 )
 
 func init() {
 	workloads["probe-slots"] = workload{map[string]uint64{"from": 1, "to": 32768, "pointers": 0}, nil, probeSlots}
 	workloads["probe-pages"] = workload{map[string]uint64{"size": 512, "objects": 4096, "pointers": 0}, nil, probePages}
+	workloads["probe-tails"] = workload{map[string]uint64{"from": 9, "to": 32760, "longest": 131072, "slot": 1408}, nil,
+		probeTails}
 	workloads["probe-tiny"] = workload{map[string]uint64{"size": 1, "keep": 1, "objects": 100000}, nil, probeTiny}
 	workloads["probe-lines"] = workload{map[string]uint64{"size": 8, "objects": 20000}, nil, probeLines}
-	workloads["probe-hold"] = workload{map[string]uint64{"size": 8, "objects": 500000},
-		[]string{"size=8,objects=3000"}, probeHold}
+	workloads["probe-hold"] = workload{map[string]uint64{"size": 8, "objects": 500000, "collections": 0},
+		[]string{"size=8,objects=3000,collections=1"}, probeHold}
 }
 
 type probe struct {
@@ -181,6 +184,95 @@ func probePages(params map[string]uint64) []uint64 {
 	return []uint64{mix(0, uint64(len(p.kept)))}
 }
 
+type probeTail struct {
+	known         bool
+	tail, objects uint64
+}
+
+// tailOf finds what spans leave over at their ends, as workloads/probe.c does.
+func tailOf(at []uintptr, slot, longest uint64) (least probeTail) {
+	beginsPage := func(address uintptr) bool { return address&(1<<probePageShift-1) == 0 }
+	for first, i := 0, 1; i < len(at); i++ {
+		run, gap := uint64(at[i-1]-at[first])+slot, uint64(at[i]-at[i-1])-slot
+		if run > longest {
+			return probeTail{known: true}
+		}
+		if gap == 0 {
+			continue
+		}
+		if beginsPage(at[first]) && beginsPage(at[i]) && (!least.known || gap < least.tail) {
+			least = probeTail{true, gap, run / slot}
+		}
+		first = i
+	}
+	return least
+}
+
+func (p *probe) tailOfClass(addresses []uintptr, request, slot, longest uint64) probeTail {
+	objects := min(probeTailSpans*longest/slot, uint64(len(p.kept)))
+	for i := range objects {
+		addresses[i] = p.take(i, request)
+	}
+	p.letGo(0, objects)
+	slices.Sort(addresses[:objects])
+	return tailOf(addresses[:objects], slot, longest)
+}
+
+func probeTails(params map[string]uint64) []uint64 {
+	to, longest := params["to"], params["longest"]
+	p := newProbe(probeTailSpans*longest/16, false)
+	addresses := make([]uintptr, len(p.kept))
+	var classes, unknown, above, aboveByTail, below, belowByRounding, worstSlot uint64
+	var worst float64
+	var told probeTail
+	add := func(smallest, slot uint64, tail probeTail) {
+		objects := max(tail.objects, 1)
+		rounding, percent := (slot-smallest)*objects, 100*float64(tail.tail)/float64(slot*objects+tail.tail)
+		classes++
+		if slot == params["slot"] {
+			told = tail
+		}
+		switch {
+		case !tail.known:
+			unknown++
+			return
+		case slot > probeBitmapLimit:
+			above++
+			if tail.tail > rounding {
+				aboveByTail++
+			}
+		case slot < probeBitmapLimit:
+			below++
+			if rounding > tail.tail {
+				belowByRounding++
+			}
+		}
+		if percent > worst {
+			worst, worstSlot = percent, slot
+		}
+	}
+	for request := params["from"]; request <= to; {
+		slot := p.slotOf(request)
+		last := min(p.lastOfSlot(request, slot, 1), to)
+		add(request, slot, p.tailOfClass(addresses, last, slot, longest))
+		countOps(last - request + 1)
+		request = last + 1
+	}
+	counter("classes", float64(classes))
+	counter("unknown_classes", float64(unknown))
+	counter("tail_bytes", float64(told.tail))
+	counter("objects_per_span", float64(told.objects))
+	if unknown == 0 {
+		counter("worst_tail_percent", worst)
+		counter("worst_tail_slot_bytes", float64(worstSlot))
+		counter("classes_above_512", float64(above))
+		counter("above_512_by_tail", float64(aboveByTail))
+		counter("classes_below_512", float64(below))
+		counter("below_512_by_rounding", float64(belowByRounding))
+	}
+	return []uint64{mix(0, to)}
+}
+
 func probeTiny(params map[string]uint64) []uint64 {
 	size, keep, objects := params["size"], params["keep"], params["objects"]
 	p := newProbe(objects, false)
@@ -279,6 +371,10 @@ func probeHold(params map[string]uint64) []uint64 {
 			p.take(uint64(i), params["size"])
 			countOps(1)
 		}
+		for range params["collections"] {
+			runtime.GC()
+		}
+		runtime.KeepAlive(p) // nobody else holds the objects by now
 		return mix(0, params["objects"])
 	})
 }
