@@ -243,7 +243,7 @@ int table_print(const char *run_dir, FILE *out) {
             r->disturbed, r->failed);
     print_blocks(r, "TIME, lower is better", "time", out, &s);
     print_blocks(r, "PEAK RSS, lower better", "peak_rss", out, &s);
-    print_blocks(r, "FOOTPRINT OVER BOUND", "robson_ratio", out, &s);
+    print_blocks(r, "FOOTPRINT OVER BOUND", "footprint_over_bound", out, &s);
     timespace_print(r, out);
     collectors_print(r, out);
     print_geomeans(r, out);

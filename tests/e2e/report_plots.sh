@@ -59,7 +59,7 @@ for subject in "${subjects[@]}"; do
 done
 
 # The figure beside a subject's point is the store's.
-ratio=$(sqlite3 many/run.sqlite "SELECT printf('%.3f', json_extract(record,'\$.workload_counters.ratio')) FROM invocation JOIN cell
+ratio=$(sqlite3 many/run.sqlite "SELECT printf('%.3f', json_extract(record,'\$.workload_counters.footprint_over_bound')) FROM invocation JOIN cell
     ON cell.id = cell_id WHERE workload = 'robson' AND mode = 'memory' AND subject = 'glibc'")
 section policies fragmentation | grep -cF ">$ratio</" >/dev/null || fail "Robson's $ratio of glibc is not in the report"
 peak=$(sqlite3 many/run.sqlite "SELECT printf('%.2f (%.1f MiB)', json_extract(record,'\$.memory.peak_rss_bytes') * 1.0 /

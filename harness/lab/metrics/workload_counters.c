@@ -29,3 +29,12 @@ COUNTER_METRIC(range_words, "address range", "words", "lower",
                "from the lowest address of a block to the highest, in words", 92);
 COUNTER_METRIC(robson_bound_words, "Robson's bound", "words", "neither",
                "words that no allocator can do without against this adversary: M(1 + log2(n)/2) - n + 1", 93);
+COUNTER_METRIC(
+    robson_ratio, "address range over Robson's bound", "ratio", "lower",
+    "from the lowest address of a block to the highest, over the words of address range that no allocator can "
+    "do without against this adversary: never below 1, and far above it where large blocks are mapped elsewhere",
+    94);
+COUNTER_METRIC(footprint_over_bound, "footprint over Robson's bound", "ratio", "lower",
+               "pages that ever held a block of the workload's, over Robson's bound; the bound is one on addresses, of "
+               "which some pages may never be touched, so that less than 1 is possible",
+               95);

@@ -129,7 +129,7 @@ void report_matrix(const struct run *r, FILE *out) {
           out);
     one_table(r, "time", out);
     one_table(r, "peak_rss", out);
-    one_table(r, "robson_ratio", out);
+    one_table(r, "footprint_over_bound", out);
     one_table(r, "held_words", out);
     geomeans(r, out);
     fprintf(out, "<p class=\"how\">From: <code>spanlab export %s --format=csv</code>; for benchstat <code>--format=go</code>.</p>\n",

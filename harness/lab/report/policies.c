@@ -18,7 +18,7 @@ static const struct figure {
     bool resident; /* it rests on the resident set, which says nothing below the kernel's resolution */
 } figures[] = {
     {"sawtooth", "peak_rss_over_live", "peak RSS over peak live bytes (lower is better)", true},
-    {"robson", "robson_ratio", "footprint over Robson's bound (lower is better)", false},
+    {"robson", "footprint_over_bound", "footprint over Robson's bound (lower is better)", false},
 };
 
 static const struct figure *figure_of(const struct run *r, size_t row) {
@@ -210,10 +210,10 @@ void report_policies(const struct run *r, FILE *out) {
     }
     fputs("<p>What a policy of placement costs in memory. Sawtooth: the live set grows to the same peak again and "
           "again, with "
-          "other sizes each time. Robson: an adversary that no allocator without moving can serve with less than the "
-          "bound. At 1 "
-          "nothing is lost to fragmentation. Median over processes; bars are 95 % intervals (none where fewer than 6 "
-          "ran).</p>\n",
+          "other sizes each time. Robson: an adversary that no allocator without moving can serve within a shorter "
+          "range of addresses than the bound; shown are the pages that blocks lay on. At 1 nothing is lost to "
+          "fragmentation, or no more than must be. Median over processes; bars are 95 % intervals (none where fewer "
+          "than 6 ran).</p>\n",
           out);
     all_figures(r, panels, out);
     bool any = false;
@@ -228,6 +228,6 @@ void report_policies(const struct run *r, FILE *out) {
         teeth(r, row, out);
     fprintf(out,
             "<p class=\"how\">From: <code>spanlab export %s --format=csv</code>, metrics peak_rss, peak_rss_over_live, "
-            "rss_after_drain, robson_ratio and held_words.</p>\n",
+            "rss_after_drain, footprint_over_bound and held_words.</p>\n",
             r->dir);
 }
