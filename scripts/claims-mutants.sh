@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# claims-mutants.sh [BUILD]: for each claim whose mutation is a line of goalloc's source, builds the measured program from
-# changed sources (in BUILD/mutants) and measures the claim with it: the verdict must differ from the recorded one. Ends
-# with "N of M changed sources flip the verdict"; exit 1 when one does not.
+# claims-mutants.sh [BUILD [ID...]]: for each claim (or those named) whose mutation is a line of goalloc's source or of the
+# workload's, builds the measured programs from changed sources (in BUILD/mutants) and measures the claim with them: the
+# verdict must differ from the recorded one. Ends with "N of M changed sources flip the verdict"; exit 1 when one does not.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 build=$(realpath -m "${1:-${BUILD:-build}}") mutants=
@@ -25,20 +25,30 @@ replaced() {
         END { exit found != 1 }' "$1"
 }
 
+# programs CLAIM: the programs of the tests that the claim counts or runs
+programs() { sed -n 's/^ *program: "\{0,1\}\([^" ]*\).*/\1/p' "$1" | sort -u; }
+
+# targets CLAIM: those, and what builds the claim's subjects of goalloc's: a program each, or libraries for the one that
+# manual builds share.
+targets() {
+    programs "$1"
+    sed -n 's/^ *subject: "\([^"|]*\).*/\1/p' "$1" | sort -u |
+        sed -n -e 's/^manual-.*/bench-manual\ngoalloc-&-shared/p' -e 's/^\(classic\|greentea\|nogc\)-.*/bench-&/p'
+}
+
+claims=(results/claims/*.yaml)
+if (($# > 1)); then claims=("${@:2}"); claims=("${claims[@]/#/results/claims/}"); claims=("${claims[@]/%/.yaml}"); fi
 flipped=0 all=0
-for claim in results/claims/*.yaml; do
+for claim in "${claims[@]}"; do
     file=$(field "$claim" file)
     [[ -n $file ]] || continue
     id=$(basename "$claim" .yaml) all=$((all + 1))
-    # What the claim measures: a program of the tests, or the last subject that is no real Go's.
-    program=$(sed -n 's/^ *program: "\([^" ]*\).*/\1/p' "$claim" | head -n 1)
-    subject=$(sed -n 's/^  subject: "\([^"|]*\).*/\1/p' "$claim" | grep -v '^go-' | tail -n 1)
-    target=${program:-bench-$subject} tests=OFF
-    [[ -z $program ]] || tests=ON
+    mapfile -t wanted < <(targets "$claim")
+    [[ $(programs "$claim") ]] && tests=ON || tests=OFF
     replaced "$file" "$(field "$claim" replace)" "$(field "$claim" with)" >"$source/$file" ||
         { echo "$id: $file does not hold the text of its mutation once"; exit 1; }
     (cd "$source" && cmake --preset release -B "$mutants/build" -DSPANLAB_TESTS=$tests >/dev/null)
-    cmake --build "$mutants/build" -j "${JOBS:-$(nproc)}" --target spanlab "$target" >/dev/null
+    cmake --build "$mutants/build" -j "${JOBS:-$(nproc)}" --target spanlab "${wanted[@]}" >/dev/null
     status=0
     "$mutants/build/bin/spanlab" claims run "$id" -o "$mutants/runs/$id" >"$mutants/said" 2>&1 || status=$?
     cp "$file" "$source/$file"
