@@ -33,6 +33,10 @@ static double goal_over_formula(json_t *record) {
     return told(record, "/gc/heap/goal:bytes") / goal_by_the_guide(record);
 }
 
+static double mean_pause(json_t *record) {
+    return metric_number(record, "go", "pause_total_ns") / metric_number(record, "go", "num_gc");
+}
+
 #define GO_METRIC(id, of_title, of_unit, of_order, of_definition, value)                                               \
     METRIC(id) = {                                                                                                     \
         .name = #id,                                                                                                   \
@@ -52,3 +56,5 @@ GO_METRIC(go_live, "live heap after the last collection", "bytes", 301,
 GO_METRIC(go_goal_over_formula, "heap goal over the GC guide's formula", "ratio", 302,
           "real Go: heap goal over live heap + (live heap + stacks + globals) * GOGC / 100, at the end of the process",
           goal_over_formula);
+GO_METRIC(go_mean_pause, "mean stop of the world", "ns", 303,
+          "real Go: MemStats.PauseTotalNs over NumGC, of the whole process", mean_pause);
