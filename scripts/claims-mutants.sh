@@ -52,7 +52,7 @@ for claim in "${claims[@]}"; do
     status=0
     "$mutants/build/bin/spanlab" claims run "$id" -o "$mutants/runs/$id" >"$mutants/said" 2>&1 || status=$?
     cp "$file" "$source/$file"
-    if ((status == 5)); then
+    if grep -q "^$id: .*, and .* is recorded" "$mutants/said"; then
         flipped=$((flipped + 1))
         echo "$id flips with $file changed: $(grep "^$id:" "$mutants/said" | head -n 1)"
     else
