@@ -104,6 +104,7 @@ static struct text_list under_callgrind(const struct counted_wish *w) {
     text_list_add(&argv, "valgrind");
     text_list_add(&argv, "--tool=callgrind");
     text_list_add(&argv, "--callgrind-out-file=/dev/null");
+    text_list_add(&argv, "--trace-children=yes"); /* real Go is started by a script, which ends as the program */
     for (size_t i = 0; needs_caches(sum_named(w->figure)) && i < sizeof caches / sizeof *caches; i++)
         text_list_add(&argv, caches[i]);
     if (w->within != NULL)

@@ -185,11 +185,11 @@ func (c *collectorFigures) finish() {
 	p.P50Ns, p.P99Ns, p.MaxNs = rank(0.5), rank(0.99), rank(1)
 }
 
-// stopTheWorldKnob is what GODEBUG says of gcstoptheworld, as the runtime reads it: the last setting counts.
-func stopTheWorldKnob(debug string) string {
+// debugKnob is what GODEBUG says of a number, as the runtime reads it: the last setting counts.
+func debugKnob(debug, wanted string) string {
 	value := "0"
 	for _, word := range strings.Split(debug, ",") {
-		if name, setting, _ := strings.Cut(word, "="); name == "gcstoptheworld" {
+		if name, setting, _ := strings.Cut(word, "="); name == wanted {
 			if n, err := strconv.Atoi(setting); err == nil {
 				value = strconv.Itoa(n)
 			}

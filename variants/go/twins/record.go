@@ -137,13 +137,17 @@ func knobCatalog() []map[string]any {
 	knob := func(name, summary string) map[string]any {
 		return map[string]any{"name": name, "variable": name, "format": "%s", "join": nil, "summary": summary}
 	}
-	stops := knob("gcstoptheworld", "1: marking stops the program; 2: sweeping too (default 0)")
-	stops["variable"], stops["format"], stops["join"] = "GODEBUG", "gcstoptheworld=%s", ","
+	ofDebug := func(name, summary string) map[string]any {
+		k := knob(name, summary)
+		k["variable"], k["format"], k["join"] = "GODEBUG", name+"=%s", ","
+		return k
+	}
 	return []map[string]any{
 		knob("GOGC", "growth of the heap between collections, percent of what is live (default 100), or off"),
 		knob("GOMEMLIMIT", "bytes that the process should stay below, or off (default)"),
 		knob("GOMAXPROCS", "processors that run Go code (default: those there are)"),
-		stops,
+		ofDebug("gcstoptheworld", "1: marking stops the program; 2: sweeping too (default 0)"),
+		ofDebug("asyncpreemptoff", "1: goroutines are not interrupted by signals, which callgrind cannot take (default 0)"),
 	}
 }
 
@@ -151,7 +155,8 @@ func knobsInForce() map[string]string {
 	percent, limit := debug.SetGCPercent(100), debug.SetMemoryLimit(-1)
 	debug.SetGCPercent(percent)
 	knobs := map[string]string{"GOGC": strconv.Itoa(percent), "GOMEMLIMIT": strconv.FormatInt(limit, 10),
-		"GOMAXPROCS": strconv.Itoa(runtime.GOMAXPROCS(0)), "gcstoptheworld": stopTheWorldKnob(os.Getenv("GODEBUG"))}
+		"GOMAXPROCS": strconv.Itoa(runtime.GOMAXPROCS(0)), "gcstoptheworld": debugKnob(os.Getenv("GODEBUG"), "gcstoptheworld"),
+		"asyncpreemptoff": debugKnob(os.Getenv("GODEBUG"), "asyncpreemptoff")}
 	if percent < 0 {
 		knobs["GOGC"] = "off"
 	}
