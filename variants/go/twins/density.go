@@ -45,8 +45,8 @@ var densityHeap struct {
 func init() {
 	workloads["mark-density"] = workload{
 		map[string]uint64{"size": 64, "pages": 4096, "permille": 20, "order": 0, "collections": 10},
-		[]string{"size=16,pages=40,permille=20,order=1,collections=2", "size=64,pages=40,permille=125,collections=1",
-			"size=512,pages=100,permille=1000,order=1,collections=1"},
+		[]string{"size=16,pages=40,permille=20,order=1,collections=2", "size=64,pages=40,permille=125,collections=2",
+			"size=512,pages=40,permille=1000,order=1,collections=2"},
 		collectDensity}
 	prepares["mark-density"] = buildDensity
 }
