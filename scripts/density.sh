@@ -77,10 +77,10 @@ for permille in "${permilles[@]}"; do
 done
 awk '
     { key = $1 " B, " ($2 ? "at random" : "by address") }
-    !(key in last) { keys[++n] = key }
-    key in last && last[key] >= 1 && $4 < 1 { crossing[key] = "from " before[key] / 10 " to " $3 / 10 " %" }
+    !(key in last) { keys[++n] = key; if ($4 < 1) crossing[key] = "is below 1 from " $3 / 10 " % on" }
+    key in last && last[key] >= 1 && $4 < 1 { crossing[key] = "falls below 1 between " before[key] / 10 " and " $3 / 10 " %" }
     { last[key] = $4; before[key] = $3 }
     END {
         for (i = 1; i <= n; i++)
-            print keys[i] ": " (keys[i] in crossing ? "falls below 1 somewhere " crossing[keys[i]] : "does not fall below 1")
+            print keys[i] ": " (keys[i] in crossing ? crossing[keys[i]] : "does not fall below 1")
     }' "$scratch/ratios"
