@@ -248,6 +248,10 @@ struct counted counted_figure(struct spawner *spawner, const struct counted_wish
         out.peak_bytes = c.peak_bytes > out.peak_bytes ? c.peak_bytes : out.peak_bytes;
         out.processes++;
     }
+    if (out.missing == NULL && fabs(figures[1] - figures[0]) < 0.001 * fabs(figures[0]))
+        out.missing = lab_printf("%s counts as much with %s=%u as with %u: give count other numbers",
+                                 w->program != NULL ? w->program : w->workload, w->count->per, operations[1],
+                                 operations[0]);
     if (out.missing == NULL)
         out.per_operation = (figures[1] - figures[0]) / (w->count->to - w->count->from);
     rmdir(folder);

@@ -14,22 +14,22 @@ enum { TIMEOUT_S = 300 };
 
 /* ---- cells */
 
-static void write_cell(FILE *yaml, struct reading_wish w, unsigned processes) {
+static void write_cell(FILE *yaml, struct reading_wish w) {
     fprintf(yaml, "  - workloads: [\"%s\"]\n    subjects: [\"%s\"]\n", w.workload, w.subject);
     if (w.params != NULL)
         fprintf(yaml, "    params: \"%s\"\n", w.params);
     fprintf(yaml, "    %s: %d\n    iterations: 1\n    warmup: 0\n    timeout: %d\n",
-            reading_from_memory_run(w.figure) ? "memory" : "invocations", processes, TIMEOUT_S);
+            reading_from_memory_run(w.figure) ? "memory" : "invocations", reading_processes(w.class), TIMEOUT_S);
 }
 
 /* Whether any of it is a cell of the run; what is counted or checked is none. */
-static bool write_measure(FILE *yaml, const struct claim_measure *m, unsigned processes) {
+static bool write_measure(FILE *yaml, const struct claim *c, const struct claim_measure *m) {
     if (m == NULL || m->count != NULL || m->check != NULL) /* what has a program is counted */
         return false;
     for (unsigned i = 0; i < m->workloads_count; i++) {
-        write_cell(yaml, reading_wish_of(m, i), processes);
+        write_cell(yaml, reading_wish_of(c, m, i));
         if (m->against != NULL)
-            write_cell(yaml, reading_wish_against(m, i), processes);
+            write_cell(yaml, reading_wish_against(c, m, i));
     }
     return true;
 }
@@ -49,12 +49,11 @@ static bool write_matrix(const char *path, const struct claim *const *claims, si
     bool any = false;
     fprintf(yaml, "summary: the experiments of claims\ncells:\n");
     for (size_t i = 0; i < count; i++) {
-        unsigned processes = reading_processes(claims[i]->class);
-        any |= write_measure(yaml, claims[i]->judge, processes);
-        any |= write_measure(yaml, claims[i]->transfers, processes);
+        any |= write_measure(yaml, claims[i], claims[i]->judge);
+        any |= write_measure(yaml, claims[i], claims[i]->transfers);
         for (unsigned s = 0; s < claims[i]->beside_count; s++) {
             struct claim_measure other = measure_of(claims[i]->judge, claims[i]->beside[s]);
-            any |= write_measure(yaml, &other, processes);
+            any |= write_measure(yaml, claims[i], &other);
         }
     }
     fclose(yaml);

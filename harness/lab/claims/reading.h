@@ -23,9 +23,10 @@ struct reading_wish {
     const char *workload, *subject, *params, *figure, *within;
     const char *program;             /* NULL: a subject on a workload */
     const struct claim_count *count; /* NULL: a cell of the run */
+    enum claim_class class;
 };
-struct reading_wish reading_wish_of(const struct claim_measure *m, unsigned workload);
-struct reading_wish reading_wish_against(const struct claim_measure *m, unsigned workload);
+struct reading_wish reading_wish_of(const struct claim *c, const struct claim_measure *m, unsigned workload);
+struct reading_wish reading_wish_against(const struct claim *c, const struct claim_measure *m, unsigned workload);
 
 /* Whether the figure is one of processes that sample memory. */
 bool reading_from_memory_run(const char *figure);
