@@ -87,34 +87,46 @@ static void take_outcome(struct experiment *e, const struct claim *c, struct cla
     }
 }
 
-int experiments_run(const struct claim *const *claims, size_t count, const char *output,
-                    struct experiment_listener listener, struct claim_outcome *outcomes) {
+/* Some of the claims, in one run. A layout that is the same for all would be a bias of what is noisy, and without it
+ * what is deterministic would not come out twice alike. */
+struct group {
+    const struct claim **claims;
+    size_t *places; /* among all */
+    size_t count;
+    bool fixed_layout;
+    const char *output;
+};
+
+static int measure_group(struct experiment *e, const struct group *g, const char *matrix) {
+    struct run_options options = {.request = {.matrix = matrix, .seed = 1, .fixed_layout = g->fixed_layout},
+                                  .output = g->output};
+    const char *argv[] = {"claims", "run"};
+    int code = plan_make(&options.request, &e->catalog, &e->plan);
+    if (code != LAB_OK || e->plan.cell_count == 0)
+        return code;
+    code = run_dir_create(&e->store, &options, &e->catalog, &e->plan, 2, argv);
+    if (code != LAB_OK)
+        return code;
+    struct measure_options m = {options.request.seed, 1, 0, g->fixed_layout};
+    fprintf(stderr, "run     %s: %zu cells, %zu processes\n", e->store.dir, e->plan.cell_count,
+            e->plan.invocation_count);
+    return measure_all(&e->store, &e->catalog, &m);
+}
+
+static int run_group(const struct group *g, struct experiment_listener listener, struct claim_outcome *outcomes) {
     char folder[] = "/tmp/spanlab-claims-XXXXXX";
     if (mkdtemp(folder) == NULL)
         return lab_error(LAB_DISK, "cannot make a folder in /tmp");
     char *path = lab_printf("%s/claims.yaml", folder);
     struct experiment e = {0};
-    struct run_options options = {.request = {.matrix = path, .seed = 1, .fixed_layout = true}, .output = output};
-    int code = LAB_OK;
-    bool any = write_matrix(path, claims, count);
     catalog_load(&e.catalog);
-    if (any) {
-        code = plan_make(&options.request, &e.catalog, &e.plan);
-        const char *argv[] = {"claims", "run"};
-        if (code == LAB_OK && e.plan.cell_count > 0)
-            code = run_dir_create(&e.store, &options, &e.catalog, &e.plan, 2, argv);
-    }
-    if (code == LAB_OK && e.plan.cell_count > 0) {
-        struct measure_options m = {options.request.seed, 1, 0, true};
-        fprintf(stderr, "run     %s: %zu cells, %zu processes\n", e.store.dir, e.plan.cell_count,
-                e.plan.invocation_count);
-        code = measure_all(&e.store, &e.catalog, &m);
-    }
+    int code = write_matrix(path, g->claims, g->count) ? measure_group(&e, g, path) : LAB_OK;
     spawner_start(&e.spawner);
-    for (size_t i = 0; (code == LAB_OK || code == LAB_CELL_FAILED) && i < count; i++) {
-        take_outcome(&e, claims[i], &outcomes[i]);
+    for (size_t i = 0; (code == LAB_OK || code == LAB_CELL_FAILED) && i < g->count; i++) {
+        struct claim_outcome *out = &outcomes[g->places[i]];
+        take_outcome(&e, g->claims[i], out);
         if (listener.tell != NULL)
-            listener.tell(listener.context, i, &outcomes[i]);
+            listener.tell(listener.context, g->places[i], out);
     }
     spawner_stop(&e.spawner);
     if (e.store.db != NULL)
@@ -123,4 +135,35 @@ int experiments_run(const struct claim *const *claims, size_t count, const char 
     rmdir(folder);
     free(path);
     return code;
+}
+
+static struct group group_of(const struct claim *const *claims, size_t count, bool noisy) {
+    struct group g = {.claims = lab_alloc((count + 1) * sizeof *g.claims),
+                      .places = lab_alloc((count + 1) * sizeof *g.places),
+                      .fixed_layout = !noisy};
+    for (size_t i = 0; i < count; i++)
+        if ((claims[i]->class == CLAIM_N) == noisy) {
+            g.places[g.count] = i;
+            g.claims[g.count++] = claims[i];
+        }
+    return g;
+}
+
+int experiments_run(const struct claim *const *claims, size_t count, const char *output,
+                    struct experiment_listener listener, struct claim_outcome *outcomes) {
+    struct group groups[2] = {group_of(claims, count, false), group_of(claims, count, true)};
+    char *noisy = output != NULL ? lab_printf("%s%s", output, groups[0].count != 0 ? "-noisy" : "") : NULL;
+    int worst = LAB_OK;
+    groups[0].output = output;
+    groups[1].output = noisy;
+    for (size_t i = 0; i < 2 && (worst == LAB_OK || worst == LAB_CELL_FAILED); i++) {
+        int code = groups[i].count != 0 ? run_group(&groups[i], listener, outcomes) : LAB_OK;
+        worst = code != LAB_OK ? code : worst;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        free(groups[i].claims);
+        free(groups[i].places);
+    }
+    free(noisy);
+    return worst;
 }

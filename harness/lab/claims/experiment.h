@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * experiment.h: measures claims: their cells become one matrix, which is run as any other, so that every record is kept
- * and any process can be repeated.
+ * experiment.h: measures claims: their cells become one matrix, and those of noisy claims another, which are run as any
+ * other, so that every record is kept and any process can be repeated.
  */
 #ifndef SPANLAB_EXPERIMENT_H
 #define SPANLAB_EXPERIMENT_H
@@ -15,8 +15,9 @@ struct experiment_listener {
     void *context;
 };
 
-/* outcomes: one per claim. output: the run's folder, NULL: one in results. 0, or an enum lab_exit after an error line;
- * LAB_CELL_FAILED when some process failed, and the claims that needed it have no figure. */
+/* outcomes: one per claim. output: the run's folder (with -noisy behind it, another), NULL: in results. 0, or an enum
+ * lab_exit after an error line; LAB_CELL_FAILED when some process failed, and the claims that needed it have no figure.
+ */
 int experiments_run(const struct claim *const *claims, size_t count, const char *output,
                     struct experiment_listener listener, struct claim_outcome *outcomes);
 
