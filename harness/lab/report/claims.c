@@ -166,7 +166,10 @@ void report_claims(FILE *out) {
     claims_count(&all, outcomes, out);
     fputs("</p>\n", out);
     draw_forest(&all, outcomes, out);
-    fputs("<table><tr><th>claim</th><th>states</th><th>published</th><th>verdict</th><th>to quote, and what it "
+    /* Of fixed widths: names of subjects with their knobs are long and would take the room of what is to be read. */
+    fputs("<table style=\"table-layout:fixed;overflow-wrap:anywhere\"><colgroup><col style=\"width:5em\"><col "
+          "style=\"width:22%\"><col style=\"width:22%\"><col style=\"width:28%\"><col></colgroup>"
+          "<tr><th>claim</th><th>states</th><th>published</th><th>verdict</th><th>to quote, and what it "
           "takes</th></tr>\n",
           out);
     for (size_t i = 0; i < all.count; i++)
