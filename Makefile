@@ -14,7 +14,7 @@
 #?   make fuzz     FUZZ_SECONDS=600 each     make oracle   ask real Go again
 #?   make go       real Go, as subjects       make numbers  goalloc's own figures
 #?   make paper-ci  claims that counting decides     <= 15 minutes on 2 cores
-#?   make paper    those, numbers and the matrices     hours
+#?   make paper    those, noisy claims, the matrices   hours
 #?   make format   clang-format our C, C++   make help     this
 #?
 #?   MATRIX=quick    smoke, quick, full or a YAML file   BUDGET=30m   time limit
@@ -109,6 +109,7 @@ paper-ci: build
 
 paper: build
 	@$(MAKE) --no-print-directory paper-ci
+	@$(spanlab) claims run --class N
 	@$(MAKE) --no-print-directory numbers
 	@$(MAKE) --no-print-directory bench MATRIX=marking
 	@$(MAKE) --no-print-directory bench MATRIX=timespace

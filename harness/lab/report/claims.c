@@ -143,7 +143,7 @@ static void card(const struct claim *c, const struct claim_outcome *o, FILE *out
     for (unsigned i = 0; o->beside != NULL && i < c->beside_count; i++)
         beside_row(out, i == 0 ? "<br>beside it: " : "; ", c->beside[i], &o->beside[i]);
     paragraph(out, "but ", c->qualification);
-    paragraph(out, "because it ", c->reason);
+    paragraph(out, "reason: ", c->reason);
     fputs("</td><td>", out);
     html_text(out, quote != NULL ? quote : "");
     char peak[64] = "";
