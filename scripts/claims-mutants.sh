@@ -50,7 +50,7 @@ for claim in "${claims[@]}"; do
     (cd "$source" && cmake --preset release -B "$mutants/build" -DSPANLAB_TESTS=$tests >/dev/null)
     cmake --build "$mutants/build" -j "${JOBS:-$(nproc)}" --target spanlab "${wanted[@]}" >/dev/null
     status=0
-    "$mutants/build/bin/spanlab" claims run "$id" -o "$mutants/runs/$id" >"$mutants/said" 2>&1 || status=$?
+    "$mutants/build/bin/spanlab" claims run "$id" --alone -o "$mutants/runs/$id" >"$mutants/said" 2>&1 || status=$?
     cp "$file" "$source/$file"
     if grep -q "^$id: .*, and .* is recorded" "$mutants/said"; then
         flipped=$((flipped + 1))

@@ -21,7 +21,7 @@ static const double drift_percent = 2;
 
 struct claims_options {
     char *folder, *verdicts, *class, *output, *write, *check;
-    int record, mutate;
+    int record, mutate, alone;
     const char **names; /* what else was given, NULL-terminated */
     struct claims all;
 };
@@ -175,6 +175,8 @@ static int choose(const struct claims_options *o, struct claims *out) {
     for (size_t i = 0; !named && i < o->all.count; i++)
         if (of_class(o, o->all.items[i]))
             out->items[out->count++] = o->all.items[i];
+    for (size_t i = 0; o->alone && i < out->count; i++)
+        out->items[i]->beside_count = 0;
     return LAB_OK;
 }
 
@@ -424,6 +426,7 @@ static int claims(int argc, const char **argv) {
         {"record", '\0', POPT_ARG_NONE, &o.record, 0, "run: write what comes out to results/verdicts", NULL},
         {"mutate", '\0', POPT_ARG_NONE, &o.mutate, 0,
          "run: on changed builds, which must flip each verdict; exit 5 if not", NULL},
+        {"alone", '\0', POPT_ARG_NONE, &o.alone, 0, "run: without the subjects that are shown beside", NULL},
         {"output", 'o', POPT_ARG_STRING, &o.output, 0, "run: folder of the run", "DIR"},
         {"write", '\0', POPT_ARG_STRING, &o.write, 0, "report: put the table into this file", "README.md"},
         {"check", '\0', POPT_ARG_STRING, &o.check, 0, "report: exit 5 if this file's table is stale", "README.md"},
