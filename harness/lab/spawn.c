@@ -80,7 +80,7 @@ bool spawner_run(struct spawner *s, const struct spawn_request *request, bool (*
         int ready = poll(&fd, 1, 100);
         if (ready > 0)
             break;
-        if (!killed && !tick(context)) {
+        if (tick != NULL && !killed && !tick(context)) {
             killed = true;
             send(s->socket, "K", 1, MSG_NOSIGNAL);
         }

@@ -38,7 +38,7 @@ void spawner_start(struct spawner *s);
 void spawner_stop(struct spawner *s);
 
 /* Runs one process to its end. `tick` is called about ten times a second; when it returns false the process group is
- * killed and spawner_run returns false. */
+ * killed and spawner_run returns false. NULL: the process is left to its end or its time limit. */
 bool spawner_run(struct spawner *s, const struct spawn_request *request, bool (*tick)(void *), void *context,
                  struct spawn_result *result);
 

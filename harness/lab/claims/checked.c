@@ -10,11 +10,6 @@
 
 enum { CHECK_TIMEOUT_MS = 120000 };
 
-static bool go_on(void *context) {
-    (void)context;
-    return true;
-}
-
 /* Lines "[       OK ] name". */
 static unsigned passed(char *text, const char *pattern) {
     static const char mark[] = "[       OK ] ";
@@ -25,20 +20,24 @@ static unsigned passed(char *text, const char *pattern) {
     return count;
 }
 
+char *checked_program(const char *name, char **missing) {
+    char *path = lab_printf("%s/%s", text_bin_dir(), name);
+    if (access(path, X_OK) != 0)
+        *missing = lab_printf("%s is not built: it is one of the tests, so cmake needs -DSPANLAB_TESTS=ON", name);
+    return path;
+}
+
 struct checked checked_tests(struct spawner *spawner, const struct claim_check *check) {
     struct checked out = {0};
-    char said[] = "/tmp/spanlab-check-XXXXXX", *path = lab_printf("%s/%s", text_bin_dir(), check->program);
+    char said[] = "/tmp/spanlab-check-XXXXXX", *path = checked_program(check->program, &out.missing);
     int fd = mkstemp(said);
-    if (access(path, X_OK) != 0)
-        out.missing =
-            lab_printf("%s is not built: it is one of the tests, so cmake needs -DSPANLAB_TESTS=ON", check->program);
-    else if (fd < 0)
+    if (out.missing == NULL && fd < 0)
         out.missing = lab_strdup("no file can be made in /tmp");
     if (out.missing == NULL) {
         char *argv[] = {path, NULL}, *environment[] = {NULL};
         struct spawn_request request = {argv, environment, said, "/dev/null", CHECK_TIMEOUT_MS, false};
         struct spawn_result result;
-        if (!spawner_run(spawner, &request, go_on, NULL, &result) || result.start_failed || result.timed_out)
+        if (!spawner_run(spawner, &request, NULL, NULL, &result) || result.start_failed || result.timed_out)
             out.missing = lab_printf("%s did not run to its end", check->program);
         out.seconds = (double)result.wall_ns / 1e9;
         out.peak_bytes = result.peak_bytes;

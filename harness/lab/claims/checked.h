@@ -15,6 +15,10 @@ struct checked {
     char *missing; /* why there is no figure; the caller's to free */
 };
 
+/* Where a program of the tests lies, the caller's to free; with *missing, the caller's too, if it has not been built.
+ */
+char *checked_program(const char *name, char **missing);
+
 /* The program lies beside spanlab, as the build with tests puts it, and reports as cmocka does. */
 struct checked checked_tests(struct spawner *spawner, const struct claim_check *check);
 

@@ -122,11 +122,15 @@ static const char *check_fault(const struct claim *c, const struct claim_measure
     return NULL;
 }
 
-static const char *program_fault(const struct claim_measure *m) {
+/* Who is measured: a subject on workloads, or a program. */
+static const char *measured_fault(const struct claim_measure *m) {
+    if (m->program == NULL)
+        return m->workloads_count == 0 || m->subject == NULL
+                   ? "a measure needs workloads and subject, or program, or check"
+                   : NULL;
     if (m->workloads_count != 0 || m->subject != NULL || m->params != NULL || m->count == NULL)
         return "a program is counted in place of a subject on a workload: it goes with count, without workloads, "
-               "subject "
-               "and params";
+               "subject and params";
     return NULL;
 }
 
@@ -140,10 +144,9 @@ static const char *measure_fault(const struct claim *c, const struct claim_measu
         return NULL;
     if (m->check != NULL)
         return check_fault(c, m);
-    if (m->program != NULL && program_fault(m) != NULL)
-        return program_fault(m);
-    if (m->program == NULL && (m->workloads_count == 0 || m->subject == NULL))
-        return "a measure needs workloads and subject, or program, or check";
+    const char *fault = measured_fault(m);
+    if (fault != NULL)
+        return fault;
     if ((m->combine == CLAIM_ALONE) != (m->against == NULL))
         return "combine and against go together: what is compared, and with what";
     if ((m->count != NULL) != counted_knows(m->figure))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "claims/counted.h"
+#include "claims/checked.h"
 #include "error.h"
 #include "launch.h"
 #include "text.h"
@@ -12,11 +13,6 @@
 #include <unistd.h>
 
 enum { COUNT_TIMEOUT_MS = 600000 };
-
-static bool go_on(void *context) {
-    (void)context;
-    return true;
-}
 
 /* ---- figures */
 
@@ -129,7 +125,7 @@ static struct counts count_once(struct spawner *spawner, const struct counted_wi
     text_list_add_taken(environment, NULL);
     struct spawn_request request = {argv->items, environment->items, "/dev/null", said, COUNT_TIMEOUT_MS, true};
     struct spawn_result result;
-    bool finished = spawner_run(spawner, &request, go_on, NULL, &result);
+    bool finished = spawner_run(spawner, &request, NULL, NULL, &result);
     bool good =
         finished && !result.start_failed && WIFEXITED(result.wait_status) && WEXITSTATUS(result.wait_status) == 0;
     char *text = text_read_tail(said, 4000);
@@ -177,11 +173,9 @@ static struct counts count_subject(struct spawner *spawner, const struct counted
 static struct counts count_program(struct spawner *spawner, const struct counted_wish *w, unsigned operations,
                                    const char *folder) {
     struct text_list argv = under_callgrind(w), words = text_split(w->program, ' '), environment = {0};
-    char *path = lab_printf("%s/%s", text_bin_dir(), words.items[0]);
     struct counts count = {0};
-    if (access(path, X_OK) != 0) {
-        count.missing = lab_printf("%s is not built: it is one of the tests, so cmake needs -DSPANLAB_TESTS=ON", path);
-    } else {
+    char *path = checked_program(words.items[0], &count.missing);
+    if (count.missing == NULL) {
         text_list_add(&argv, path);
         for (size_t i = 1; i < words.count; i++)
             text_list_add(&argv, words.items[i]);
@@ -249,9 +243,9 @@ struct counted counted_figure(struct spawner *spawner, const struct counted_wish
         out.processes++;
     }
     if (out.missing == NULL && fabs(figures[1] - figures[0]) < 0.001 * fabs(figures[0]))
-        out.missing = lab_printf("%s counts as much with %s=%u as with %u: give count other numbers",
-                                 w->program != NULL ? w->program : w->workload, w->count->per, operations[1],
-                                 operations[0]);
+        out.missing =
+            lab_printf("%s counts as much with %s=%u as with %u: give count other numbers",
+                       w->program != NULL ? w->program : w->workload, w->count->per, operations[1], operations[0]);
     if (out.missing == NULL)
         out.per_operation = (figures[1] - figures[0]) / (w->count->to - w->count->from);
     rmdir(folder);

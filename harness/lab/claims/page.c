@@ -41,6 +41,12 @@ char *claim_quote(const struct claim *c, const struct claim_outcome *o) {
     return text;
 }
 
+char *claim_processes(const struct claim_outcome *o) {
+    if (isnan(o->peak_bytes))
+        return lab_printf("%u processes", o->processes);
+    return lab_printf("%u processes of up to %.0f MiB", o->processes, o->peak_bytes / (1 << 20));
+}
+
 void claims_count(const struct claims *all, const struct claim_outcome *outcomes, FILE *out) {
     size_t counts[VERDICT_UNTESTED + 1] = {0};
     for (size_t i = 0; i < all->count; i++)

@@ -13,6 +13,9 @@
  * caller's to free. */
 char *claim_quote(const struct claim *c, const struct claim_outcome *o);
 
+/* "8 processes of up to 55 MiB". The caller's to free. */
+char *claim_processes(const struct claim_outcome *o);
+
 /* Counts by verdict, "11 claims: 6 REPRODUCED, 5 REFUTED". */
 void claims_count(const struct claims *all, const struct claim_outcome *outcomes, FILE *out);
 

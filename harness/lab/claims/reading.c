@@ -90,12 +90,17 @@ static bool same_params(const struct plan_cell *cell, const char *wanted_text) {
     return same;
 }
 
+/* Whether the wish is for the subject of that name, whatever the knobs. */
+static bool is_of(struct reading_wish w, const char *subject) {
+    size_t length = strcspn(w.subject, "|");
+    return strncmp(subject, w.subject, length) == 0 && subject[length] == '\0';
+}
+
 static const struct plan_cell *planned_cell(const struct plan *plan, struct reading_wish w) {
-    size_t name = strcspn(w.subject, "|");
     for (size_t i = 0; i < plan->cell_count; i++) {
         const struct plan_cell *c = &plan->cells[i];
-        if (strcmp(c->workload->name, w.workload) == 0 && strncmp(c->subject->name, w.subject, name) == 0 &&
-            c->subject->name[name] == '\0' && same_knobs(w.subject, c->knobs) && same_params(c, w.params))
+        if (strcmp(c->workload->name, w.workload) == 0 && is_of(w, c->subject->name) &&
+            same_knobs(w.subject, c->knobs) && same_params(c, w.params))
             return c;
     }
     return NULL;
@@ -120,9 +125,8 @@ static void side_add(struct side *s, double value) {
 }
 
 static char *why_missing(const struct experiment *e, struct reading_wish w) {
-    size_t name = strcspn(w.subject, "|");
     for (size_t i = 0; i < e->plan.absent_count; i++)
-        if (strncmp(e->plan.absent[i].subject, w.subject, name) == 0)
+        if (is_of(w, e->plan.absent[i].subject))
             return lab_printf("%s: %s; %s", w.subject, e->plan.absent[i].reason, e->plan.absent[i].remedy);
     return lab_printf("%s does not run %s", w.subject, w.workload);
 }
@@ -278,17 +282,16 @@ static double value_of(enum claim_class class, const struct side *s) {
 /* On one workload. */
 static struct claim_value value_between(const struct claim *c, const struct claim_measure *m, const struct side *a,
                                         const struct side *b) {
-    double divide = m->divide != 0 ? m->divide : 1;
+    /* Of what is relative the divisor would fall out. */
+    const bool absolute = m->combine == CLAIM_ALONE || m->combine == CLAIM_DIFFERENCE;
+    const double divide = absolute && m->divide != 0 ? m->divide : 1;
     struct claim_value v = claim_no_value;
-    v.value = combined(m->combine, value_of(c->class, a) / divide, value_of(c->class, b) / divide);
+    v.value = combined(m->combine, value_of(c->class, a), value_of(c->class, b)) / divide;
     if (c->class != CLAIM_N)
         return v;
     struct stats_interval i =
         interval_of(m->combine, (struct stats_series){a->values, a->count}, (struct stats_series){b->values, b->count});
-    bool divided = m->combine == CLAIM_ALONE || m->combine == CLAIM_DIFFERENCE;
-    if (i.known)
-        v.low = i.low / (divided ? divide : 1), v.high = i.high / (divided ? divide : 1);
-    return v;
+    return i.known ? (struct claim_value){v.value, i.low / divide, i.high / divide} : v;
 }
 
 static struct reading take_checked(struct experiment *e, const struct claim_measure *m, struct claim_outcome *cost) {

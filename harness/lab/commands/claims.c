@@ -106,9 +106,8 @@ static void show_figure(const char *label, const struct claim *c, const struct c
 static void show_cost(const struct claim_outcome *o) {
     if (o->processes == 0)
         return;
-    char *memory = isnan(o->peak_bytes) ? lab_strdup("") : lab_printf(" of up to %.0f MiB", o->peak_bytes / (1 << 20));
-    char *text = lab_printf("%.2f min in %u processes%s", o->seconds / 60, o->processes, memory);
-    free(memory);
+    char *processes = claim_processes(o), *text = lab_printf("%.2f min in %s", o->seconds / 60, processes);
+    free(processes);
     text_paragraph("cost", text);
     free(text);
 }

@@ -146,13 +146,11 @@ static void card(const struct claim *c, const struct claim_outcome *o, FILE *out
     paragraph(out, "reason: ", c->reason);
     fputs("</td><td>", out);
     html_text(out, quote != NULL ? quote : "");
-    char peak[64] = "";
-    if (!isnan(o->peak_bytes))
-        snprintf(peak, sizeof peak, " of up to %.0f MiB", o->peak_bytes / (1 << 20));
+    char *processes = claim_processes(o);
     if (o->processes > 0)
-        fprintf(out, "<br><span><code>spanlab claims run %s</code> %.1f s in %u processes%s</span>", c->id, o->seconds,
-                o->processes, peak);
+        fprintf(out, "<br><span><code>spanlab claims run %s</code> %.1f s in %s</span>", c->id, o->seconds, processes);
     fputs("</td></tr>\n", out);
+    free(processes);
     free(says);
     free(quote);
 }
