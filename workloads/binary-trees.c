@@ -9,6 +9,7 @@ enum { DEPTH_MIN = 4, POINT_NODES = 1 << 15 };
 static const struct workload_param params[] = {
     {"threads", 1, 1, "threads; the short-lived trees of each depth are divided among them"},
     {"depth", 16, 8, "levels below the root of the long-lived tree (21 in the published tables, 10 in its check)"},
+    {"whole", 0, 0, "1: a thread takes whole depths in turn, as published programs divide them; 0: a share of each"},
     {NULL, 0, 0, NULL},
 };
 
@@ -20,12 +21,14 @@ HEAP_TYPE(node_type, struct node, HEAP_POINTER(struct node, left) | HEAP_POINTER
 
 struct binary_trees {
     unsigned threads, depth;
+    bool whole;
 };
 
 static void *binary_trees_setup(struct bench *b) {
     struct binary_trees *s = bench_scratch(b, sizeof *s);
     s->threads = (unsigned)bench_param(b, "threads");
     s->depth = (unsigned)bench_param(b, "depth");
+    s->whole = bench_param(b, "whole") != 0;
     if (s->depth < DEPTH_MIN + 2 || s->depth > 30)
         bench_fail(b, "depth is %u; binary-trees takes 6 to 30", s->depth);
     return s;
@@ -75,12 +78,14 @@ static void drop_counted(struct bench_thread *t, struct node *tree, unsigned dep
     t->live_bytes -= nodes_of(depth) * sizeof *tree;
 }
 
-/* Builds, checks and drops this thread's share of the trees of one depth. */
-static void short_lived(struct bench_thread *t, const struct binary_trees *s, unsigned depth) {
+/* Builds, checks and drops this thread's share of the trees of one depth, the place-th. */
+static void short_lived(struct bench_thread *t, const struct binary_trees *s, unsigned depth, unsigned place) {
     const uint64_t trees = UINT64_C(1) << (s->depth - depth + DEPTH_MIN);
-    const uint64_t end = trees * (t->index + 1) / s->threads;
+    const bool mine = place % s->threads == t->index;
+    const uint64_t begin = s->whole ? 0 : trees * t->index / s->threads;
+    const uint64_t end = !s->whole ? trees * (t->index + 1) / s->threads : mine ? trees : 0;
     uint64_t counted = 0, next_point = 0;
-    for (uint64_t i = trees * t->index / s->threads; i < end; i++) {
+    for (uint64_t i = begin; i < end; i++) {
         struct node *tree = build_counted(t, depth);
         counted += check(tree);
         if (counted >= next_point) {
@@ -104,7 +109,7 @@ static void binary_trees_body(struct bench_thread *t, void *arg) {
         bench_point(t);
     }
     for (unsigned depth = DEPTH_MIN; depth <= s->depth; depth += 2)
-        short_lived(t, s, depth);
+        short_lived(t, s, depth, (depth - DEPTH_MIN) / 2);
     if (long_lived != NULL) {
         t->checksum = bench_mix(t->checksum, check(long_lived));
         bench_point(t);

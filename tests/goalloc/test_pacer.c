@@ -555,6 +555,37 @@ static void the_least_trigger_lies_on_the_way(void **state) {
     assert_int_equal(pacer_trigger(&p, &memory), (128 - 24) * mib);
 }
 
+/* GOALLOC_SPEND: a heap that was large fills its memory again, as far as it still has it, and no more than it was let
+ * while so much lived. */
+static void a_heap_spends_what_it_has(void **state) {
+    (void)state;
+    const uint64_t mib = UINT64_C(1) << 20;
+    struct pacer p = {.percent = 100,
+                      .memory_limit_bytes = UINT64_MAX,
+                      .live_bytes = 60 * mib,
+                      .born_bytes = 20 * mib, /* of which half is dead, as half of what was there before */
+                      .start_bytes = 80 * mib,
+                      .backed_bytes = 140 * mib,
+                      .triggered_bytes = UINT64_MAX,
+                      .spend = true};
+    const struct pacer_memory memory = {0};
+    uint64_t least;
+    pacer_commit(&p, true, p.live_bytes);
+    assert_int_equal(p.percent_goal_bytes, 120 * mib);
+    p.live_bytes = p.start_bytes = 8 * mib;
+    p.born_bytes = 0;
+    pacer_commit(&p, true, p.live_bytes);
+    assert_int_equal(p.percent_goal_bytes, 2 * (40 + 10) * mib);
+    p.backed_bytes = 90 * mib; /* the rest has been given back to the system */
+    pacer_commit(&p, true, p.live_bytes);
+    assert_int_equal(p.percent_goal_bytes, 90 * mib);
+    p.memory_limit_bytes = 50 * mib;
+    assert_true(pacer_goal(&p, &memory, &least) <= 50 * mib);
+    p.spend = false;
+    pacer_commit(&p, true, p.live_bytes);
+    assert_int_equal(p.percent_goal_bytes, 16 * mib);
+}
+
 static uint64_t goal_mib(uint64_t live_mib, uint64_t stacks_mib, uint64_t globals_mib, int64_t percent) {
     struct pacer p = {.percent = percent,
                       .memory_limit_bytes = UINT64_MAX,
@@ -582,12 +613,13 @@ static void the_guides_examples_hold(void **state) {
 
 int main(void) {
     enum { SCENARIOS = sizeof scenarios / sizeof scenarios[0] };
-    struct CMUnitTest tests[SCENARIOS + 3];
+    struct CMUnitTest tests[SCENARIOS + 4];
     for (size_t i = 0; i < SCENARIOS; i++)
         tests[i] = (struct CMUnitTest){scenarios[i].name, scenario_holds, NULL, NULL, (void *)&scenarios[i]};
     tests[SCENARIOS] = (struct CMUnitTest)cmocka_unit_test(workers_are_a_quarter);
     tests[SCENARIOS + 1] = (struct CMUnitTest)cmocka_unit_test(the_least_trigger_lies_on_the_way);
     tests[SCENARIOS + 2] = (struct CMUnitTest)cmocka_unit_test(the_guides_examples_hold);
+    tests[SCENARIOS + 3] = (struct CMUnitTest)cmocka_unit_test(a_heap_spends_what_it_has);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     printf("%u assertions in %d scenarios\n", assertions, SCENARIOS);
     return failed;

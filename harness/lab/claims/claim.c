@@ -24,7 +24,8 @@ static const cyaml_strval_t combines[] = {{"ratio", CLAIM_RATIO},
                                           {"difference", CLAIM_DIFFERENCE},
                                           {"percent", CLAIM_PERCENT},
                                           {"share", CLAIM_SHARE},
-                                          {"not-below", CLAIM_NOT_BELOW}};
+                                          {"not-below", CLAIM_NOT_BELOW},
+                                          {"slope", CLAIM_SLOPE}};
 static const cyaml_strval_t expectations[] = {{"REP", CLAIM_REP},
                                               {"DIR", CLAIM_DIR},
                                               {"REFUTED", CLAIM_REFUTED_EXPECTED},
@@ -56,6 +57,12 @@ static const cyaml_schema_field_t check_fields[] = {
     OPTIONAL_TEXT("tests", struct claim_check, tests),
     CYAML_FIELD_END,
 };
+static const cyaml_schema_value_t sweep_value = {CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, unsigned)};
+static const cyaml_schema_field_t sweep_fields[] = {
+    TEXT("knob", struct claim_sweep, knob),
+    CYAML_FIELD_SEQUENCE("values", CYAML_FLAG_POINTER, struct claim_sweep, values, &sweep_value, 3, NAMES),
+    CYAML_FIELD_END,
+};
 static const cyaml_schema_field_t measure_fields[] = {
     CYAML_FIELD_SEQUENCE("workloads", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim_measure, workloads,
                          &name_schema, 1, NAMES),
@@ -67,7 +74,10 @@ static const cyaml_schema_field_t measure_fields[] = {
                             count_fields),
     CYAML_FIELD_MAPPING_PTR("check", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim_measure, check,
                             check_fields),
+    CYAML_FIELD_FLOAT("less", CYAML_FLAG_OPTIONAL, struct claim_measure, less),
     CYAML_FIELD_FLOAT("divide", CYAML_FLAG_OPTIONAL, struct claim_measure, divide),
+    CYAML_FIELD_MAPPING_PTR("sweep", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim_measure, sweep,
+                            sweep_fields),
     CHOICE("combine", CYAML_FLAG_OPTIONAL, struct claim_measure, combine, combines),
     CYAML_FIELD_MAPPING_PTR("against", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim_measure, against,
                             against_fields),
@@ -136,7 +146,19 @@ static const char *measured_fault(const struct claim_measure *m) {
 
 /* Of a bootstrap there is an interval for these. */
 static bool has_interval(enum claim_combine how) {
-    return how != CLAIM_SHARE && how != CLAIM_NOT_BELOW;
+    return how != CLAIM_SHARE && how != CLAIM_NOT_BELOW && how != CLAIM_SLOPE;
+}
+
+/* A slope over logarithms: of different values above 0. */
+static bool sweep_is_sound(const struct claim_sweep *sweep) {
+    for (unsigned i = 0; i < sweep->values_count; i++) {
+        if (sweep->values[i] == 0)
+            return false;
+        for (unsigned j = 0; j < i; j++)
+            if (sweep->values[j] == sweep->values[i])
+                return false;
+    }
+    return true;
 }
 
 static const char *measure_fault(const struct claim *c, const struct claim_measure *m) {
@@ -147,8 +169,14 @@ static const char *measure_fault(const struct claim *c, const struct claim_measu
     const char *fault = measured_fault(m);
     if (fault != NULL)
         return fault;
-    if ((m->combine == CLAIM_ALONE) != (m->against == NULL))
+    if ((m->combine == CLAIM_SLOPE) != (m->sweep != NULL))
+        return "combine: slope and sweep go together: over which values of which knob";
+    if ((m->combine == CLAIM_ALONE || m->combine == CLAIM_SLOPE) != (m->against == NULL))
         return "combine and against go together: what is compared, and with what";
+    if (m->less != 0 && m->combine != CLAIM_ALONE && m->combine != CLAIM_SLOPE)
+        return "less is taken from a figure that is compared with nothing";
+    if (m->sweep != NULL && (m->count != NULL || !sweep_is_sound(m->sweep)))
+        return "sweep takes a figure of a run, at three or more different values above 0";
     if ((m->count != NULL) != counted_knows(m->figure))
         return "count goes with figure: instructions, first-level-misses, last-level-misses or simulated-cycles";
     if (m->count != NULL && m->count->from >= m->count->to)

@@ -17,7 +17,7 @@ enum claim_kind { CLAIM_PUBLISHED, CLAIM_ARTICLE, CLAIM_CONFORMANCE };
 /* What the figure must be to the published one. SIGN: on the same side of `neutral`; within the tolerance
  * of it nothing is shown. */
 enum claim_rule { CLAIM_EQUALS, CLAIM_AT_MOST, CLAIM_AT_LEAST, CLAIM_SIGN };
-enum claim_combine { CLAIM_ALONE, CLAIM_RATIO, CLAIM_DIFFERENCE, CLAIM_PERCENT, CLAIM_SHARE, CLAIM_NOT_BELOW };
+enum claim_combine { CLAIM_ALONE, CLAIM_RATIO, CLAIM_DIFFERENCE, CLAIM_PERCENT, CLAIM_SHARE, CLAIM_NOT_BELOW, CLAIM_SLOPE };
 enum claim_expected { CLAIM_REP, CLAIM_DIR, CLAIM_REFUTED_EXPECTED, CLAIM_QUAL, CLAIM_NT };
 
 /* What is compared with: the same, but for the fields that are not NULL. */
@@ -39,8 +39,14 @@ struct claim_check {
     char *tests;   /* only those of this pattern; NULL: all */
 };
 
-/* One figure: of a subject on one workload; over or minus or against another's; its share of both (%); or on how many
- * workloads it is at least as large (NOT_BELOW). */
+/* The subject with a knob at each of some values. */
+struct claim_sweep {
+    char *knob;
+    unsigned *values, values_count; /* above 0 */
+};
+
+/* One figure: of a subject on one workload; over or minus or against another's; its share of both (%); on how many
+ * workloads it is at least as large (NOT_BELOW); or the power of a swept knob that it goes with (SLOPE). */
 struct claim_measure {
     char **workloads;
     unsigned workloads_count;
@@ -49,8 +55,9 @@ struct claim_measure {
     char *figure;  /* a counter of the workload's, or a metric; with count: one of counted.h's; with check: "passed" */
     struct claim_count *count;
     struct claim_check *check; /* then there are no workloads and no subject */
-    double divide;             /* the figure is taken over this; 0: not said */
+    double less, divide;       /* the figure is taken less this, and over this; 0: not said */
     enum claim_combine combine;
+    struct claim_sweep *sweep; /* with SLOPE */
     struct claim_against *against;
 };
 

@@ -22,23 +22,28 @@ static void write_cell(FILE *yaml, struct reading_wish w) {
             reading_from_memory_run(w.figure) ? "memory" : "invocations", reading_processes(w.class), TIMEOUT_S);
 }
 
-/* Whether any of it is a cell of the run; what is counted or checked is none. */
-static bool write_measure(FILE *yaml, const struct claim *c, const struct claim_measure *m) {
-    if (m == NULL || m->count != NULL || m->check != NULL) /* what has a program is counted */
-        return false;
-    for (unsigned i = 0; i < m->workloads_count; i++) {
-        write_cell(yaml, reading_wish_of(c, m, i));
-        if (m->against != NULL)
-            write_cell(yaml, reading_wish_against(c, m, i));
-    }
-    return true;
-}
-
 /* The measure on another subject. */
 static struct claim_measure measure_of(const struct claim_measure *m, char *subject) {
     struct claim_measure other = *m;
     other.subject = subject;
     return other;
+}
+
+/* Whether any of it is a cell of the run; what is counted or checked is none. */
+static bool write_measure(FILE *yaml, const struct claim *c, const struct claim_measure *m) {
+    if (m == NULL || m->count != NULL || m->check != NULL) /* what has a program is counted */
+        return false;
+    for (unsigned i = 0; m->sweep != NULL && i < m->sweep->values_count; i++) {
+        struct claim_measure at = measure_of(m, reading_swept_subject(m, i));
+        write_cell(yaml, reading_wish_of(c, &at, 0));
+        free(at.subject);
+    }
+    for (unsigned i = 0; m->sweep == NULL && i < m->workloads_count; i++) {
+        write_cell(yaml, reading_wish_of(c, m, i));
+        if (m->against != NULL)
+            write_cell(yaml, reading_wish_against(c, m, i));
+    }
+    return true;
 }
 
 /* The matrix of all of them; false: none is to be measured. */

@@ -56,6 +56,11 @@ struct reading_wish reading_wish_against(const struct claim *c, const struct cla
     return w;
 }
 
+char *reading_swept_subject(const struct claim_measure *m, unsigned i) {
+    return lab_printf("%s%c%s=%u", m->subject, strchr(m->subject, '|') != NULL ? ',' : '|', m->sweep->knob,
+                      m->sweep->values[i]);
+}
+
 /* ---- which planned cell a wish is */
 
 static bool same_knobs(const char *subject, const char *knobs) {
@@ -255,6 +260,8 @@ static double combined(enum claim_combine how, double a, double b) {
         return a + b != 0 ? 100 * a / (a + b) : NAN;
     case CLAIM_NOT_BELOW:
         return a >= b;
+    case CLAIM_SLOPE:
+        break; /* has more than two sides */
     }
     return NAN;
 }
@@ -286,12 +293,12 @@ static struct claim_value value_between(const struct claim *c, const struct clai
     const bool absolute = m->combine == CLAIM_ALONE || m->combine == CLAIM_DIFFERENCE;
     const double divide = absolute && m->divide != 0 ? m->divide : 1;
     struct claim_value v = claim_no_value;
-    v.value = combined(m->combine, value_of(c->class, a), value_of(c->class, b)) / divide;
+    v.value = (combined(m->combine, value_of(c->class, a), value_of(c->class, b)) - m->less) / divide;
     if (c->class != CLAIM_N)
         return v;
     struct stats_interval i =
         interval_of(m->combine, (struct stats_series){a->values, a->count}, (struct stats_series){b->values, b->count});
-    return i.known ? (struct claim_value){v.value, i.low / divide, i.high / divide} : v;
+    return i.known ? (struct claim_value){v.value, (i.low - m->less) / divide, (i.high - m->less) / divide} : v;
 }
 
 static struct reading take_checked(struct experiment *e, const struct claim_measure *m, struct claim_outcome *cost) {
@@ -304,10 +311,37 @@ static struct reading take_checked(struct experiment *e, const struct claim_meas
     return r;
 }
 
+/* Least squares of the figure's logarithm on the knob's. Deterministic figures stand in for noisy ones here (class D*),
+ * so that processes may differ. */
+static struct reading take_slope(struct experiment *e, const struct claim *c, const struct claim_measure *m,
+                                 struct claim_outcome *cost) {
+    struct reading r = {.figure = claim_no_value};
+    const unsigned count = m->sweep->values_count;
+    double sum_x = 0, sum_y = 0, sum_xx = 0, sum_xy = 0;
+    for (unsigned i = 0; i < count && r.missing == NULL; i++) {
+        char *subject = reading_swept_subject(m, i);
+        struct reading_wish w = reading_wish_of(c, m, 0);
+        w.subject = subject;
+        struct side side = read_cell(e, w, cost);
+        r.missing = side.missing;
+        r.differs |= side.differs;
+        r.version = r.version != NULL ? r.version : side.version;
+        double x = log(m->sweep->values[i]), y = log(value_of(c->class, &side) - m->less);
+        sum_x += x, sum_y += y, sum_xx += x * x, sum_xy += x * y;
+        side_free(&side);
+        free(subject);
+    }
+    if (r.missing == NULL)
+        r.figure.value = (count * sum_xy - sum_x * sum_y) / (count * sum_xx - sum_x * sum_x);
+    return r;
+}
+
 struct reading reading_take(struct experiment *e, const struct claim *c, const struct claim_measure *m,
                             struct claim_outcome *cost) {
     if (m->check != NULL)
         return take_checked(e, m, cost);
+    if (m->sweep != NULL)
+        return take_slope(e, c, m, cost);
     struct reading all = {.figure = {0, NAN, NAN}};
     struct side (*read)(struct experiment *, struct reading_wish, struct claim_outcome *) =
         m->program != NULL ? read_program

@@ -27,6 +27,8 @@ struct reading_wish {
 };
 struct reading_wish reading_wish_of(const struct claim *c, const struct claim_measure *m, unsigned workload);
 struct reading_wish reading_wish_against(const struct claim *c, const struct claim_measure *m, unsigned workload);
+/* The subject at the i-th value of the measure's sweep: "goalloc|preset=faithful,GOGC=50". The caller's to free. */
+char *reading_swept_subject(const struct claim_measure *m, unsigned i);
 
 /* Whether the figure is one of processes that sample memory. */
 bool reading_from_memory_run(const char *figure);

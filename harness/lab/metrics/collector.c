@@ -96,6 +96,8 @@ GC_METRIC(gc_mmu_100ms, "MMU, 100 ms", "ratio", "higher", 216,
 GC_METRIC(gc_peak_over_goal, "peak heap over goal", "ratio", "neither", 220,
           "live heap when marking ends over the goal in force, median over the cycles that nobody forced",
           part_number(record, "heap", "peak_over_goal"));
+GC_METRIC(gc_heap_goal, "heap goal", "bytes", "neither", 219, "how large the heap may grow, at the end",
+          part_number(record, "heap", "goal_bytes"));
 GC_METRIC(gc_objects_per_visit, "objects per visit of a page", "ratio", "higher", 221,
           "Green Tea: objects scanned over visits of pages",
           over(part_number(record, "marker", "span_objects"), part_number(record, "marker", "span_visits")));

@@ -8,8 +8,8 @@ type treeNode struct{ left, right *treeNode }
 
 func init() {
 	workloads["binary-trees"] = workload{
-		map[string]uint64{"threads": 1, "depth": 16},
-		[]string{"depth=10,threads=1", "depth=11,threads=3"},
+		map[string]uint64{"threads": 1, "depth": 16, "whole": 0},
+		[]string{"depth=10,threads=1", "depth=11,threads=3", "depth=11,threads=3,whole=1"},
 		binaryTrees,
 	}
 }
@@ -44,8 +44,15 @@ func binaryTrees(params map[string]uint64) []uint64 {
 		}
 		for d := uint64(least); d <= depth; d += 2 {
 			trees := uint64(1) << (depth - d + least)
+			begin, end := trees*index/threads, trees*(index+1)/threads
+			if params["whole"] != 0 {
+				begin, end = 0, 0
+				if (d-least)/2%threads == index {
+					end = trees
+				}
+			}
 			var counted uint64
-			for i := trees * index / threads; i < trees*(index+1)/threads; i++ {
+			for i := begin; i < end; i++ {
 				counted += buildTree(d).count()
 			}
 			checksum = mix(mix(checksum, d), counted)

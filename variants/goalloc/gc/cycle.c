@@ -286,11 +286,15 @@ static void gc_sum(uint64_t *marked, uint64_t *work) {
 }
 
 static void gc_set_goals(bool swept) {
+    if (gc.pacer.percent != gc_settings.percent)
+        gc.pacer.earned_bytes = 0; /* asked for under another rule */
     gc.pacer.percent = gc_settings.percent;
     gc.pacer.early = gc_settings.early;
+    gc.pacer.spend = gc_settings.spend;
     gc.pacer.memory_limit_bytes = gc_settings.memory_limit_bytes;
-    pacer_commit(&gc.pacer, swept, gc_live());
     struct pacer_memory memory = gc_memory();
+    gc.pacer.backed_bytes = memory.mapped_bytes - meta_committed_bytes();
+    pacer_commit(&gc.pacer, swept, gc_live());
     gc_statistics.next_gc_bytes = gc_goal();
     __atomic_store_n(&gc.trigger_bytes, pacer_trigger(&gc.pacer, &memory), __ATOMIC_RELAXED);
 }
@@ -335,6 +339,8 @@ static void gc_to_sweeping(struct gc_thread *self, uint64_t asked_ns) {
     gc.pacer.triggered_bytes = UINT64_MAX;
     gc.pacer.last_stack_scan_bytes = gc.stack_scan_bytes;
     gc.pacer.live_bytes = gc.marked_bytes;
+    gc.pacer.born_bytes = (uint64_t)gc.black_bytes;
+    gc.pacer.start_bytes = gc.live_at_start_bytes;
     gc.pacer.last_heap_scan_bytes = work_bytes;
     __atomic_store_n(&gc.phase, GC_OFF, __ATOMIC_RELEASE);
     __atomic_store_n(&goalloc_marking, 0, __ATOMIC_RELEASE);

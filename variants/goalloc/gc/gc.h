@@ -76,6 +76,7 @@ struct gc_settings {
     uint64_t memory_limit_bytes; /* GOMEMLIMIT; UINT64_MAX: off */
     unsigned procs;              /* GOMAXPROCS */
     bool early;                  /* GOALLOC_EARLY: marking may begin at 3/8 of the way to the goal */
+    bool spend;                  /* GOALLOC_SPEND: collect only when the memory that the heap has is full */
     bool deterministic, trace, checkmark, clobber;
     unsigned stop_the_world; /* 1: marking stops the world; 2: sweeping too */
     uint64_t stress_every;   /* GOALLOC_GCSTRESS: collect at every Nth slow allocation; 0: never */

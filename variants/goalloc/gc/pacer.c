@@ -17,8 +17,13 @@ enum { PACER_HISTORY = 4 };
 struct pacer {
     int64_t percent; /* -1: off */
     bool early;      /* PACER_LEAST_EARLY holds */
+    bool spend;      /* the goal comes back to where it was while the heap still has the memory */
     uint64_t memory_limit_bytes;
-    uint64_t live_bytes; /* marked by the last cycle */
+    uint64_t live_bytes;         /* marked by the last cycle */
+    uint64_t born_bytes;         /* of these, allocated while it marked */
+    uint64_t start_bytes;        /* of the heap when it began */
+    uint64_t backed_bytes;       /* of the heap's pages, in use or free, the system's memory is behind */
+    uint64_t earned_bytes;       /* the highest goal so far, for what probably lived */
     uint64_t last_heap_scan_bytes, last_stack_scan_bytes, globals_scan_bytes;
     double cons_mark, cons_mark_history[PACER_HISTORY];
     uint64_t percent_goal_bytes, runway_bytes;
@@ -85,16 +90,37 @@ static uint64_t pacer_trigger(const struct pacer *p, const struct pacer_memory *
     return trigger < least ? least : trigger > most ? most : trigger;
 }
 
+/* Go's goal for a heap of which so much is live. */
+static uint64_t pacer_percent_goal(const struct pacer *p, uint64_t live_bytes) {
+    uint64_t base_bytes = live_bytes + p->last_stack_scan_bytes + p->globals_scan_bytes;
+    uint64_t goal_bytes = live_bytes + base_bytes * (uint64_t)p->percent / 100;
+    return goal_bytes < pacer_least_goal(p) ? pacer_least_goal(p) : goal_bytes;
+}
+
+/* What probably lives: objects born while marking went on are marked, all of them; here they are taken to live as
+ * often as those before them did. */
+static uint64_t pacer_probably_live(const struct pacer *p) {
+    uint64_t found_bytes = p->live_bytes - p->born_bytes;
+    if (found_bytes >= p->start_bytes)
+        return p->live_bytes;
+    return found_bytes + (uint64_t)((double)p->born_bytes * (double)found_bytes / (double)p->start_bytes);
+}
+
+/* A heap that has shrunk still has its memory: to collect before that is full again would keep it idle, and no smaller.
+ * The highest goal that the heap has earned bounds what is spent; garbage that outlived its cycle earns nothing, or a
+ * far goal would let more of it live, and that raise the goal. */
+static uint64_t pacer_spent_goal(struct pacer *p, uint64_t goal_bytes) {
+    uint64_t earned_bytes = pacer_percent_goal(p, pacer_probably_live(p));
+    if (p->earned_bytes < earned_bytes)
+        p->earned_bytes = earned_bytes;
+    uint64_t had_bytes = p->backed_bytes < p->earned_bytes ? p->backed_bytes : p->earned_bytes;
+    return p->spend && had_bytes > goal_bytes ? had_bytes : goal_bytes;
+}
+
 /* mgcpacer.go:1225: after a cycle, or when GOGC changes. live_now: the heap is that large already, unswept. */
 static void pacer_commit(struct pacer *p, bool swept, uint64_t live_now_bytes) {
     p->sweep_least_trigger_bytes = swept ? 0 : live_now_bytes + pacer_sweep_room_bytes;
-    p->percent_goal_bytes = UINT64_MAX;
-    if (p->percent >= 0) {
-        uint64_t base_bytes = p->live_bytes + p->last_stack_scan_bytes + p->globals_scan_bytes;
-        p->percent_goal_bytes = p->live_bytes + base_bytes * (uint64_t)p->percent / 100;
-        if (p->percent_goal_bytes < pacer_least_goal(p))
-            p->percent_goal_bytes = pacer_least_goal(p);
-    }
+    p->percent_goal_bytes = p->percent < 0 ? UINT64_MAX : pacer_spent_goal(p, pacer_percent_goal(p, p->live_bytes));
     double scan_bytes = (double)(p->last_heap_scan_bytes + p->last_stack_scan_bytes + p->globals_scan_bytes);
     p->runway_bytes = (uint64_t)(p->cons_mark * ((1 - pacer_background) / pacer_background) * scan_bytes);
 }

@@ -121,7 +121,8 @@ static void settings_read(void) {
     gc_settings.percent = settings_percent();
     gc_settings.memory_limit_bytes = settings_memory_limit();
     gc_settings.procs = settings_procs();
-    gc_settings.early = knob_switch("GOALLOC_EARLY", heap.tuned);
+    gc_settings.early = knob_switch("GOALLOC_EARLY", false);
+    gc_settings.spend = knob_switch("GOALLOC_SPEND", heap.tuned);
     gc_settings.deterministic = settings_integer("GOALLOC_DETERMINISTIC", 0, 1, 0) != 0;
     gc_settings.stress_every = (uint64_t)settings_integer("GOALLOC_GCSTRESS", 0, INT32_MAX, 0);
     settings_debug();
@@ -140,6 +141,8 @@ static bool gc_knob(const char *name, char *out, size_t size) {
                  (unsigned long long)gc_settings.memory_limit_bytes);
     else if (strcmp(name, "early") == 0)
         snprintf(out, size, "%s", knob_switch_name(gc_settings.early));
+    else if (strcmp(name, "spend") == 0)
+        snprintf(out, size, "%s", knob_switch_name(gc_settings.spend));
     else if (strcmp(name, "gcstoptheworld") == 0)
         snprintf(out, size, "%u", gc_settings.stop_the_world);
     else if (strcmp(name, "gccheckmark") == 0)
