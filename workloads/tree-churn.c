@@ -108,8 +108,9 @@ WORKLOAD(tree_churn) = {
     .op = "object allocated",
     .models = "The steady state that collectors are tuned for: what lives is always the same, all else is garbage. How "
               "often it is traced again depends on the collector's settings alone.",
-    .source = "Our own, after the model of Go's GC guide (cost of a collection proportional to what lives, frequency to "
-              "what is allocated over the room for it). Nothing random.",
+    .source =
+        "Our own, after the model of Go's GC guide (cost of a collection proportional to what lives, frequency to "
+        "what is allocated over the room for it). Nothing random.",
     .bad_for = "Collectors without generations and with little room: each of their cycles traces the same tree.",
     .params = params,
     .flavours = WORKLOAD_MANUAL | WORKLOAD_TRACED,

@@ -298,12 +298,19 @@ static void fall_back(struct claim_outcome *now, const struct claim_outcome *the
     }
 }
 
+/* By how much a figure has moved. A change of so many percent has moved by what it changes has: one of 0.1 % that has
+ * become 0.2 % is still about none. */
+static double moved_percent(const struct claim *c, double now, double then) {
+    bool change = c->judge != NULL && c->judge->combine == CLAIM_PERCENT;
+    return change ? 100 * fabs((100 + now) / (100 + then) - 1) : 100 * fabs(now / then - 1);
+}
+
 /* Whether what was measured is other than what is recorded, with a line that says so; of D it fails the run. */
 static bool differs(const struct claim *c, const struct claim_outcome *now, const struct claim_outcome *then) {
     bool verdict = now->judge.verdict != then->judge.verdict;
     bool transfers = c->transfers != NULL && !isnan(now->transfers.figure.value) &&
                      now->transfers.verdict != then->transfers.verdict;
-    double moved = 100 * fabs(now->judge.figure.value / then->judge.figure.value - 1);
+    double moved = moved_percent(c, now->judge.figure.value, then->judge.figure.value);
     if (verdict)
         fprintf(stderr, "%s: %s, and %s is recorded\n", c->id, verdict_name(now->judge.verdict),
                 verdict_name(then->judge.verdict));

@@ -46,6 +46,7 @@ struct cache {
                 uint32_t scan_bytes; /* of each object, as far as it may hold pointers */
             } window_states[SPAN_CLASSES];
             bool wants_gc;               /* something is to be done on leaving the allocator (gc_poll) */
+            bool wants_memory;           /* heap_back_ahead is */
             struct spanset_block *spare; /* for the next set of spans that needs one */
             uint32_t flush_gen;          /* the heap's sweepgen when the cache was last flushed */
             uint64_t scan_alloc_bytes;   /* allocated since the last refill, as far as it may hold pointers */

@@ -49,22 +49,54 @@ static void heap_record_give(struct cache *c, struct span *s) {
     fixalloc_give(&span_records, s);
 }
 
+enum { HEAP_GROW_BYTES = 4 << 20 };
+
 /* Hands [base, base + size) from reserved to the page allocator. */
 static bool heap_make_ready(uintptr_t base, size_t size_bytes) {
     if (size_bytes == 0)
         return true;
     if (!os_commit((void *)base, size_bytes))
         return false;
-    if (heap.huge_pages && (heap.arenas.count > 1 || base % ARENA_BYTES >= HEAP_SMALL_BYTES))
+    if (heap.huge_pages && (heap.arenas.count > 1 || base % ARENA_BYTES >= HEAP_SMALL_BYTES)) {
         os_prefer_huge_pages((void *)base, size_bytes);
+        if (base != heap.ahead_end)
+            __atomic_store_n(&heap.ahead_next, base, __ATOMIC_RELAXED);
+        __atomic_store_n(&heap.ahead_end, base + size_bytes, __ATOMIC_RELAXED);
+    }
     return page_grow(&heap.pages, base, size_bytes);
+}
+
+static void heap_back_ahead(void) {
+    uintptr_t next = __atomic_load_n(&heap.ahead_next, __ATOMIC_RELAXED);
+    uintptr_t end = __atomic_load_n(&heap.ahead_end, __ATOMIC_RELAXED), after = (next | (HEAP_HUGE_BYTES - 1)) + 1;
+    if (next >= end)
+        return;
+    after = after < end ? after : end;
+    os_populate((void *)next, after - next);
+    /* In vain if the heap has gone on elsewhere meanwhile. */
+    __atomic_compare_exchange_n(&heap.ahead_next, &next, after, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+/* Pages below end have been handed out. A fault on a huge page takes milliseconds, in which its thread cannot stop; so
+ * the next one is asked for before this one is used up. Heap lock held. */
+static void heap_look_ahead(struct cache *c, uintptr_t end) {
+    if (!AXIS_COLLECTS || !heap.huge_pages || end > heap.ahead_end || end + HEAP_AHEAD_BYTES <= heap.ahead_next)
+        return;
+    if (end > heap.ahead_next) { /* nobody was in time */
+        uintptr_t after = ((end - 1) | (HEAP_HUGE_BYTES - 1)) + 1;
+        __atomic_store_n(&heap.ahead_next, after < heap.ahead_end ? after : heap.ahead_end, __ATOMIC_RELAXED);
+    }
+    if (heap.ahead_next == heap.ahead_end && heap.grow_base == heap.ahead_end &&
+        heap.grow_end - heap.grow_base >= HEAP_GROW_BYTES && heap_make_ready(heap.grow_base, HEAP_GROW_BYTES))
+        heap.grow_base += HEAP_GROW_BYTES;
+    if (c != NULL && heap.ahead_next < heap.ahead_end)
+        c->wants_memory = c->wants_gc = true;
 }
 
 /* Go mheap.go:1547 grow: in 4 MiB steps inside the current reservation; a new reservation when that is used up, its
  * rest given to the page allocator unless the new one continues it. Heap lock held. */
 static bool heap_grow(size_t npages) {
-    const size_t step_bytes = (size_t)4 << 20;
-    size_t ask_bytes = ((npages << GOALLOC_PAGE_SHIFT) + step_bytes - 1) & ~(step_bytes - 1);
+    size_t ask_bytes = ((npages << GOALLOC_PAGE_SHIFT) + HEAP_GROW_BYTES - 1) & ~((size_t)HEAP_GROW_BYTES - 1);
     if (ask_bytes > heap.grow_end - heap.grow_base) {
         size_t got_bytes;
         uintptr_t base = arena_reserve(&heap.arenas, ask_bytes, &got_bytes);
@@ -92,7 +124,7 @@ static uintptr_t heap_pages_locked(size_t npages, size_t align_bytes, size_t *sc
 }
 
 static uintptr_t heap_pages(struct cache *c, size_t npages, size_t align_bytes, size_t *scavenged_bytes) {
-    uintptr_t base = 0;
+    uintptr_t base = 0, end = 0;
     bool cached = c != NULL && npages < HEAP_CACHED_PAGES_LIMIT && align_bytes <= GOALLOC_PAGE_BYTES;
     if (cached && c->pages.free != 0)
         base = page_cache_alloc(&c->pages, npages, scavenged_bytes);
@@ -101,6 +133,7 @@ static uintptr_t heap_pages(struct cache *c, size_t npages, size_t align_bytes, 
     lock_acquire(&heap.lock);
     if (cached && c->pages.free == 0) {
         c->pages = page_cache_take(&heap.pages);
+        end = c->pages.base + (PAGE_CACHE_PAGES << GOALLOC_PAGE_SHIFT);
         base = page_cache_alloc(&c->pages, npages, scavenged_bytes);
     }
     if (base == 0)
@@ -110,6 +143,10 @@ static uintptr_t heap_pages(struct cache *c, size_t npages, size_t align_bytes, 
         if (heap_grow(npages + more))
             base = heap_pages_locked(npages, align_bytes, scavenged_bytes);
     }
+    if (base + (npages << GOALLOC_PAGE_SHIFT) > end)
+        end = base + (npages << GOALLOC_PAGE_SHIFT);
+    if (base != 0)
+        heap_look_ahead(c, end);
     lock_release(&heap.lock);
     return base;
 }

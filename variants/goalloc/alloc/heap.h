@@ -27,6 +27,8 @@ struct central {
 
 /* A heap that stays below it would rather grow by small pages than be looked up faster. */
 enum { HEAP_SMALL_BYTES = 16 << 20 };
+/* So much is backed before it is used where the heap grows by huge pages: what a few threads take meanwhile. */
+enum { HEAP_HUGE_BYTES = 2 << 20, HEAP_AHEAD_BYTES = 1 << 20 };
 
 struct heap {
     struct lock lock;  /* pages, arenas, growth */
@@ -36,9 +38,10 @@ struct heap {
     uint32_t sweepgen; /* atomic; changes while the world is stopped */
     struct arena_space arenas;
     struct page_heap pages;
-    uintptr_t grow_base, grow_end; /* Go mheap.curArena: reserved and not yet handed to the page allocator */
-    size_t pages_in_use;           /* atomic */
-    size_t largest_pages;          /* a single request above this could never be used */
+    uintptr_t grow_base, grow_end;   /* Go mheap.curArena: reserved and not yet handed to the page allocator */
+    uintptr_t ahead_next, ahead_end; /* atomic: growing by huge pages: the next one to back, the end of what is ready */
+    size_t pages_in_use;             /* atomic */
+    size_t largest_pages;            /* a single request above this could never be used */
     uint8_t class_pages[GOALLOC_SIZE_CLASSES]; /* pages of a span of each size class */
     struct central central[SPAN_CLASSES];
     struct {
@@ -71,6 +74,9 @@ static inline void heap_expect_span(const struct span *s, const struct cache *ow
                (void *)s->base, s->span_class, span_state_of(s), s->list);
 }
 static void heap_record_give(struct cache *c, struct span *s);
+
+/* Backs the next huge page that the heap will grow into; a cache's wants_memory asks for it. One thread at a time. */
+static void heap_back_ahead(void);
 
 /* The span in use that covers address, or NULL. Any address. */
 static inline struct span *heap_span_of(uintptr_t address) {

@@ -64,6 +64,10 @@ static struct pacer_memory gc_memory(void) {
     struct pacer_memory m = {.mapped_bytes = (backed << GOALLOC_PAGE_SHIFT) + meta_committed_bytes(),
                              .heap_free_bytes = (backed - in_use) << GOALLOC_PAGE_SHIFT,
                              .heap_alloc_bytes = gc_live()};
+    /* What is dead and not swept is heap that is in use, for Go as well (mgcpacer.go:994: totalFree is what sweeping
+     * has found); it is no overhead beside the heap. */
+    if (!sweep_done())
+        m.heap_alloc_bytes = in_use << GOALLOC_PAGE_SHIFT;
     if (m.heap_alloc_bytes > in_use << GOALLOC_PAGE_SHIFT)
         m.heap_alloc_bytes = in_use << GOALLOC_PAGE_SHIFT;
     return m;
@@ -285,6 +289,22 @@ static void gc_sum(uint64_t *marked, uint64_t *work) {
     }
 }
 
+/* Cycle lock held, or the world stopped. */
+static void gc_set_trigger(void) {
+    struct pacer_memory memory = gc_memory();
+    __atomic_store_n(&gc.trigger_bytes, pacer_trigger(&gc.pacer, &memory), __ATOMIC_RELAXED);
+}
+
+/* The goal of a memory limit goes with what else is in memory: it was set before sweeping showed how much that is. Go
+ * asks anew at each refill. */
+static void gc_settle_trigger(void) {
+    if (gc.pacer.memory_limit_bytes == UINT64_MAX || pthread_mutex_trylock(&gc.lock.mutex) != 0)
+        return;
+    if (!gc_is_marking())
+        gc_set_trigger();
+    lock_release(&gc.lock);
+}
+
 static void gc_set_goals(bool swept) {
     if (gc.pacer.percent != gc_settings.percent)
         gc.pacer.earned_bytes = 0; /* asked for under another rule */
@@ -296,7 +316,7 @@ static void gc_set_goals(bool swept) {
     gc.pacer.backed_bytes = memory.mapped_bytes - meta_committed_bytes();
     pacer_commit(&gc.pacer, swept, gc_live());
     gc_statistics.next_gc_bytes = gc_goal();
-    __atomic_store_n(&gc.trigger_bytes, pacer_trigger(&gc.pacer, &memory), __ATOMIC_RELAXED);
+    gc_set_trigger();
 }
 
 /* Of what allocation and marking cost each other. What the collector's threads took beyond their share, they took of
@@ -653,8 +673,14 @@ static void gc_assist(struct gc_thread *t) {
         tsc_end(&t->cache->assisting, begun);
 }
 
+#include "gc/ahead.c"
+
 static void gc_poll(struct cache *c) {
     c->wants_gc = false;
+    if (c->wants_memory) {
+        c->wants_memory = false;
+        gc_back_ahead(gc_self);
+    }
     if (gc_is_marking())
         gc_assist(gc_self);
     else

@@ -79,7 +79,7 @@ static void gc_after_fork_child(void) {
     gc.workers_made = 0;
     /* A thread of the collector's that had found nothing to mark may just have been about to say so. */
     gc.marking = mark_hungry = world.waiting = world.sleepers = 0;
-    gc.limiter.lock = 0;
+    gc.limiter.lock = ahead_busy = 0;
     world_start();
     lock_release(&roots.lock);
     lock_release(&gc.sweep_lock);

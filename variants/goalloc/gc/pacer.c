@@ -19,11 +19,11 @@ struct pacer {
     bool early;      /* PACER_LEAST_EARLY holds */
     bool spend;      /* the goal comes back to where it was while the heap still has the memory */
     uint64_t memory_limit_bytes;
-    uint64_t live_bytes;         /* marked by the last cycle */
-    uint64_t born_bytes;         /* of these, allocated while it marked */
-    uint64_t start_bytes;        /* of the heap when it began */
-    uint64_t backed_bytes;       /* of the heap's pages, in use or free, the system's memory is behind */
-    uint64_t earned_bytes;       /* the highest goal so far, for what probably lived */
+    uint64_t live_bytes;   /* marked by the last cycle */
+    uint64_t born_bytes;   /* of these, allocated while it marked */
+    uint64_t start_bytes;  /* of the heap when it began */
+    uint64_t backed_bytes; /* of the heap's pages, in use or free, the system's memory is behind */
+    uint64_t earned_bytes; /* the highest goal so far, for what probably lived */
     uint64_t last_heap_scan_bytes, last_stack_scan_bytes, globals_scan_bytes;
     double cons_mark, cons_mark_history[PACER_HISTORY];
     uint64_t percent_goal_bytes, runway_bytes;

@@ -62,6 +62,7 @@ static void gc_sweep_in_background(struct gc_thread *self) {
         sched_yield();
     }
     meter_spent(&meter.sums.sweep_cpu_ns, begun_cpu_ns);
+    gc_settle_trigger();
 }
 
 static void *gc_worker(void *arg) {

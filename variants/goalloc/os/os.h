@@ -56,6 +56,9 @@ static bool os_commit(void *base, size_t size_bytes);
 
 /* Asks for huge pages in committed memory (MADV_HUGEPAGE); where the kernel has none to give, nothing changes. */
 static void os_prefer_huge_pages(void *base, size_t size_bytes);
+/* Backs committed memory now, as touching it would, contents unchanged; where the kernel cannot (before Linux 5.14),
+ * touching it will. */
+static void os_populate(void *base, size_t size_bytes);
 
 /* Gives the contents back (MADV_DONTNEED); the range stays usable and reads as zero. False when the OS refuses, as it
  * does for locked memory (mlock, mlockall): the contents are then undefined. */
