@@ -42,6 +42,9 @@ int main(int argc, char **argv) {
     if (!find())
         return start_again(argv);
     size_t size_bytes = strtoul(argv[2], NULL, 10);
+    /* The first of a page goes the long way when its size is said, in case it is one that a profile keeps apart. */
+    void *volatile first = malloc(size_bytes);
+    (void)first;
     for (unsigned long left = strtoul(argv[3], NULL, 10); left > 0; left--) {
         volatile char *block = malloc(size_bytes);
         if (block == NULL)

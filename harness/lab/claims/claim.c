@@ -146,7 +146,7 @@ static const char *measured_fault(const struct claim_measure *m) {
 
 /* Of a bootstrap there is an interval for these. */
 static bool has_interval(enum claim_combine how) {
-    return how != CLAIM_SHARE && how != CLAIM_NOT_BELOW && how != CLAIM_SLOPE;
+    return how != CLAIM_SHARE && how != CLAIM_NOT_BELOW;
 }
 
 /* A slope over logarithms: of different values above 0. */
@@ -186,7 +186,7 @@ static const char *measure_fault(const struct claim *c, const struct claim_measu
     if (m->workloads_count > 1 && m->combine != CLAIM_NOT_BELOW)
         return "several workloads need combine: not-below, which counts those on which the figure is no smaller";
     if (c->class == CLAIM_N && (m->count != NULL || !has_interval(m->combine)))
-        return "class N is for what is measured, with an interval: alone, as ratio, difference or percent";
+        return "class N is for what is measured, with an interval: alone, as ratio, difference, percent or slope";
     return NULL;
 }
 

@@ -311,28 +311,55 @@ static struct reading take_checked(struct experiment *e, const struct claim_meas
     return r;
 }
 
-/* Least squares of the figure's logarithm on the knob's. Deterministic figures stand in for noisy ones here (class D*),
- * so that processes may differ. */
+/* Least squares of the figure's logarithm on the knob's, over the process-th process at each value. */
+static double slope_of(const struct claim_measure *m, const struct side *sides, size_t process) {
+    const unsigned count = m->sweep->values_count;
+    double sum_x = 0, sum_y = 0, sum_xx = 0, sum_xy = 0;
+    for (unsigned i = 0; i < count; i++) {
+        double x = log(m->sweep->values[i]), y = log(sides[i].values[process] - m->less);
+        sum_x += x, sum_y += y, sum_xx += x * x, sum_xy += x * y;
+    }
+    return (count * sum_xy - sum_x * sum_y) / (count * sum_xx - sum_x * sum_x);
+}
+
+static struct claim_value slope_between(const struct claim *c, const struct claim_measure *m, const struct side *sides) {
+    struct side slopes = {0};
+    size_t processes = sides[0].count;
+    for (unsigned i = 1; i < m->sweep->values_count; i++)
+        processes = sides[i].count < processes ? sides[i].count : processes;
+    for (size_t p = 0; p < processes; p++)
+        side_add(&slopes, slope_of(m, sides, p));
+    struct claim_value v = claim_no_value;
+    v.value = value_of(c->class, &slopes);
+    struct stats_interval i = stats_median_interval(slopes.values, slopes.count);
+    if (c->class == CLAIM_N && i.known)
+        v = (struct claim_value){v.value, i.low, i.high};
+    side_free(&slopes);
+    return v;
+}
+
 static struct reading take_slope(struct experiment *e, const struct claim *c, const struct claim_measure *m,
                                  struct claim_outcome *cost) {
     struct reading r = {.figure = claim_no_value};
     const unsigned count = m->sweep->values_count;
-    double sum_x = 0, sum_y = 0, sum_xx = 0, sum_xy = 0;
-    for (unsigned i = 0; i < count && r.missing == NULL; i++) {
-        char *subject = reading_swept_subject(m, i);
+    struct side *sides = lab_alloc(count * sizeof *sides);
+    unsigned read = 0;
+    while (read < count && r.missing == NULL) {
+        char *subject = reading_swept_subject(m, read);
         struct reading_wish w = reading_wish_of(c, m, 0);
         w.subject = subject;
-        struct side side = read_cell(e, w, cost);
-        r.missing = side.missing;
-        r.differs |= side.differs;
-        r.version = r.version != NULL ? r.version : side.version;
-        double x = log(m->sweep->values[i]), y = log(value_of(c->class, &side) - m->less);
-        sum_x += x, sum_y += y, sum_xx += x * x, sum_xy += x * y;
-        side_free(&side);
+        struct side *side = &sides[read++];
+        *side = read_cell(e, w, cost);
+        r.missing = side->missing;
+        r.differs |= side->differs;
+        r.version = r.version != NULL ? r.version : side->version;
         free(subject);
     }
     if (r.missing == NULL)
-        r.figure.value = (count * sum_xy - sum_x * sum_y) / (count * sum_xx - sum_x * sum_x);
+        r.figure = slope_between(c, m, sides);
+    while (read > 0)
+        side_free(&sides[--read]);
+    free(sides);
     return r;
 }
 
