@@ -20,12 +20,9 @@ static const cyaml_strval_t kinds[] = {
 static const cyaml_strval_t classes[] = {{"D", CLAIM_D}, {"D*", CLAIM_D_PROXY}, {"N", CLAIM_N}};
 static const cyaml_strval_t rules[] = {
     {"equals", CLAIM_EQUALS}, {"at-most", CLAIM_AT_MOST}, {"at-least", CLAIM_AT_LEAST}, {"sign", CLAIM_SIGN}};
-static const cyaml_strval_t combines[] = {{"ratio", CLAIM_RATIO},
-                                          {"difference", CLAIM_DIFFERENCE},
-                                          {"percent", CLAIM_PERCENT},
-                                          {"share", CLAIM_SHARE},
-                                          {"not-below", CLAIM_NOT_BELOW},
-                                          {"slope", CLAIM_SLOPE}};
+static const cyaml_strval_t combines[] = {{"ratio", CLAIM_RATIO},         {"difference", CLAIM_DIFFERENCE},
+                                          {"percent", CLAIM_PERCENT},     {"share", CLAIM_SHARE},
+                                          {"not-below", CLAIM_NOT_BELOW}, {"slope", CLAIM_SLOPE}};
 static const cyaml_strval_t expectations[] = {{"REP", CLAIM_REP},
                                               {"DIR", CLAIM_DIR},
                                               {"REFUTED", CLAIM_REFUTED_EXPECTED},

@@ -322,7 +322,8 @@ static double slope_of(const struct claim_measure *m, const struct side *sides, 
     return (count * sum_xy - sum_x * sum_y) / (count * sum_xx - sum_x * sum_x);
 }
 
-static struct claim_value slope_between(const struct claim *c, const struct claim_measure *m, const struct side *sides) {
+static struct claim_value slope_between(const struct claim *c, const struct claim_measure *m,
+                                        const struct side *sides) {
     struct side slopes = {0};
     size_t processes = sides[0].count;
     for (unsigned i = 1; i < m->sweep->values_count; i++)
