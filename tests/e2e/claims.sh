@@ -106,6 +106,37 @@ expect 0 'beside  *1 \[1, 1\] objects, glibc' run show MY-03
 expect 0 'in 20 processes of up to [0-9]* MiB' run show MY-03
 rm "$mine/MY-03.yaml" "$work/verdicts/MY-03.json"
 
+# Over a knob: a small heap's cycles go with GOGC to the power of -1, and with the world stopped do so each time.
+cat >"$mine/MY-05.yaml" <<'END'
+id: MY-05
+title: twice the room, half the cycles
+statement: They are.
+source: this test
+provenance: P1
+kind: claim
+class: D
+published: -1
+unit: power of GOGC
+rule: equals
+tolerance: 0.1
+judge:
+  workloads: [tree-churn]
+  subject: greentea-tiny-sizeclass|deterministic=1,preset=faithful
+  params: depth=8,churn=256
+  figure: gc_collections
+  combine: slope
+  sweep:
+    knob: GOGC
+    values: [100, 200, 400]
+expected: REP
+END
+expect 0 'MY-05 .* -1  *REPRODUCED' run run MY-05 -o "$work/run11"
+sed -i 's/200, 400/200, 200/' "$mine/MY-05.yaml"
+expect 2 'three or more different values above 0' run list
+sed -i '/combine: slope/d' "$mine/MY-05.yaml"
+expect 2 'slope and sweep go together' run list
+rm "$mine/MY-05.yaml"
+
 # A test of what we coded ourselves is no claim.
 cat >"$mine/MY-04.yaml" <<'END'
 id: MY-04
