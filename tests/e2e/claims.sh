@@ -130,12 +130,13 @@ judge:
     values: [100, 200, 400]
 expected: REP
 END
-expect 0 'MY-05 .* -1  *REPRODUCED' run run MY-05 -o "$work/run11"
+expect 0 'MY-05 .* -1  *REPRODUCED' run run MY-05 --record -o "$work/run11"
+expect 0 'faithful, GOGC 100' run show MY-05
 sed -i 's/200, 400/200, 200/' "$mine/MY-05.yaml"
 expect 2 'three or more different values above 0' run list
 sed -i '/combine: slope/d' "$mine/MY-05.yaml"
 expect 2 'slope and sweep go together' run list
-rm "$mine/MY-05.yaml"
+rm "$mine/MY-05.yaml" "$work/verdicts/MY-05.json"
 
 # A test of what we coded ourselves is no claim.
 cat >"$mine/MY-04.yaml" <<'END'

@@ -339,6 +339,14 @@ static struct claim_value slope_between(const struct claim *c, const struct clai
     return v;
 }
 
+/* "goalloc, GOGC 25 to 800 (0.1.0)", of "goalloc|GOGC=25 (0.1.0)". The caller's to free. */
+static char *swept_version(const struct claim_measure *m, const char *version) {
+    const char *behind = version + strlen(m->subject);
+    const char *number = strchr(behind, ' ') != NULL ? strchr(behind, ' ') : "";
+    return lab_printf("%s, %s %u to %u%s", m->subject, m->sweep->knob, m->sweep->values[0],
+                      m->sweep->values[m->sweep->values_count - 1], number);
+}
+
 static struct reading take_slope(struct experiment *e, const struct claim *c, const struct claim_measure *m,
                                  struct claim_outcome *cost) {
     struct reading r = {.figure = claim_no_value};
@@ -356,8 +364,12 @@ static struct reading take_slope(struct experiment *e, const struct claim *c, co
         r.version = r.version != NULL ? r.version : side->version;
         free(subject);
     }
-    if (r.missing == NULL)
+    if (r.missing == NULL) {
+        char *first = r.version;
         r.figure = slope_between(c, m, sides);
+        r.version = swept_version(m, first);
+        free(first);
+    }
     while (read > 0)
         side_free(&sides[--read]);
     free(sides);
