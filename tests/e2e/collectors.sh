@@ -46,7 +46,7 @@ cells:
     warmup: 1
   - workloads: [binary-trees]
     subjects: [${list%, }]
-    params: depth=16
+    params: depth=17
     invocations: 1
     iterations: 1
     warmup: 0
@@ -54,7 +54,7 @@ EOT
 "$spanlab" run -m small.yaml -o small --seed 1 >small.out 2>small.err || fail "the run ends with $?: $(tail -n 3 small.out small.err)"
 
 # A record of every traced subject has sane fields: each sum is of its parts, and nothing is larger than what holds it.
-good="SELECT subject FROM invocation JOIN cell ON cell.id = cell_id WHERE workload = 'binary-trees' AND params LIKE 'depth=16%'
+good="SELECT subject FROM invocation JOIN cell ON cell.id = cell_id WHERE workload = 'binary-trees' AND params LIKE 'depth=17%'
     AND mode = 'throughput' AND status = 'ok' AND"
 gc="json_extract(record, '\$.gc."
 expect_all() {
@@ -63,7 +63,7 @@ expect_all() {
     for subject in "${collecting[@]}"; do
         [[ ! $subject =~ $pattern ]] || grep -qxF "$subject" <<<"$got" ||
             fail "$subject: not so: $what: $(rows small "SELECT json_remove(json_extract(record, '\$.gc'), '\$.pauses.lengths_ns')
-                FROM invocation JOIN cell ON cell.id = cell_id WHERE subject = '$subject' AND params LIKE 'depth=16%' LIMIT 1")"
+                FROM invocation JOIN cell ON cell.id = cell_id WHERE subject = '$subject' AND params LIKE 'depth=17%' LIMIT 1")"
     done
 }
 ours='^(classic|greentea)-'

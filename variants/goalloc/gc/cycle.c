@@ -298,9 +298,9 @@ static void gc_set_trigger(void) {
 /* The goal of a memory limit goes with what else is in memory: it was set before sweeping showed how much that is. Go
  * asks anew at each refill. */
 static void gc_settle_trigger(void) {
-    if (gc.pacer.memory_limit_bytes == UINT64_MAX || pthread_mutex_trylock(&gc.lock.mutex) != 0)
-        return;
-    if (!gc_is_marking())
+    if (pthread_mutex_trylock(&gc.lock.mutex) != 0)
+        return; /* a cycle begins or ends, and sets it */
+    if (!gc_is_marking() && gc.pacer.memory_limit_bytes != UINT64_MAX)
         gc_set_trigger();
     lock_release(&gc.lock);
 }
