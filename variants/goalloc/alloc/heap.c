@@ -78,18 +78,25 @@ static void heap_back_ahead(void) {
 }
 
 /* Pages below end have been handed out. A fault on a huge page takes milliseconds, in which its thread cannot stop; so
- * the next one is asked for before this one is used up. Heap lock held. */
+ * the next one is asked for before this one is used up. c NULL: for a large object, of which nobody may ever touch
+ * most; the heap goes on behind it. Heap lock held. */
 static void heap_look_ahead(struct cache *c, uintptr_t end) {
-    if (!AXIS_COLLECTS || !heap.huge_pages || end > heap.ahead_end || end + HEAP_AHEAD_BYTES <= heap.ahead_next)
+    if (!AXIS_COLLECTS || !heap.huge_pages || end > heap.ahead_end)
         return;
-    if (end > heap.ahead_next) { /* nobody was in time */
+    uintptr_t next = __atomic_load_n(&heap.ahead_next, __ATOMIC_RELAXED);
+    if (end + HEAP_AHEAD_BYTES <= next)
+        return;
+    if (end > next) { /* nobody was in time */
         uintptr_t after = ((end - 1) | (HEAP_HUGE_BYTES - 1)) + 1;
-        __atomic_store_n(&heap.ahead_next, after < heap.ahead_end ? after : heap.ahead_end, __ATOMIC_RELAXED);
+        next = after < heap.ahead_end ? after : heap.ahead_end;
+        __atomic_store_n(&heap.ahead_next, next, __ATOMIC_RELAXED);
     }
-    if (heap.ahead_next == heap.ahead_end && heap.grow_base == heap.ahead_end &&
+    if (c == NULL)
+        return;
+    if (next == heap.ahead_end && heap.grow_base == heap.ahead_end &&
         heap.grow_end - heap.grow_base >= HEAP_GROW_BYTES && heap_make_ready(heap.grow_base, HEAP_GROW_BYTES))
         heap.grow_base += HEAP_GROW_BYTES;
-    if (c != NULL && heap.ahead_next < heap.ahead_end)
+    if (next < heap.ahead_end)
         c->wants_memory = c->wants_gc = true;
 }
 
@@ -146,7 +153,7 @@ static uintptr_t heap_pages(struct cache *c, size_t npages, size_t align_bytes, 
     if (base + (npages << GOALLOC_PAGE_SHIFT) > end)
         end = base + (npages << GOALLOC_PAGE_SHIFT);
     if (base != 0)
-        heap_look_ahead(c, end);
+        heap_look_ahead(cached ? c : NULL, end);
     lock_release(&heap.lock);
     return base;
 }
