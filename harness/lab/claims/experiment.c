@@ -38,7 +38,9 @@ static bool write_measure(FILE *yaml, const struct claim *c, const struct claim_
         write_cell(yaml, reading_wish_of(c, &at, 0));
         free(at.subject);
     }
-    for (unsigned i = 0; m->sweep == NULL && i < m->workloads_count; i++) {
+    if (m->sweep != NULL)
+        return true;
+    for (unsigned i = 0; i < m->workloads_count; i++) {
         write_cell(yaml, reading_wish_of(c, m, i));
         if (m->against != NULL)
             write_cell(yaml, reading_wish_against(c, m, i));

@@ -20,14 +20,6 @@ static void ahead_back(void) {
     os_wake_all(&ahead_busy);
 }
 
-__attribute__((noinline)) static void ahead_back_spilled(struct gc_thread *self) {
-    world_begin_wait(self, (uintptr_t)__builtin_frame_address(0));
-    ahead_back();
-    world_end_wait(self);
-}
-
-__attribute__((noinline)) static void gc_back_ahead(struct gc_thread *self) {
-    __builtin_unwind_init();
-    ahead_back_spilled(self);
-    world_keep_frame();
+static void gc_back_ahead(struct gc_thread *self) {
+    world_wait_by(self, ahead_back);
 }

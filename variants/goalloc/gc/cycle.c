@@ -66,9 +66,7 @@ static struct pacer_memory gc_memory(void) {
                              .heap_alloc_bytes = gc_live()};
     /* What is dead and not swept is heap that is in use, for Go as well (mgcpacer.go:994: totalFree is what sweeping
      * has found); it is no overhead beside the heap. */
-    if (!sweep_done())
-        m.heap_alloc_bytes = in_use << GOALLOC_PAGE_SHIFT;
-    if (m.heap_alloc_bytes > in_use << GOALLOC_PAGE_SHIFT)
+    if (!sweep_done() || m.heap_alloc_bytes > in_use << GOALLOC_PAGE_SHIFT)
         m.heap_alloc_bytes = in_use << GOALLOC_PAGE_SHIFT;
     return m;
 }
@@ -290,8 +288,7 @@ static void gc_sum(uint64_t *marked, uint64_t *work) {
 }
 
 /* Cycle lock held, or the world stopped. */
-static void gc_set_trigger(void) {
-    struct pacer_memory memory = gc_memory();
+static void gc_set_trigger(struct pacer_memory memory) {
     __atomic_store_n(&gc.trigger_bytes, pacer_trigger(&gc.pacer, &memory), __ATOMIC_RELAXED);
 }
 
@@ -301,7 +298,7 @@ static void gc_settle_trigger(void) {
     if (pthread_mutex_trylock(&gc.lock.mutex) != 0)
         return; /* a cycle begins or ends, and sets it */
     if (!gc_is_marking() && gc.pacer.memory_limit_bytes != UINT64_MAX)
-        gc_set_trigger();
+        gc_set_trigger(gc_memory());
     lock_release(&gc.lock);
 }
 
@@ -316,7 +313,7 @@ static void gc_set_goals(bool swept) {
     gc.pacer.backed_bytes = memory.mapped_bytes - meta_committed_bytes();
     pacer_commit(&gc.pacer, swept, gc_live());
     gc_statistics.next_gc_bytes = gc_goal();
-    gc_set_trigger();
+    gc_set_trigger(memory);
 }
 
 /* Of what allocation and marking cost each other. What the collector's threads took beyond their share, they took of
@@ -516,17 +513,9 @@ static void gc_wait_for_news(void) {
     __atomic_fetch_sub(&mark_hungry, 1, __ATOMIC_RELAXED);
 }
 
-__attribute__((noinline)) static void gc_wait_spilled(struct gc_thread *self) {
-    world_begin_wait(self, (uintptr_t)__builtin_frame_address(0));
-    gc_wait_for_news();
-    world_end_wait(self);
-}
-
-/* For threads that take part; the world need not wake them up to stop. */
-__attribute__((noinline)) static void gc_wait_for_work(struct gc_thread *self) {
-    __builtin_unwind_init();
-    gc_wait_spilled(self);
-    world_keep_frame();
+/* For threads that take part. */
+static void gc_wait_for_work(struct gc_thread *self) {
+    world_wait_by(self, gc_wait_for_news);
 }
 
 #include "gc/workers.c"

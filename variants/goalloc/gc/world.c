@@ -151,6 +151,19 @@ static void world_end_wait(struct gc_thread *t) {
     }
 }
 
+__attribute__((noinline)) static void world_wait_spilled(struct gc_thread *t, void (*wait)(void)) {
+    world_begin_wait(t, (uintptr_t)__builtin_frame_address(0));
+    wait();
+    world_end_wait(t);
+}
+
+/* Waits by a function that touches nothing of the heap's; the world need not wake the thread up to stop. */
+__attribute__((noinline)) static void world_wait_by(struct gc_thread *t, void (*wait)(void)) {
+    __builtin_unwind_init();
+    world_wait_spilled(t, wait);
+    world_keep_frame();
+}
+
 /* The stopper's: true if the thread waits, and will until the world starts. */
 static bool world_hold(struct gc_thread *t) {
     uint32_t expected = WORLD_WAITS;
