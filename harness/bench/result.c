@@ -370,6 +370,17 @@ static json_t *environment_part(void) {
                      (json_int_t)sysconf(_SC_PAGESIZE), "stack_address", stack, "heap_address", heap);
 }
 
+/* Under the key and the names that the record of real Go has them under. */
+static json_t *runtime_part(void) {
+    const char *name;
+    uint64_t value;
+    json_t *metrics = json_object();
+    for (size_t i = 0; bench_flavour.traced->metric(i, &name, &value); i++)
+        if (value != PEER_NA)
+            json_object_set_new(metrics, name, json_integer((json_int_t)value));
+    return json_pack("{s:o}", "metrics", metrics);
+}
+
 static json_t *record(const struct result *r, const char *status, const char *message) {
     char checksum[32];
     snprintf(checksum, sizeof checksum, "%016" PRIx64, r->sample_count > 0 ? r->samples[0].at.checksum : 0);
@@ -388,6 +399,8 @@ static json_t *record(const struct result *r, const char *status, const char *me
     json_object_set_new(root, "workload_counters", workload_counters_part(r->bench));
     json_object_set_new(root, "allocations", allocations_part(r->bench->allocations));
     json_object_set_new(root, "gc", gc_part(&collector));
+    if (bench_flavour.traced != NULL && bench_flavour.traced->metric != NULL)
+        json_object_set_new(root, "go", runtime_part());
     bool memory = r->memory != NULL && r->sample_count > 0;
     json_object_set_new(root, "memory", memory ? memory_part(r->memory) : json_null());
     json_object_set_new(root, "timeline", memory ? timeline_part(r->memory) : json_null());

@@ -30,6 +30,8 @@ sed '/^| GT-16 /d' README.md >"$work/stale.md"
 expect 5 'is stale: spanlab claims report --write' "$spanlab" claims report --check "$work/stale.md"
 expect 0 '' "$spanlab" claims report --write "$work/stale.md"
 cmp README.md "$work/stale.md" || failed=1
+# A change of the sources that a mutation no longer finds its line in is noticed here, not by what builds them all.
+expect 0 'mutations find their text' scripts/claims-mutants.sh --check
 shopt -s nullglob
 for verdict in results/verdicts/*.json; do
     [[ -f results/claims/$(basename "$verdict" .json).yaml ]] || { failed=1; echo "claims: $verdict is of no claim"; }
@@ -104,6 +106,8 @@ expect 0 'MY-03 .* 2 \[2, 2\]  REPRODUCED' run run MY-03 --record -o "$work/run9
 expect 0 'glibc 1 \[1, 1\]' run run MY-03 -o "$work/run10"
 expect 0 'beside  *1 \[1, 1\] objects, glibc' run show MY-03
 expect 0 'in 20 processes of up to [0-9]* MiB' run show MY-03
+printf 'mutation:\n  subject: glibc\n' >>"$mine/MY-03.yaml"
+expect 2 'a mutation needs class D' run list
 rm "$mine/MY-03.yaml" "$work/verdicts/MY-03.json"
 
 # Over a knob: a small heap's cycles go with GOGC to the power of -1, and with the world stopped do so each time.

@@ -61,6 +61,9 @@ struct traced_subject {
     /* Bytes of all its tables beside the heap now, but for records of spans and threads' caches, as Go reckons
      * /memory/classes/metadata/other; PEER_NA unknown. NULL: it does not tell. May walk the heap. */
     uint64_t (*metadata)(void);
+    /* Its metric number `index` under the name it has in Go's runtime/metrics, of the whole process; false from the end
+     * on. NULL: it has none. */
+    bool (*metric)(size_t index, const char **name, uint64_t *value);
 };
 
 extern const struct traced_subject traced_subject;

@@ -187,9 +187,12 @@ static const char *measure_fault(const struct claim *c, const struct claim_measu
     return NULL;
 }
 
-static const char *mutation_fault(const struct claim_mutation *m) {
+static const char *mutation_fault(const struct claim *c) {
+    const struct claim_mutation *m = c->mutation;
     if (m == NULL)
         return NULL;
+    if (c->class == CLAIM_N)
+        return "a mutation needs class D or D*: noise alone may flip what is noisy";
     bool source = m->file != NULL && m->replace != NULL && m->with != NULL;
     bool no_source = m->file == NULL && m->replace == NULL && m->with == NULL;
     if (m->subject != NULL ? !no_source : !source)
@@ -212,7 +215,7 @@ static const char *claim_fault(const struct claim *c) {
         return "published_params differ from ours, so our_params must be given, too";
     const char *fault = measure_fault(c, c->judge);
     fault = fault != NULL ? fault : measure_fault(c, c->transfers);
-    return fault != NULL ? fault : mutation_fault(c->mutation);
+    return fault != NULL ? fault : mutation_fault(c);
 }
 
 /* ---- loading */

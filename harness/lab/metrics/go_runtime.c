@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * go_runtime: what real Go's runtime/metrics say of a whole process, which the record keeps under "go". Claims about Go
- * are judged by these.
+ * go_runtime: what Go's runtime/metrics say of a whole process, which the record keeps under "go": real Go's, and those
+ * that goalloc keeps under their names. Claims about Go are judged by these.
  */
 #include "metric.h"
 
@@ -50,11 +50,11 @@ static double mean_pause(json_t *record) {
     }
 
 GO_METRIC(go_tiny_share, "requests that found room in a tiny block", "%", 300,
-          "real Go: tiny allocations over all allocations of the process", tiny_share);
+          "Go and goalloc: tiny allocations over all allocations of the process", tiny_share);
 GO_METRIC(go_live, "live heap after the last collection", "bytes", 301,
-          "real Go: bytes that its last collection marked", live);
+          "Go and goalloc: bytes that its last collection marked", live);
 GO_METRIC(go_goal_over_formula, "heap goal over the GC guide's formula", "ratio", 302,
-          "real Go: heap goal over live heap + (live heap + stacks + globals) * GOGC / 100, at the end of the process",
+          "Go and goalloc: heap goal over live heap + (live heap + stacks + globals) * GOGC / 100, at the end of the process",
           goal_over_formula);
 GO_METRIC(go_mean_pause, "mean stop of the world", "ns", 303,
           "real Go: MemStats.PauseTotalNs over NumGC, of the whole process", mean_pause);

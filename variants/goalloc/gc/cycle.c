@@ -313,6 +313,7 @@ static void gc_set_goals(bool swept) {
     gc.pacer.backed_bytes = memory.mapped_bytes - meta_committed_bytes();
     pacer_commit(&gc.pacer, swept, gc_live());
     gc_statistics.next_gc_bytes = gc_goal();
+    gc_statistics.percent = (uint64_t)gc.pacer.percent;
     gc_set_trigger(memory);
 }
 

@@ -174,6 +174,7 @@ MEMSTATS_CYCLE(cycles_total, gc_statistics.num_gc)
 MEMSTATS_CYCLE(goal, gc_statistics.next_gc_bytes)
 MEMSTATS_CYCLE(live, gc_statistics.live_bytes)
 MEMSTATS_CYCLE(limited, gc_statistics.limited_cycle)
+MEMSTATS_CYCLE(percent, gc_statistics.percent)
 MEMSTATS_CYCLE(scan_globals, gc_statistics.globals_scan_bytes)
 MEMSTATS_CYCLE(scan_heap, gc_statistics.heap_scan_bytes)
 MEMSTATS_CYCLE(scan_stack, gc_statistics.stack_scan_bytes)
@@ -189,6 +190,7 @@ static const struct memstats_metric {
     {"/gc/cycles/automatic:gc-cycles", COLLECTING, memstats_cycles_automatic, 0, 0},
     {"/gc/cycles/forced:gc-cycles", COLLECTING, memstats_cycles_forced, 0, 0},
     {"/gc/cycles/total:gc-cycles", COLLECTING, memstats_cycles_total, 0, 0},
+    {"/gc/gogc:percent", COLLECTING, memstats_percent, 0, 0},
     {"/gc/heap/allocs-by-size:bytes", TRACED, NULL, offsetof(struct stats, small_allocs),
      offsetof(struct stats, large_allocs)},
     {"/gc/heap/allocs:bytes", TRACED, memstats_alloc_bytes, 0, 0},

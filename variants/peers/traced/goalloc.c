@@ -125,6 +125,14 @@ static uint64_t metadata(void) {
     return goalloc_read_metric("/memory/classes/metadata/other:bytes", &bytes, 1) ? bytes : PEER_NA;
 }
 
+/* Histograms have more values than one. */
+static bool metric(size_t index, const char **name, uint64_t *value) {
+    *name = goalloc_metric_name(index);
+    if (*name != NULL && !goalloc_read_metric(*name, value, 1))
+        *value = PEER_NA;
+    return *name != NULL;
+}
+
 const struct traced_subject traced_subject = {
     .summary = "goalloc with its collector, behind the traced interface",
     .knobs = knobs,
@@ -138,4 +146,5 @@ const struct traced_subject traced_subject = {
     .pauses = pauses,
     .gc_cycles = gc_cycles,
     .metadata = metadata,
+    .metric = metric,
 };
