@@ -98,6 +98,23 @@ static void test_kernels_find_the_same(void **state) {
     assert_int_equal(classes, 25); /* Go 1.26 has 26 expanders, that of 8 B among them; Green Tea begins at 16 B */
 }
 
+static void test_slot_bits_are_found_within_eight_bytes(void **state) {
+    (void)state;
+    rng_seed(&rng, 2, 0);
+    for (unsigned i = 0; i < SPAN_CLASSES; i++) {
+        size_t size = gclass_size(i / 2);
+        if (span_class_noscan((uint8_t)i) || !span_class_inline_marked((uint8_t)i))
+            continue;
+        unsigned slot_words = (unsigned)size / 8;
+        uint64_t words = UINT64_MAX >> (64 - slot_words), bits[KERNEL_WORDS + 1];
+        for (unsigned j = 0; j <= KERNEL_WORDS; j++)
+            bits[j] = rng_next(&rng);
+        for (unsigned slot = 0; slot < span_objects(GOALLOC_PAGE_BYTES, size, true, true); slot++)
+            assert_int_equal(tea_slot_bits(bits, slot * slot_words, words),
+                             mark_object_bits(bits, 0, slot * size, words));
+    }
+}
+
 /* ---- reachability */
 
 struct node {
@@ -184,6 +201,69 @@ static void test_reachable_is_kept_outside_the_window(void **state) {
     require_whole(without_a_window);
 }
 
+/* Objects of one size, which is any that has its marks in the page: a random tree, and what else a word may hold:
+ * nothing, a number, more pointers into objects, an address behind the last of a page. */
+enum { GRAPH_OBJECTS = 1500, GRAPH_WORDS = INLINE_MARKS_MAX_OBJECT_BYTES / 8 };
+
+static uintptr_t **graph[GRAPH_OBJECTS]; /* no root */
+static unsigned graph_words, graph_used[GRAPH_OBJECTS];
+
+static uintptr_t graph_value(unsigned i) {
+    return (uintptr_t)i << 12 | graph_words << 1 | 1;
+}
+
+static void graph_add(const struct goalloc_type *type, unsigned i) {
+    if (goalloc_new(type, 1) == NULL) /* garbage between them */
+        _exit(3);
+    graph[i] = goalloc_new(type, 1);
+    if (graph[i] == NULL)
+        _exit(3);
+    graph_used[i] = 0;
+    graph[i][graph_words - 1] = (uintptr_t *)graph_value(i);
+    if (i == 0) {
+        goalloc_store(&root, graph[i]);
+        return;
+    }
+    unsigned parent = (unsigned)rng_below(&rng, i);
+    while (graph_used[parent] == graph_words - 1)
+        parent = (parent + 1) % i;
+    goalloc_store((void **)&graph[parent][graph_used[parent]++], (char *)graph[i] + rng_below(&rng, graph_words * 8));
+}
+
+static void graph_fill(unsigned i) {
+    for (unsigned word = graph_used[i]; word < graph_words - 1; word++) {
+        char *other = (char *)graph[rng_below(&rng, GRAPH_OBJECTS)];
+        uintptr_t page = mark_page_base((uintptr_t)other), offset = rng_below(&rng, INLINE_MARKS_BYTES);
+        void *const values[] = {NULL, (void *)(uintptr_t)rng_below(&rng, GC_LEAST_ADDRESS), other,
+                                (void *)(page + GOALLOC_PAGE_BYTES - 1 - offset)};
+        goalloc_store((void **)&graph[i][word], values[rng_below(&rng, 4)]);
+    }
+}
+
+static void graphs_of_all_sizes(void) {
+    goalloc_root_add(&root, 1);
+    rng_seed(&rng, 3, 0);
+    for (graph_words = INLINE_MARKS_MIN_OBJECT_BYTES / 8; graph_words <= GRAPH_WORDS; graph_words++) {
+        struct goalloc_type type = {graph_words * 8, UINT64_MAX >> (65 - graph_words), NULL};
+        for (unsigned i = 0; i < GRAPH_OBJECTS; i++)
+            graph_add(&type, i);
+        for (unsigned i = 0; i < GRAPH_OBJECTS; i++)
+            graph_fill(i);
+        for (unsigned round = 0; round < 2; round++) {
+            goalloc_collect();
+            for (unsigned i = 0; i < GRAPH_OBJECTS; i++)
+                if ((uintptr_t)graph[i][graph_words - 1] != graph_value(i))
+                    _exit(2);
+        }
+    }
+    _exit(0);
+}
+
+static void test_reachable_is_kept_in_all_sizes(void **state) {
+    (void)state;
+    require_whole(graphs_of_all_sizes);
+}
+
 /* ---- gccheckmark */
 
 enum { LONG_POINTERS = 20000 };
@@ -228,7 +308,9 @@ static void test_check_sees_through_large_objects(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kernels_find_the_same),
+        cmocka_unit_test(test_slot_bits_are_found_within_eight_bytes),
         cmocka_unit_test(test_reachable_is_kept),
+        cmocka_unit_test(test_reachable_is_kept_in_all_sizes),
         cmocka_unit_test(test_reachable_is_kept_outside_the_window),
         cmocka_unit_test(test_check_sees_through_large_objects),
     };

@@ -191,21 +191,6 @@ static void marker_shade_all(struct gc_work *w, uintptr_t *found, unsigned count
         mark_address(w, found[i]);
 }
 
-/* Marks slots of the page that is being scanned; its scanner will look at them, so it is not queued. True: some are
- * new. */
-KERNEL_INLINE bool tea_mark_own(struct gc_work *w, uintptr_t page, uint8_t span_class, const uint64_t *own) {
-    struct tea_marks *m = tea_marks_of(page);
-    unsigned nelems = mark_classes[span_class].nelems;
-    uint64_t any = 0;
-    for (unsigned i = 0; i * 64 < nelems; i++) {
-        uint64_t fresh = own[i] == 0 ? 0 : mark_set(&m->marks[i], own[i]);
-        if (fresh != 0)
-            w->bytes_marked += tea_bytes(page, span_class, i * 64, fresh);
-        any |= fresh;
-    }
-    return any != 0;
-}
-
 /* What has been marked in the page and not been scanned, by slots; it counts as scanned from now on. How many. */
 KERNEL_INLINE unsigned tea_take_grey(struct gc_work *w, uintptr_t page, unsigned nelems, uint64_t *grey) {
     struct tea_marks *m = tea_marks_of(page);
@@ -262,30 +247,125 @@ static inline void tea_prefetch_page(uintptr_t page) {
         __builtin_prefetch((void *)(page + at));
 }
 
+/* Slots of the page that is being scanned to which objects in it lead, in the order in which they were found. */
+struct tea_own {
+    uint64_t before[TEA_WORDS]; /* marked before, or no slots of the page */
+    uint64_t seen[TEA_WORDS];   /* and those found since */
+    unsigned count;
+    uint16_t slots[TEA_WORDS * 64];
+};
+
+KERNEL_INLINE void tea_own_begin(struct tea_own *own, uintptr_t page, unsigned nelems, const uint64_t *found) {
+    const struct tea_marks *m = tea_marks_of(page);
+    own->count = 0;
+    for (unsigned i = 0; i < TEA_WORDS; i++) {
+        uint64_t beyond = i * 64 >= nelems ? UINT64_MAX : nelems - i * 64 >= 64 ? 0 : UINT64_MAX << (nelems - i * 64);
+        own->before[i] = __atomic_load_n(&m->marks[i], __ATOMIC_RELAXED) | beyond;
+        for (uint64_t fresh = found[i] & ~own->before[i]; fresh != 0; fresh &= fresh - 1)
+            own->slots[own->count++] = (uint16_t)(i * 64 + (unsigned)place_lowest(fresh));
+        own->seen[i] = own->before[i] | found[i];
+    }
+}
+
+/* Pointer bits of an equal slot. It need not begin at a word of the bitmap, and lies within 8 bytes that begin at a byte:
+ * slots of more than 56 words begin at whole multiples of 4. Bits of neighbours may change meanwhile; the slot's own do
+ * not. */
+KERNEL_INLINE uint64_t tea_slot_bits(const uint64_t *bits, unsigned first, uint64_t words) {
+    uint64_t eight_bytes;
+    memcpy(&eight_bytes, (const char *)bits + first / 8, sizeof eight_bytes);
+    return eight_bytes >> first % 8 & words;
+}
+
+/* A pointer in the page: to an object of the page, which waits its turn if it is new, or elsewhere. */
+KERNEL_INLINE void tea_follow_pointer(uintptr_t value, uintptr_t page, const struct mark_class *class,
+                                      struct tea_own *own, uintptr_t *found, unsigned *count) {
+    if (mark_page_base(value) != page) {
+        found[(*count)++] = value;
+        return;
+    }
+    unsigned to = tea_slot_of(class, value);
+    uint64_t *seen = &own->seen[to / 64], before = *seen;
+    *seen = before | UINT64_C(1) << to % 64;
+    own->slots[own->count] = (uint16_t)to;
+    own->count += *seen != before;
+}
+
+/* Looks at those objects, and at what else of the page they lead to; what lies elsewhere is put into found. How much
+ * that is. */
+KERNEL_INLINE unsigned tea_follow(struct gc_work *w, uintptr_t page, const struct mark_class class,
+                                  const struct span *s, const uint64_t *bits, struct tea_own *own, uintptr_t *found,
+                                  bool vector) {
+    unsigned count = 0, slot_words = class.elem_bytes / 8u;
+    uintptr_t ahead = work_next_span(w);
+    for (unsigned next = 0; next < own->count; next++) {
+        __builtin_prefetch((void *)ahead);
+        ahead += 64;
+        unsigned slot = own->slots[next], first = slot * slot_words;
+        const uintptr_t *object = (const uintptr_t *)page + first;
+        size_t size_bytes = PLACE_SLOTS ? class.elem_bytes : place_slot_bytes(s, tea_span_slot(s, page, slot));
+        uint64_t mask;
+        if (PLACE_SLOTS && !OS_THREAD_SANITIZER)
+            mask = tea_slot_bits(bits, first, class.words);
+        else
+            mask = mark_object_bits(bits, page, (uintptr_t)object, UINT64_MAX >> (64 - place_bitmap_words(size_bytes)));
+        w->scan_work += size_bytes;
+        if (vector && class.elem_bytes >= 64) {
+            uintptr_t values[64 + 4];
+            unsigned n = kernel_gather_dense((uintptr_t)(object - first % 4), mask << first % 4, values);
+            for (unsigned i = 0; i < n; i++)
+                tea_follow_pointer(values[i], page, &class, own, found, &count);
+            continue;
+        }
+        for (; mask != 0; mask &= mask - 1) {
+            uintptr_t value = __atomic_load_n(&object[place_lowest(mask)], __ATOMIC_RELAXED);
+            if (kernel_is_pointer(value))
+                tea_follow_pointer(value, page, &class, own, found, &count);
+        }
+    }
+    return count;
+}
+
+/* They are marked and scanned; in this order, for what is marked and not scanned is grey. Others may have marked some
+ * of them meanwhile, and will find them scanned. */
+KERNEL_INLINE void tea_own_end(struct gc_work *w, uintptr_t page, uint8_t span_class, struct tea_own *own) {
+    struct tea_marks *m = tea_marks_of(page);
+    unsigned nelems = mark_classes[span_class].nelems;
+    for (unsigned i = 0; i * 64 < nelems; i++) {
+        uint64_t slots = own->seen[i] & ~own->before[i];
+        if (slots == 0)
+            continue;
+        mark_set(&m->scans[i], slots);
+        uint64_t fresh = mark_set(&m->marks[i], slots);
+        w->bytes_marked += tea_bytes(page, span_class, i * 64, fresh);
+    }
+    w->span_objects += own->count;
+}
+
 KERNEL_INLINE void tea_scan_grey(struct gc_work *w, uintptr_t page, uint8_t span_class, bool vector) {
     const struct mark_class class = mark_classes[span_class];
     const struct span *s = PLACE_SLOTS ? NULL : tea_queued_span(page);
     const uint64_t *bits = tea_pointer_bits(s, page, span_class);
     uintptr_t found[KERNEL_FOUND + TEA_AHEAD];
-    uint64_t grey[TEA_WORDS + 2], words[KERNEL_WORDS + 2], own[TEA_WORDS];
-    bool more = true;
-    for (unsigned round = 0; more; round++) {
-        kernel_clear(grey, TEA_WORDS + 2);
-        kernel_clear(words, KERNEL_WORDS + 2);
-        kernel_clear(own, TEA_WORDS);
-        unsigned count = tea_take_grey(w, page, class.nelems, grey);
-        if (PLACE_SLOTS) {
-            kernel_expand(words, grey, class.nelems, class.elem_bytes / 8u, count, vector);
-            w->scan_work += (uint64_t)count * class.elem_bytes;
-        } else {
-            w->scan_work += tea_expand_blocks(words, s, page, grey);
-        }
-        count = kernel_gather(page, words, bits, found, vector);
-        if (round == 1)
-            tea_prefetch_page(page); /* where objects lead from one to the next, most are come by */
-        more = tea_shade_found(w, found, count, gc_settings.stay ? page : 0, class, own) &&
-               tea_mark_own(w, page, span_class, own);
+    uint64_t grey[TEA_WORDS + 2], words[KERNEL_WORDS + 2], own_found[TEA_WORDS];
+    kernel_clear(grey, TEA_WORDS + 2);
+    kernel_clear(words, KERNEL_WORDS + 2);
+    kernel_clear(own_found, TEA_WORDS);
+    unsigned count = tea_take_grey(w, page, class.nelems, grey);
+    if (PLACE_SLOTS) {
+        kernel_expand(words, grey, class.nelems, class.elem_bytes / 8u, count, vector);
+        w->scan_work += (uint64_t)count * class.elem_bytes;
+    } else {
+        w->scan_work += tea_expand_blocks(words, s, page, grey);
     }
+    count = kernel_gather(page, words, bits, found, vector);
+    if (!tea_shade_found(w, found, count, gc_settings.stay ? page : 0, class, own_found))
+        return;
+    tea_prefetch_page(page); /* where objects lead from one to the next, most are come by */
+    struct tea_own own;
+    tea_own_begin(&own, page, class.nelems, own_found);
+    count = tea_follow(w, page, class, s, bits, &own, found, vector);
+    tea_own_end(w, page, span_class, &own);
+    tea_shade_found(w, found, count, 0, class, NULL);
 }
 
 static void tea_scan_grey_portable(struct gc_work *w, uintptr_t page, uint8_t span_class) {
@@ -319,43 +399,38 @@ static inline uint64_t tea_object_bits(struct gc_work *w, uintptr_t page, uint8_
                             words);
 }
 
-/* A page that was queued for one object is looked at no further, and from there on as long as that object, or the next
- * one, leads to one other of the page. True: it has led to several, which are to be scanned. */
-static inline bool tea_scan_chain(struct gc_work *w, uintptr_t page, uint8_t span_class, unsigned slot) {
+/* A page that was queued for one object, at which nothing else has to be looked at unless that object leads to others of
+ * the page. True: it does. */
+static inline bool tea_scan_one(struct gc_work *w, uintptr_t page, uint8_t span_class, unsigned slot) {
     const struct mark_class *class = &mark_classes[span_class];
     struct tea_marks *m = tea_marks_of(page);
     uintptr_t own_page = gc_settings.stay ? page : 0;
-    for (unsigned length = 1;; length++) {
-        if (mark_set(&m->scans[slot / 64], UINT64_C(1) << slot % 64) == 0)
-            return false;
-        w->span_objects++;
-        const uintptr_t *object = (const uintptr_t *)(page + (uintptr_t)slot * class->elem_bytes);
-        unsigned led_to = 0;
-        for (uint64_t bits = tea_object_bits(w, page, span_class, slot); bits != 0; bits &= bits - 1) {
-            uintptr_t value = __atomic_load_n(&object[place_lowest(bits)], __ATOMIC_RELAXED);
-            if (mark_page_base(value) != own_page || own_page == 0) {
-                mark_address(w, value);
-                continue;
-            }
-            unsigned next = tea_slot_of(class, value);
-            if (next >= class->nelems || mark_set(&m->marks[next / 64], UINT64_C(1) << next % 64) == 0)
-                continue;
-            w->bytes_marked += tea_bytes(page, span_class, next & ~63u, UINT64_C(1) << next % 64);
-            slot = next;
-            led_to++;
-        }
-        if (led_to == 1)
+    if (mark_set(&m->scans[slot / 64], UINT64_C(1) << slot % 64) == 0)
+        return false;
+    w->span_objects++;
+    const uintptr_t *object = (const uintptr_t *)(page + (uintptr_t)slot * class->elem_bytes);
+    bool leads_on = false;
+    for (uint64_t bits = tea_object_bits(w, page, span_class, slot); bits != 0; bits &= bits - 1) {
+        uintptr_t value = __atomic_load_n(&object[place_lowest(bits)], __ATOMIC_RELAXED);
+        if (mark_page_base(value) != own_page || own_page == 0) {
+            mark_address(w, value);
             continue;
-        w->single_scans += length == 1 && led_to == 0;
-        return led_to != 0;
+        }
+        unsigned to = tea_slot_of(class, value);
+        if (to >= class->nelems || mark_set(&m->marks[to / 64], UINT64_C(1) << to % 64) == 0)
+            continue;
+        w->bytes_marked += tea_bytes(page, span_class, to & ~63u, UINT64_C(1) << to % 64);
+        leads_on = true;
     }
+    w->single_scans += !leads_on;
+    return leads_on;
 }
 
 static void marker_scan_span(struct gc_work *w, uintptr_t item) {
     uintptr_t page = mark_page_base(item);
     uint8_t span_class = tea_queued_class(page);
     w->spans_scanned++;
-    if (tea_release(tea_marks_of(page)) == TEA_ONE && !tea_scan_chain(w, page, span_class, item % GOALLOC_PAGE_BYTES))
+    if (tea_release(tea_marks_of(page)) == TEA_ONE && !tea_scan_one(w, page, span_class, item % GOALLOC_PAGE_BYTES))
         return;
     if (gc_settings.vector)
         tea_scan_grey_vector(w, page, span_class);

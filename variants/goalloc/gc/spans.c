@@ -214,6 +214,12 @@ static inline uintptr_t work_pop_span(struct gc_work *w) {
     return item;
 }
 
+/* The page whose turn is next, if it is known; else 0. */
+static inline uintptr_t work_next_span(const struct gc_work *w) {
+    const struct span_queue *q = w->spans;
+    return q == NULL || q->line_count == 0 ? 0 : q->line[q->line_first] & ~(uintptr_t)(GOALLOC_PAGE_BYTES - 1);
+}
+
 /* As many of the next ones as count, or as a buffer holds, become everybody's. */
 static void work_spill_spans(struct gc_work *w, uint32_t count) {
     struct workbuf *b = workbuf_empty();
