@@ -267,9 +267,9 @@ KERNEL_INLINE void tea_own_begin(struct tea_own *own, uintptr_t page, unsigned n
     }
 }
 
-/* Pointer bits of an equal slot. It need not begin at a word of the bitmap, and lies within 8 bytes that begin at a byte:
- * slots of more than 56 words begin at whole multiples of 4. Bits of neighbours may change meanwhile; the slot's own do
- * not. */
+/* Pointer bits of an equal slot. It need not begin at a word of the bitmap, and lies within 8 bytes that begin at a
+ * byte: slots of more than 56 words begin at whole multiples of 4. Bits of neighbours may change meanwhile; the slot's
+ * own do not. */
 KERNEL_INLINE uint64_t tea_slot_bits(const uint64_t *bits, unsigned first, uint64_t words) {
     uint64_t eight_bytes;
     memcpy(&eight_bytes, (const char *)bits + first / 8, sizeof eight_bytes);
@@ -399,8 +399,8 @@ static inline uint64_t tea_object_bits(struct gc_work *w, uintptr_t page, uint8_
                             words);
 }
 
-/* A page that was queued for one object, at which nothing else has to be looked at unless that object leads to others of
- * the page. True: it does. */
+/* A page that was queued for one object, at which nothing else has to be looked at unless that object leads to others
+ * of the page. True: it does. */
 static inline bool tea_scan_one(struct gc_work *w, uintptr_t page, uint8_t span_class, unsigned slot) {
     const struct mark_class *class = &mark_classes[span_class];
     struct tea_marks *m = tea_marks_of(page);
