@@ -550,7 +550,7 @@ static void the_least_trigger_lies_on_the_way(void **state) {
     assert_int_equal(p.percent_goal_bytes, 128 * mib);
     assert_int_equal(pacer_trigger(&p, &memory), (64 + 45) * mib);
     p.early = true;
-    assert_int_equal(pacer_trigger(&p, &memory), (64 + 24) * mib);
+    assert_int_equal(pacer_trigger(&p, &memory), (64 + 29) * mib);
     p.runway_bytes = 24 * mib;
     assert_int_equal(pacer_trigger(&p, &memory), (128 - 24) * mib);
 }

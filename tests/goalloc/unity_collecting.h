@@ -3,7 +3,10 @@
  */
 #pragma GCC diagnostic ignored "-Wunused-function"
 #define GOALLOC_VERSION "test"
-#include "gc-classic.h"
+#ifndef TEST_GC_HEADER
+#define TEST_GC_HEADER "gc-classic.h"
+#endif
+#include TEST_GC_HEADER
 #include "tiny-on.h"
 #include "place-sizeclass.h"
 #include "goalloc.c"

@@ -5,7 +5,7 @@
  * phase's length, which is what Go's pacer leaves to a program. At least half of that is wanted; exit 1 when a phase
  * has less. What the process got of the host in those phases is printed beside it: on a loaded host that is the bound.
  *
- *   GOMAXPROCS=2 concurrency [THREADS [LIVE_MIB [CYCLES]]]
+ *   GOMAXPROCS=2 concurrency-greentea [THREADS [LIVE_MIB [CYCLES]]]
  */
 #include "../goalloc/unity_collecting.h"
 

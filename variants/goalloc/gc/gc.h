@@ -75,7 +75,7 @@ struct gc_settings {
     int64_t percent;             /* GOGC; -1: off */
     uint64_t memory_limit_bytes; /* GOMEMLIMIT; UINT64_MAX: off */
     unsigned procs;              /* GOMAXPROCS */
-    bool early;                  /* GOALLOC_EARLY: marking may begin at 3/8 of the way to the goal */
+    bool early;                  /* GOALLOC_EARLY: marking may begin when less than half of the way is gone */
     bool spend;                  /* GOALLOC_SPEND: collect only when the memory that the heap has is full */
     bool deterministic, trace, checkmark, clobber;
     unsigned stop_the_world; /* 1: marking stops the world; 2: sweeping too */

@@ -11,7 +11,7 @@ static const uint64_t pacer_trigger_room_bytes = UINT64_C(64) << 10; /* mgcpacer
 static const double pacer_background = 0.25;                         /* mgcpacer.go:24 */
 /* The trigger lies no lower than this many 64ths of the way from live to goal: Go's 45 (mgcpacer.go:1117) is too short
  * a runway for threads that allocate from windows, which then assist rather than run. */
-enum { PACER_LEAST = 45, PACER_LEAST_EARLY = 24 };
+enum { PACER_LEAST = 45, PACER_LEAST_EARLY = 29 };
 enum { PACER_HISTORY = 4 };
 
 struct pacer {

@@ -121,7 +121,7 @@ static void settings_read(void) {
     gc_settings.percent = settings_percent();
     gc_settings.memory_limit_bytes = settings_memory_limit();
     gc_settings.procs = settings_procs();
-    gc_settings.early = knob_switch("GOALLOC_EARLY", false);
+    gc_settings.early = knob_switch("GOALLOC_EARLY", heap.tuned);
     gc_settings.spend = knob_switch("GOALLOC_SPEND", heap.tuned);
     gc_settings.deterministic = settings_integer("GOALLOC_DETERMINISTIC", 0, 1, 0) != 0;
     gc_settings.stress_every = (uint64_t)settings_integer("GOALLOC_GCSTRESS", 0, INT32_MAX, 0);

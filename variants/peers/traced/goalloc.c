@@ -15,7 +15,7 @@ static const struct peer_knob knobs[] = {
     {"GOMEMLIMIT", "GOMEMLIMIT", "%s", NULL, "bytes that the process should stay below, or off (default)"},
     {"GOMAXPROCS", "GOMAXPROCS", "%s", NULL, "processors that pacing reckons with (default: those there are)"},
     {"early", "GOALLOC_EARLY", "%s", NULL,
-     "on lets marking begin at 38 % of the way to the heap goal if it must, off (default) at 70 %, as Go"},
+     "on (default when tuned) lets marking begin at 45 % of the way to the heap goal if it must, off (faithful) at 70 %"},
     {"spend", "GOALLOC_SPEND", "%s", NULL,
      "on (default when tuned) lets a heap that has shrunk fill its memory again before it collects, off (faithful) not"},
     {"gcstoptheworld", "GODEBUG", "gcstoptheworld=%s", ",",
