@@ -131,7 +131,10 @@ static inline void marker_shade_on_page(struct gc_work *w, uint8_t span_class, u
 /* ---- scanning a page: first all pointers in it, then what they point to, the marks of those ahead being asked for;
  * neighbours that share a word of marks are marked by one operation */
 
-enum { TEA_AHEAD = GC_FOUND_MARGIN };
+enum {
+    TEA_AHEAD = GC_FOUND_MARGIN,
+    TEA_VECTOR_BYTES = 64, /* from this size on one object's pointers are gathered by vectors */
+};
 
 static inline void tea_prefetch(uintptr_t address) {
     __builtin_prefetch(&tea_marks_of(mark_page_base(address))->marks[0], 1);
@@ -309,8 +312,8 @@ KERNEL_INLINE unsigned tea_follow(struct gc_work *w, uintptr_t page, const struc
         else
             mask = mark_object_bits(bits, page, (uintptr_t)object, UINT64_MAX >> (64 - place_bitmap_words(size_bytes)));
         w->scan_work += size_bytes;
-        if (vector && class.elem_bytes >= 64) {
-            uintptr_t values[64 + 4];
+        if (vector && class.elem_bytes >= TEA_VECTOR_BYTES) {
+            uintptr_t values[64 + 4]; /* and room for a whole vector */
             unsigned n = kernel_gather_dense((uintptr_t)(object - first % 4), mask << first % 4, values);
             for (unsigned i = 0; i < n; i++)
                 tea_follow_pointer(values[i], page, &class, own, found, &count);
