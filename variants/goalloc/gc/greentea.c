@@ -279,6 +279,17 @@ KERNEL_INLINE uint64_t tea_slot_bits(const uint64_t *bits, unsigned first, uint6
     return eight_bytes >> first % 8 & words;
 }
 
+/* Pointer bits of the object at a slot, which is about to be scanned; s is known where blocks are of any length. */
+KERNEL_INLINE uint64_t tea_object_bits(struct gc_work *w, const struct mark_class *class, const struct span *s,
+                                       const uint64_t *bits, uintptr_t page, unsigned slot) {
+    size_t size_bytes = PLACE_SLOTS ? class->elem_bytes : place_slot_bytes(s, tea_span_slot(s, page, slot));
+    w->scan_work += size_bytes;
+    if (PLACE_SLOTS && !OS_THREAD_SANITIZER)
+        return tea_slot_bits(bits, slot * (class->elem_bytes / 8u), class->words);
+    return mark_object_bits(bits, page, page + (uintptr_t)slot * class->elem_bytes,
+                            UINT64_MAX >> (64 - place_bitmap_words(size_bytes)));
+}
+
 /* A pointer in the page: to an object of the page, which waits its turn if it is new, or elsewhere. */
 KERNEL_INLINE void tea_follow_pointer(uintptr_t value, uintptr_t page, const struct mark_class *class,
                                       struct tea_own *own, uintptr_t *found, unsigned *count) {
@@ -299,19 +310,13 @@ KERNEL_INLINE unsigned tea_follow(struct gc_work *w, uintptr_t page, const struc
                                   const struct span *s, const uint64_t *bits, struct tea_own *own, uintptr_t *found,
                                   bool vector) {
     unsigned count = 0, slot_words = class.elem_bytes / 8u;
-    uintptr_t ahead = work_next_span(w);
+    uintptr_t ahead = work_next_span(w); /* asked for a line at a time; behind its end, the page after */
     for (unsigned next = 0; next < own->count; next++) {
         __builtin_prefetch((void *)ahead);
         ahead += 64;
         unsigned slot = own->slots[next], first = slot * slot_words;
         const uintptr_t *object = (const uintptr_t *)page + first;
-        size_t size_bytes = PLACE_SLOTS ? class.elem_bytes : place_slot_bytes(s, tea_span_slot(s, page, slot));
-        uint64_t mask;
-        if (PLACE_SLOTS && !OS_THREAD_SANITIZER)
-            mask = tea_slot_bits(bits, first, class.words);
-        else
-            mask = mark_object_bits(bits, page, (uintptr_t)object, UINT64_MAX >> (64 - place_bitmap_words(size_bytes)));
-        w->scan_work += size_bytes;
+        uint64_t mask = tea_object_bits(w, &class, s, bits, page, slot);
         if (vector && class.elem_bytes >= TEA_VECTOR_BYTES) {
             uintptr_t values[64 + 4]; /* and room for a whole vector */
             unsigned n = kernel_gather_dense((uintptr_t)(object - first % 4), mask << first % 4, values);
@@ -391,17 +396,6 @@ static inline void marker_prefetch_span(uintptr_t item) {
     tea_prefetch_item(item, arena_page_class(&heap.arenas, item)); /* outside the window, the page's start will do */
 }
 
-/* Pointer bits of one object. */
-static inline uint64_t tea_object_bits(struct gc_work *w, uintptr_t page, uint8_t span_class, unsigned slot) {
-    const struct mark_class *class = &mark_classes[span_class];
-    const struct span *s = PLACE_SLOTS ? NULL : tea_queued_span(page);
-    size_t size_bytes = PLACE_SLOTS ? class->elem_bytes : place_slot_bytes(s, tea_span_slot(s, page, slot));
-    uint64_t words = PLACE_SLOTS ? class->words : UINT64_MAX >> (64 - place_bitmap_words(size_bytes));
-    w->scan_work += size_bytes;
-    return mark_object_bits(tea_pointer_bits(s, page, span_class), page, page + (uintptr_t)slot * class->elem_bytes,
-                            words);
-}
-
 /* A page that was queued for one object, at which nothing else has to be looked at unless that object leads to others
  * of the page. True: it does. */
 static inline bool tea_scan_one(struct gc_work *w, uintptr_t page, uint8_t span_class, unsigned slot) {
@@ -412,9 +406,11 @@ static inline bool tea_scan_one(struct gc_work *w, uintptr_t page, uint8_t span_
         return false;
     w->span_objects++;
     const uintptr_t *object = (const uintptr_t *)(page + (uintptr_t)slot * class->elem_bytes);
+    const struct span *s = PLACE_SLOTS ? NULL : tea_queued_span(page);
+    uint64_t mask = tea_object_bits(w, class, s, tea_pointer_bits(s, page, span_class), page, slot);
     bool leads_on = false;
-    for (uint64_t bits = tea_object_bits(w, page, span_class, slot); bits != 0; bits &= bits - 1) {
-        uintptr_t value = __atomic_load_n(&object[place_lowest(bits)], __ATOMIC_RELAXED);
+    for (; mask != 0; mask &= mask - 1) {
+        uintptr_t value = __atomic_load_n(&object[place_lowest(mask)], __ATOMIC_RELAXED);
         if (mark_page_base(value) != own_page || own_page == 0) {
             mark_address(w, value);
             continue;
