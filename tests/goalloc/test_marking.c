@@ -7,6 +7,7 @@
 #define TEST_GC_HEADER "gc-greentea.h"
 #include "unity_traced.h"
 
+#include <pthread.h>
 #include <sys/wait.h>
 
 #include "dies.h"
@@ -115,6 +116,114 @@ static void test_slot_bits_are_found_within_eight_bytes(void **state) {
     }
 }
 
+static void expect_bits_back(uint64_t bits, bool vector) {
+    uint8_t bytes[64];
+    kernel_spread_bits(bytes, bits, vector);
+    for (unsigned i = 0; i < 64; i++)
+        assert_int_equal(bytes[i] != 0, bits >> i & 1);
+    assert_int_equal(kernel_gather_bits(bytes, vector), bits);
+    bytes[0] = KERNEL_BYTE; /* as they are set one by one */
+    assert_int_equal(kernel_gather_bits(bytes, vector), bits | 1);
+}
+
+static void expect_bits_back_portable(uint64_t bits) {
+    expect_bits_back(bits, false);
+}
+
+KERNEL_VECTOR static void expect_bits_back_vector(uint64_t bits) {
+    expect_bits_back(bits, true);
+}
+
+static void test_bits_become_bytes_and_bits_again(void **state) {
+    (void)state;
+    rng_seed(&rng, 4, 0);
+    for (unsigned round = 0; round < 1000; round++) {
+        uint64_t bits = round == 0 ? 0 : round == 1 ? UINT64_MAX : random_bits(round, round & 8);
+        expect_bits_back_portable(bits);
+        if (kernel_vector_runs())
+            expect_bits_back_vector(bits);
+    }
+}
+
+/* One bit that differs in any slot is found, and what lies behind the last slot is nobody's. */
+static void test_slots_that_differ_are_seen(void **state) {
+    (void)state;
+    rng_seed(&rng, 5, 0);
+    for (unsigned i = 0; i < SPAN_CLASSES; i++) {
+        size_t size = gclass_size(i / 2);
+        if (span_class_noscan((uint8_t)i) || !span_class_inline_marked((uint8_t)i))
+            continue;
+        unsigned slot_words = (unsigned)size / 8, nelems = span_objects(GOALLOC_PAGE_BYTES, size, true, true);
+        struct mark_class class = {0, (uint16_t)nelems, (uint16_t)size, UINT64_MAX >> (64 - slot_words)};
+        uint64_t bits[KERNEL_WORDS + 1] = {0}, mask = rng_next(&rng) & class.words;
+        for (unsigned word = 0; word < nelems * slot_words; word++)
+            bits[word / 64] |= (mask >> word % slot_words & 1) << word % 64;
+        for (unsigned word = nelems * slot_words; word < (KERNEL_WORDS + 1) * 64; word++)
+            bits[word / 64] |= (rng_next(&rng) & 1) << word % 64;
+        assert_true(tea_alike(&class, bits, mask));
+        assert_false(tea_alike(&class, bits, mask ^ 1));
+        for (unsigned word = 0; word < nelems * slot_words; word++) {
+            bits[word / 64] ^= UINT64_C(1) << word % 64;
+            assert_false(tea_alike(&class, bits, mask));
+            bits[word / 64] ^= UINT64_C(1) << word % 64;
+        }
+    }
+}
+
+/* A page of pairs: each leads to the next one of the page, and elsewhere. A free slot among them becomes something
+ * else, again and again, while they are followed. */
+enum { PAIRS = 300, PAIRS_ROUNDS = 20000, CHANGING = 400 };
+
+static bool changing_over; /* atomic */
+
+static void *change_bits(void *unused) {
+    (void)unused;
+    for (uint64_t i = 0; !__atomic_load_n(&changing_over, __ATOMIC_RELAXED); i++)
+        if (i % 64 == 0)
+            __atomic_fetch_xor(&in.bits[CHANGING * 2 / 64], UINT64_C(1) << CHANGING * 2 % 64, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+static unsigned follow_pairs(struct gc_work *w, struct tea_own *own, uintptr_t *found, bool vector) {
+    const struct mark_class class = mark_classes[span_class_make(GOALLOC_CLASS_OF_16, false)];
+    const uint64_t first[TEA_WORDS] = {1};
+    return tea_follow(w, (uintptr_t)in.page, class, NULL, in.bits, first, own, found, vector);
+}
+
+static unsigned follow_pairs_portable(struct gc_work *w, struct tea_own *own, uintptr_t *found) {
+    return follow_pairs(w, own, found, false);
+}
+
+KERNEL_VECTOR static unsigned follow_pairs_vector(struct gc_work *w, struct tea_own *own, uintptr_t *found) {
+    return follow_pairs(w, own, found, true);
+}
+
+static void test_a_slot_may_change_while_others_are_followed(void **state) {
+    (void)state;
+    mark_classes_init();
+    memset(&in, 0, sizeof in);
+    memset(in.bits, 0xff, (KERNEL_PAGE_WORDS - (INLINE_MARKS_BYTES + HEAP_BITS_BYTES) / 8) / 8);
+    for (unsigned i = 0; i < PAIRS; i++) {
+        in.page[i * 2] = (uintptr_t)&in.page[(i + 1) % PAIRS * 2];
+        in.page[i * 2 + 1] = (uintptr_t)(&in + 1) + GOALLOC_PAGE_BYTES * (i + 1);
+    }
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, change_bits, NULL), 0);
+    for (unsigned round = 0; round < PAIRS_ROUNDS; round++) {
+        struct gc_work w = {0};
+        struct tea_own own;
+        uintptr_t found[KERNEL_FOUND];
+        bool vector = round % 2 != 0 && kernel_vector_runs();
+        unsigned count = vector ? follow_pairs_vector(&w, &own, found) : follow_pairs_portable(&w, &own, found);
+        assert_int_equal(count, PAIRS);
+        assert_int_equal(w.scan_work, PAIRS * 16);
+        for (unsigned i = 0; i < PAIRS; i++)
+            assert_int_equal(found[i], in.page[i * 2 + 1]);
+    }
+    __atomic_store_n(&changing_over, true, __ATOMIC_RELAXED);
+    pthread_join(thread, NULL);
+}
+
 /* ---- reachability */
 
 struct node {
@@ -202,60 +311,82 @@ static void test_reachable_is_kept_outside_the_window(void **state) {
 }
 
 /* Objects of one size, which is any that has its marks in the page: a random tree, and what else a word may hold:
- * nothing, a number, more pointers into objects, an address behind the last of a page. */
+ * nothing, a number, more pointers into objects, an address behind the last of a page. Types say in which words
+ * pointers are; in the others is what would be a pointer to what has been freed. The last holds the object's number. */
 enum { GRAPH_OBJECTS = 1500, GRAPH_WORDS = INLINE_MARKS_MAX_OBJECT_BYTES / 8 };
+enum graph_kind { GRAPH_ALL, GRAPH_TWO, GRAPH_ONE, GRAPH_THREE, GRAPH_MIXED, GRAPH_KINDS };
 
 static uintptr_t **graph[GRAPH_OBJECTS]; /* no root */
-static unsigned graph_words, graph_used[GRAPH_OBJECTS];
+static unsigned graph_words;
+static uint64_t graph_unused[GRAPH_OBJECTS]; /* words for pointers that hold none yet */
 
 static uintptr_t graph_value(unsigned i) {
     return (uintptr_t)i << 12 | graph_words << 1 | 1;
 }
 
-static void graph_add(const struct goalloc_type *type, unsigned i) {
-    if (goalloc_new(type, 1) == NULL) /* garbage between them */
-        _exit(3);
-    graph[i] = goalloc_new(type, 1);
-    if (graph[i] == NULL)
-        _exit(3);
-    graph_used[i] = 0;
-    graph[i][graph_words - 1] = (uintptr_t *)graph_value(i);
-    if (i == 0) {
-        goalloc_store(&root, graph[i]);
-        return;
-    }
+static uint64_t graph_mask(enum graph_kind kind, unsigned i) {
+    uint64_t all = UINT64_MAX >> (65 - graph_words), one = UINT64_C(1) << (graph_words - 2);
+    uint64_t two = one | UINT64_C(1) << graph_words / 3;
+    const uint64_t masks[] = {all, two, one, two | 1};
+    return masks[kind != GRAPH_MIXED ? kind : i % GRAPH_MIXED] & all;
+}
+
+/* Where a pointer is to go, in an object before the i-th that has room: any, or the last. */
+static uintptr_t **graph_place(unsigned i) {
     unsigned parent = (unsigned)rng_below(&rng, i);
-    while (graph_used[parent] == graph_words - 1)
-        parent = (parent + 1) % i;
-    goalloc_store((void **)&graph[parent][graph_used[parent]++], (char *)graph[i] + rng_below(&rng, graph_words * 8));
+    if (graph_unused[parent] == 0)
+        parent = i - 1;
+    while (graph_unused[parent] == 0)
+        parent--;
+    unsigned word = (unsigned)place_lowest(graph_unused[parent]);
+    graph_unused[parent] &= graph_unused[parent] - 1;
+    return &graph[parent][word];
+}
+
+static void graph_add(uint64_t mask, unsigned i) {
+    struct goalloc_type type = {graph_words * 8, mask, NULL};
+    void *garbage = goalloc_new(&type, 1); /* between them */
+    graph[i] = goalloc_new(&type, 1);
+    if (garbage == NULL || graph[i] == NULL)
+        _exit(3);
+    graph_unused[i] = mask;
+    for (unsigned word = 0; word < graph_words - 1; word++)
+        if ((mask >> word & 1) == 0)
+            graph[i][word] = garbage;
+    graph[i][graph_words - 1] = (uintptr_t *)graph_value(i);
+    void **place = i == 0 ? &root : (void **)graph_place(i);
+    goalloc_store(place, (char *)graph[i] + (i == 0 ? 0 : rng_below(&rng, graph_words * 8)));
 }
 
 static void graph_fill(unsigned i) {
-    for (unsigned word = graph_used[i]; word < graph_words - 1; word++) {
+    for (; graph_unused[i] != 0; graph_unused[i] &= graph_unused[i] - 1) {
         char *other = (char *)graph[rng_below(&rng, GRAPH_OBJECTS)];
         uintptr_t page = mark_page_base((uintptr_t)other), offset = rng_below(&rng, INLINE_MARKS_BYTES);
         void *const values[] = {NULL, (void *)(uintptr_t)rng_below(&rng, GC_LEAST_ADDRESS), other,
                                 (void *)(page + GOALLOC_PAGE_BYTES - 1 - offset)};
-        goalloc_store((void **)&graph[i][word], values[rng_below(&rng, 4)]);
+        goalloc_store((void **)&graph[i][place_lowest(graph_unused[i])], values[rng_below(&rng, 4)]);
+    }
+}
+
+static void graph_try(enum graph_kind kind) {
+    for (unsigned i = 0; i < GRAPH_OBJECTS; i++)
+        graph_add(graph_mask(kind, i), i);
+    for (unsigned i = 0; i < GRAPH_OBJECTS; i++)
+        graph_fill(i);
+    for (unsigned round = 0; round < 3; round++) {
+        goalloc_collect();
+        for (unsigned i = 0; i < GRAPH_OBJECTS; i++)
+            if ((uintptr_t)graph[i][graph_words - 1] != graph_value(i))
+                _exit(2);
     }
 }
 
 static void graphs_of_all_sizes(void) {
     goalloc_root_add(&root, 1);
     rng_seed(&rng, 3, 0);
-    for (graph_words = INLINE_MARKS_MIN_OBJECT_BYTES / 8; graph_words <= GRAPH_WORDS; graph_words++) {
-        struct goalloc_type type = {graph_words * 8, UINT64_MAX >> (65 - graph_words), NULL};
-        for (unsigned i = 0; i < GRAPH_OBJECTS; i++)
-            graph_add(&type, i);
-        for (unsigned i = 0; i < GRAPH_OBJECTS; i++)
-            graph_fill(i);
-        for (unsigned round = 0; round < 2; round++) {
-            goalloc_collect();
-            for (unsigned i = 0; i < GRAPH_OBJECTS; i++)
-                if ((uintptr_t)graph[i][graph_words - 1] != graph_value(i))
-                    _exit(2);
-        }
-    }
+    for (graph_words = INLINE_MARKS_MIN_OBJECT_BYTES / 8; graph_words <= GRAPH_WORDS; graph_words++)
+        for (unsigned kind = 0; kind < GRAPH_KINDS; kind++)
+            graph_try(kind);
     _exit(0);
 }
 
@@ -309,6 +440,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kernels_find_the_same),
         cmocka_unit_test(test_slot_bits_are_found_within_eight_bytes),
+        cmocka_unit_test(test_bits_become_bytes_and_bits_again),
+        cmocka_unit_test(test_slots_that_differ_are_seen),
+        cmocka_unit_test(test_a_slot_may_change_while_others_are_followed),
         cmocka_unit_test(test_reachable_is_kept),
         cmocka_unit_test(test_reachable_is_kept_in_all_sizes),
         cmocka_unit_test(test_reachable_is_kept_outside_the_window),

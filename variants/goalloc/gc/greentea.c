@@ -16,7 +16,7 @@
 #include "gc/kernels.c"
 #include "gc/mark.c"
 
-enum { TEA_WORDS = 8, TEA_LAST_BYTE = 63 };
+enum { TEA_WORDS = 8, TEA_LAST_BYTE = 63, TEA_SLOTS = TEA_WORDS * 64 };
 /* The page is not queued; queued for one object, whose slot the queue names; or for more than one. */
 enum tea_owned { TEA_FREE, TEA_MANY, TEA_ONE };
 
@@ -245,28 +245,41 @@ static inline const uint64_t *tea_pointer_bits(const struct span *s, uintptr_t p
     return place_pointer_bits(s) + (page - s->base) / 8 / 64;
 }
 
-static inline void tea_prefetch_page(uintptr_t page) {
-    for (unsigned at = 0; at < GOALLOC_PAGE_BYTES - HEAP_BITS_BYTES - INLINE_MARKS_BYTES; at += 64)
-        __builtin_prefetch((void *)(page + at));
-}
-
-/* Slots of the page that is being scanned to which objects in it lead, in the order in which they were found. */
+/* Slots of the page that is being scanned to which objects in it lead, in the order in which they were found. What was
+ * seen has a byte for each slot: setting one does not wait for a neighbour that was set just before. */
 struct tea_own {
-    uint64_t before[TEA_WORDS]; /* marked before, or no slots of the page */
-    uint64_t seen[TEA_WORDS];   /* and those found since */
-    unsigned count;
-    uint16_t slots[TEA_WORDS * 64];
+    uint64_t before[TEA_WORDS];    /* marked before, or no slots of the page */
+    uint8_t seen[TEA_SLOTS];       /* those, and what was found since: KERNEL_BYTE */
+    uint16_t slots[TEA_SLOTS + 1]; /* and room for one that does not count */
 };
 
-KERNEL_INLINE void tea_own_begin(struct tea_own *own, uintptr_t page, unsigned nelems, const uint64_t *found) {
+/* How many there are to begin with. */
+KERNEL_INLINE unsigned tea_own_begin(struct tea_own *own, uintptr_t page, unsigned nelems, const uint64_t *found,
+                                     bool vector) {
     const struct tea_marks *m = tea_marks_of(page);
-    own->count = 0;
+    unsigned count = 0;
     for (unsigned i = 0; i < TEA_WORDS; i++) {
         uint64_t beyond = i * 64 >= nelems ? UINT64_MAX : nelems - i * 64 >= 64 ? 0 : UINT64_MAX << (nelems - i * 64);
         own->before[i] = __atomic_load_n(&m->marks[i], __ATOMIC_RELAXED) | beyond;
         for (uint64_t fresh = found[i] & ~own->before[i]; fresh != 0; fresh &= fresh - 1)
-            own->slots[own->count++] = (uint16_t)(i * 64 + (unsigned)place_lowest(fresh));
-        own->seen[i] = own->before[i] | found[i];
+            own->slots[count++] = (uint16_t)(i * 64 + (unsigned)place_lowest(fresh));
+        kernel_spread_bits(&own->seen[i * 64], own->before[i] | found[i], vector);
+    }
+    return count;
+}
+
+/* They are marked and scanned; in this order, for what is marked and not scanned is grey. Others may have marked some
+ * of them meanwhile, and will find them scanned. */
+KERNEL_INLINE void tea_own_end(struct gc_work *w, uintptr_t page, uint8_t span_class, const struct tea_own *own,
+                               bool vector) {
+    struct tea_marks *m = tea_marks_of(page);
+    unsigned nelems = mark_classes[span_class].nelems;
+    for (unsigned i = 0; i * 64 < nelems; i++) {
+        uint64_t slots = kernel_gather_bits(&own->seen[i * 64], vector) & ~own->before[i];
+        if (slots == 0)
+            continue;
+        w->span_objects += tea_count(mark_set(&m->scans[i], slots));
+        w->bytes_marked += tea_bytes(page, span_class, i * 64, mark_set(&m->marks[i], slots));
     }
 }
 
@@ -280,73 +293,135 @@ KERNEL_INLINE uint64_t tea_slot_bits(const uint64_t *bits, unsigned first, uint6
 }
 
 /* Pointer bits of the object at a slot, which is about to be scanned; s is known where blocks are of any length. */
-KERNEL_INLINE uint64_t tea_object_bits(struct gc_work *w, const struct mark_class *class, const struct span *s,
-                                       const uint64_t *bits, uintptr_t page, unsigned slot) {
+KERNEL_INLINE uint64_t tea_object_bits(const struct mark_class *class, const struct span *s, const uint64_t *bits,
+                                       uintptr_t page, unsigned slot, uint64_t *scan_bytes) {
     size_t size_bytes = PLACE_SLOTS ? class->elem_bytes : place_slot_bytes(s, tea_span_slot(s, page, slot));
-    w->scan_work += size_bytes;
+    *scan_bytes += size_bytes;
     if (PLACE_SLOTS && !OS_THREAD_SANITIZER)
         return tea_slot_bits(bits, slot * (class->elem_bytes / 8u), class->words);
     return mark_object_bits(bits, page, page + (uintptr_t)slot * class->elem_bytes,
                             UINT64_MAX >> (64 - place_bitmap_words(size_bytes)));
 }
 
-/* A pointer in the page: to an object of the page, which waits its turn if it is new, or elsewhere. */
-KERNEL_INLINE void tea_follow_pointer(uintptr_t value, uintptr_t page, const struct mark_class *class,
-                                      struct tea_own *own, uintptr_t *found, unsigned *count) {
-    if (mark_page_base(value) != page) {
-        found[(*count)++] = value;
+/* How far following pointers from object to object of a page has come. */
+struct tea_trail {
+    uintptr_t page;
+    struct mark_class class;
+    unsigned own_count, found_count; /* what waits its turn or has had it; what lies elsewhere */
+    uintptr_t ahead;                 /* asked for next, a line for each object: the page that is queued next */
+};
+
+/* A word that may hold a pointer: to an object of the page, which waits its turn if it is new, or elsewhere. */
+KERNEL_INLINE void tea_follow_word(struct tea_trail *t, uintptr_t value, struct tea_own *own, uintptr_t *found) {
+    if (!kernel_is_pointer(value))
+        return;
+    if (mark_page_base(value) != t->page) {
+        found[t->found_count++] = value;
         return;
     }
-    unsigned to = tea_slot_of(class, value);
-    uint64_t *seen = &own->seen[to / 64], before = *seen;
-    *seen = before | UINT64_C(1) << to % 64;
-    own->slots[own->count] = (uint16_t)to;
-    own->count += *seen != before;
+    unsigned to = tea_slot_of(&t->class, value);
+    own->slots[t->own_count] = (uint16_t)to;
+    t->own_count += own->seen[to] == 0;
+    own->seen[to] = KERNEL_BYTE;
+}
+
+KERNEL_INLINE void tea_follow_words(struct tea_trail *t, const uintptr_t *object, uint64_t mask, struct tea_own *own,
+                                    uintptr_t *found) {
+    for (; mask != 0; mask &= mask - 1)
+        tea_follow_word(t, __atomic_load_n(&object[place_lowest(mask)], __ATOMIC_RELAXED), own, found);
+}
+
+KERNEL_INLINE void tea_follow_vectors(struct tea_trail *t, const uintptr_t *object, uint64_t mask, struct tea_own *own,
+                                      uintptr_t *found) {
+    uintptr_t values[64 + 4]; /* and room for a whole vector */
+    unsigned skip = (unsigned)((uintptr_t)object / 8 % 4);
+    unsigned count = kernel_gather_dense((uintptr_t)(object - skip), mask << skip, values);
+    for (unsigned i = 0; i < count; i++)
+        tea_follow_word(t, values[i], own, found);
+}
+
+KERNEL_INLINE const uintptr_t *tea_next_object(struct tea_trail *t, unsigned slot) {
+    __builtin_prefetch((void *)t->ahead);
+    t->ahead += 64;
+    return (const uintptr_t *)(t->page + (size_t)slot * t->class.elem_bytes);
+}
+
+/* Objects of any types. How many bytes they have. */
+KERNEL_INLINE uint64_t tea_follow_mixed(struct tea_trail *t, const struct span *s, const uint64_t *bits,
+                                        struct tea_own *own, uintptr_t *found, bool vector) {
+    uint64_t scan_bytes = 0;
+    for (unsigned next = 0; next < t->own_count; next++) {
+        unsigned slot = own->slots[next];
+        const uintptr_t *object = tea_next_object(t, slot);
+        uint64_t mask = tea_object_bits(&t->class, s, bits, t->page, slot, &scan_bytes);
+        if (vector && t->class.elem_bytes >= TEA_VECTOR_BYTES)
+            tea_follow_vectors(t, object, mask, own, found);
+        else
+            tea_follow_words(t, object, mask, own, found);
+    }
+    return scan_bytes;
+}
+
+/* Objects whose pointers are all where mask says: nothing has to be looked up for each, and of one or two no bits have
+ * to be looked for. */
+KERNEL_INLINE uint64_t tea_follow_alike(struct tea_trail *t, uint64_t mask, struct tea_own *own, uintptr_t *found,
+                                        bool vector) {
+    unsigned pointers = (unsigned)__builtin_popcountll(mask);
+    if (pointers == 1 || pointers == 2) {
+        unsigned low = (unsigned)place_lowest(mask), high = 63 - (unsigned)__builtin_clzll(mask);
+        for (unsigned next = 0; next < t->own_count; next++) {
+            const uintptr_t *object = tea_next_object(t, own->slots[next]);
+            tea_follow_word(t, __atomic_load_n(&object[low], __ATOMIC_RELAXED), own, found);
+            if (pointers == 2)
+                tea_follow_word(t, __atomic_load_n(&object[high], __ATOMIC_RELAXED), own, found);
+        }
+    } else if (vector && t->class.elem_bytes >= TEA_VECTOR_BYTES) {
+        for (unsigned next = 0; next < t->own_count; next++)
+            tea_follow_vectors(t, tea_next_object(t, own->slots[next]), mask, own, found);
+    } else {
+        for (unsigned next = 0; next < t->own_count; next++)
+            tea_follow_words(t, tea_next_object(t, own->slots[next]), mask, own, found);
+    }
+    return (uint64_t)t->own_count * t->class.elem_bytes;
+}
+
+/* Where slots of slot_words begin in the bitmap, does each of its words look like what begins one slot later? */
+KERNEL_INLINE uint64_t tea_differ(const uint64_t *bits, unsigned word, unsigned slot_words) {
+    return bits[word] ^ (bits[word] >> (slot_words - 1) >> 1 | bits[word + 1] << (64 - slot_words));
+}
+
+/* Does every slot of the page have these pointer bits? */
+KERNEL_INLINE bool tea_alike(const struct mark_class *class, const uint64_t *bits, uint64_t mask) {
+    unsigned slot_words = class->elem_bytes / 8u, compared = (class->nelems - 1u) * slot_words, last = compared / 64;
+    uint64_t differ = (bits[0] & class->words) ^ mask;
+    for (unsigned i = 0; i < last; i++)
+        differ |= tea_differ(bits, i, slot_words);
+    return (differ | (tea_differ(bits, last, slot_words) & ~(UINT64_MAX << compared % 64))) == 0;
 }
 
 /* Looks at those objects, and at what else of the page they lead to; what lies elsewhere is put into found. How much
  * that is. */
 KERNEL_INLINE unsigned tea_follow(struct gc_work *w, uintptr_t page, const struct mark_class class,
-                                  const struct span *s, const uint64_t *bits, struct tea_own *own, uintptr_t *found,
-                                  bool vector) {
-    unsigned count = 0, slot_words = class.elem_bytes / 8u;
-    uintptr_t ahead = work_next_span(w); /* asked for a line at a time; behind its end, the page after */
-    for (unsigned next = 0; next < own->count; next++) {
-        __builtin_prefetch((void *)ahead);
-        ahead += 64;
-        unsigned slot = own->slots[next], first = slot * slot_words;
-        const uintptr_t *object = (const uintptr_t *)page + first;
-        uint64_t mask = tea_object_bits(w, &class, s, bits, page, slot);
-        if (vector && class.elem_bytes >= TEA_VECTOR_BYTES) {
-            uintptr_t values[64 + 4]; /* and room for a whole vector */
-            unsigned n = kernel_gather_dense((uintptr_t)(object - first % 4), mask << first % 4, values);
-            for (unsigned i = 0; i < n; i++)
-                tea_follow_pointer(values[i], page, &class, own, found, &count);
-            continue;
-        }
-        for (; mask != 0; mask &= mask - 1) {
-            uintptr_t value = __atomic_load_n(&object[place_lowest(mask)], __ATOMIC_RELAXED);
-            if (kernel_is_pointer(value))
-                tea_follow_pointer(value, page, &class, own, found, &count);
-        }
+                                  const struct span *s, const uint64_t *bits, const uint64_t *from, struct tea_own *own,
+                                  uintptr_t *found, bool vector) {
+    struct tea_trail t = {.page = page, .class = class, .ahead = work_next_span(w)};
+    uint64_t mask = bits[0] & class.words;
+    bool alike = PLACE_SLOTS && !OS_THREAD_SANITIZER && tea_alike(&class, bits, mask);
+    if (alike) {
+        t.own_count = tea_own_begin(own, page, class.nelems, from, vector);
+        uint64_t scan_bytes = tea_follow_alike(&t, mask, own, found, vector);
+        /* A free slot may have become an object of another type and been come by since. Its bits were there before any
+         * pointer to it, so they are seen now if they were not; and nobody has been told of what was found. */
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        alike = tea_alike(&class, bits, mask);
+        w->scan_work += alike ? scan_bytes : 0;
     }
-    return count;
-}
-
-/* They are marked and scanned; in this order, for what is marked and not scanned is grey. Others may have marked some
- * of them meanwhile, and will find them scanned. */
-KERNEL_INLINE void tea_own_end(struct gc_work *w, uintptr_t page, uint8_t span_class, struct tea_own *own) {
-    struct tea_marks *m = tea_marks_of(page);
-    unsigned nelems = mark_classes[span_class].nelems;
-    for (unsigned i = 0; i * 64 < nelems; i++) {
-        uint64_t slots = own->seen[i] & ~own->before[i];
-        if (slots == 0)
-            continue;
-        mark_set(&m->scans[i], slots);
-        uint64_t fresh = mark_set(&m->marks[i], slots);
-        w->bytes_marked += tea_bytes(page, span_class, i * 64, fresh);
+    if (!alike) {
+        t.own_count = tea_own_begin(own, page, class.nelems, from, vector);
+        t.found_count = 0;
+        w->scan_work += tea_follow_mixed(&t, s, bits, own, found, vector);
     }
-    w->span_objects += own->count;
+    return t.found_count;
 }
 
 KERNEL_INLINE void tea_scan_grey(struct gc_work *w, uintptr_t page, uint8_t span_class, bool vector) {
@@ -368,11 +443,9 @@ KERNEL_INLINE void tea_scan_grey(struct gc_work *w, uintptr_t page, uint8_t span
     count = kernel_gather(page, words, bits, found, vector);
     if (!tea_shade_found(w, found, count, gc_settings.stay ? page : 0, class, own_found))
         return;
-    tea_prefetch_page(page); /* where objects lead from one to the next, most are come by */
     struct tea_own own;
-    tea_own_begin(&own, page, class.nelems, own_found);
-    count = tea_follow(w, page, class, s, bits, &own, found, vector);
-    tea_own_end(w, page, span_class, &own);
+    count = tea_follow(w, page, class, s, bits, own_found, &own, found, vector);
+    tea_own_end(w, page, span_class, &own, vector);
     tea_shade_found(w, found, count, 0, class, NULL);
 }
 
@@ -407,7 +480,7 @@ static inline bool tea_scan_one(struct gc_work *w, uintptr_t page, uint8_t span_
     w->span_objects++;
     const uintptr_t *object = (const uintptr_t *)(page + (uintptr_t)slot * class->elem_bytes);
     const struct span *s = PLACE_SLOTS ? NULL : tea_queued_span(page);
-    uint64_t mask = tea_object_bits(w, class, s, tea_pointer_bits(s, page, span_class), page, slot);
+    uint64_t mask = tea_object_bits(class, s, tea_pointer_bits(s, page, span_class), page, slot, &w->scan_work);
     bool leads_on = false;
     for (; mask != 0; mask &= mask - 1) {
         uintptr_t value = __atomic_load_n(&object[place_lowest(mask)], __ATOMIC_RELAXED);

@@ -124,7 +124,32 @@ KERNEL_VECTOR static inline unsigned kernel_gather_dense(uintptr_t at, uint64_t 
     return count;
 }
 
+/* Bits to bytes of all ones and back, 32 at a time. */
+KERNEL_VECTOR static inline void kernel_spread_bits_vector(uint8_t *bytes, uint64_t bits) {
+    const __m256i own_byte = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+    const __m256i own_bit = _mm256_set1_epi64x((long long)UINT64_C(0x8040201008040201));
+    for (unsigned half = 0; half < 2; half++) {
+        __m256i all = _mm256_set1_epi32((int)(uint32_t)(bits >> half * 32));
+        __m256i mine = _mm256_and_si256(_mm256_shuffle_epi8(all, own_byte), own_bit);
+        _mm256_storeu_si256((__m256i *)(bytes + half * 32), _mm256_cmpeq_epi8(mine, own_bit));
+    }
+}
+
+KERNEL_VECTOR static inline uint64_t kernel_gather_bits_vector(const uint8_t *bytes) {
+    uint32_t low = (uint32_t)_mm256_movemask_epi8(_mm256_loadu_si256((const __m256i *)bytes));
+    uint32_t high = (uint32_t)_mm256_movemask_epi8(_mm256_loadu_si256((const __m256i *)(bytes + 32)));
+    return low | (uint64_t)high << 32;
+}
+
 #else
+
+static inline void kernel_spread_bits_vector(uint8_t *bytes, uint64_t bits) {
+    (void)bytes, (void)bits;
+}
+
+static inline uint64_t kernel_gather_bits_vector(const uint8_t *bytes) {
+    return (void)bytes, 0;
+}
 
 static inline void kernel_expand_all(uint64_t *words, const uint64_t *objects, unsigned object_words) {
     (void)words, (void)objects, (void)object_words;
@@ -135,6 +160,36 @@ static inline unsigned kernel_gather_dense(uintptr_t at, uint64_t mask, uintptr_
 }
 
 #endif
+
+/* ---- a byte for each of 64 bits, and back. A bit that is set gives KERNEL_BYTE or, by vectors, all ones. */
+
+enum { KERNEL_BYTE = 0x80 };
+
+KERNEL_INLINE void kernel_spread_bits(uint8_t *bytes, uint64_t bits, bool vector) {
+    if (vector) {
+        kernel_spread_bits_vector(bytes, bits);
+        return;
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        uint64_t each = (bits >> i * 8 & 0xff) * UINT64_C(0x0101010101010101) & UINT64_C(0x8040201008040201);
+        each = (each + UINT64_C(0x7f7f7f7f7f7f7f7f)) & UINT64_C(0x8080808080808080);
+        memcpy(bytes + i * 8, &each, sizeof each);
+    }
+}
+
+/* By their highest bits; without vectors eight at a time, which a product brings together in its highest byte. */
+KERNEL_INLINE uint64_t kernel_gather_bits(const uint8_t *bytes, bool vector) {
+    if (vector)
+        return kernel_gather_bits_vector(bytes);
+    uint64_t bits = 0;
+    for (unsigned i = 0; i < 8; i++) {
+        uint64_t eight;
+        memcpy(&eight, bytes + i * 8, sizeof eight);
+        eight = eight >> 7 & UINT64_C(0x0101010101010101);
+        bits |= eight * UINT64_C(0x0102040810204080) >> 56 << i * 8;
+    }
+    return bits;
+}
 
 KERNEL_INLINE void kernel_expand(uint64_t *words, const uint64_t *objects, unsigned nelems, unsigned object_words,
                                  unsigned count, bool vector) {
