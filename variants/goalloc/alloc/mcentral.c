@@ -25,7 +25,7 @@ static void mcentral_file(struct cache *c, struct span *s, bool full) {
  * cache from there. NULL: none within the budget. */
 static struct span *mcentral_sweep_partial(struct cache *c, uint8_t span_class, int *budget) {
     for (; *budget >= 0; --*budget) {
-        struct span *s = spanset_pop(mcentral_partial_unswept(span_class, mcentral_sweepgen()));
+        struct span *s = sweep_pop(mcentral_partial_unswept(span_class, mcentral_sweepgen()));
         if (s == NULL)
             return NULL;
         if (!sweep_try_acquire(s))
@@ -39,7 +39,7 @@ static struct span *mcentral_sweep_partial(struct cache *c, uint8_t span_class, 
 /* The same among those that were full; what still is goes where the swept full ones are. */
 static struct span *mcentral_sweep_full(struct cache *c, uint8_t span_class, int *budget) {
     for (; *budget >= 0; --*budget) {
-        struct span *s = spanset_pop(mcentral_full_unswept(span_class, mcentral_sweepgen()));
+        struct span *s = sweep_pop(mcentral_full_unswept(span_class, mcentral_sweepgen()));
         if (s == NULL)
             return NULL;
         if (!sweep_try_acquire(s))

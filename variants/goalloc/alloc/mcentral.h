@@ -53,8 +53,10 @@ static void mcentral_file(struct cache *c, struct span *s, bool full);
 /* Makes sure that c can put one span into any set. False: out of memory. */
 static bool mcentral_prepare(struct cache *c, uint8_t span_class);
 
-/* Hooks of the gc layer: marks that lie elsewhere join mark_bits before s is swept; size_bytes more count as live. */
+/* Hooks of the gc layer: marks that lie elsewhere join mark_bits before s is swept, and are asked for before;
+ * size_bytes more count as live. */
 static inline void gc_merge_marks(struct span *s);
+static inline void gc_prefetch_marks(const struct span *s);
 static inline void gc_charge(struct cache *c, size_t size_bytes);
 
 /* ---- sweeping: alloc/sweep.c. c is the caller's cache. */

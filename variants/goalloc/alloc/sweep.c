@@ -62,6 +62,14 @@ static bool sweep_try_acquire(struct span *s) {
            __atomic_compare_exchange_n(&s->sweepgen, &unswept, unswept + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
+/* What sweeping waits for most are records and marks. */
+static struct span *sweep_pop(struct spanset *set) {
+    struct span *soon, *s = spanset_pop_ahead(set, &soon);
+    if (soon != NULL)
+        gc_prefetch_marks(soon);
+    return s;
+}
+
 /* ---- one span */
 
 static void sweep_expect_owned(const struct span *s) {
@@ -142,8 +150,8 @@ static struct span *sweep_next_span(void) {
     uint32_t sweepgen = mcentral_sweepgen();
     for (uint32_t i = __atomic_load_n(&sweep.next_class, __ATOMIC_RELAXED); i < SWEEP_CLASSES; i++) {
         uint8_t span_class = (uint8_t)(i / 2);
-        struct span *s = spanset_pop(i % 2 == 0 ? mcentral_full_unswept(span_class, sweepgen)
-                                                : mcentral_partial_unswept(span_class, sweepgen));
+        struct span *s = sweep_pop(i % 2 == 0 ? mcentral_full_unswept(span_class, sweepgen)
+                                              : mcentral_partial_unswept(span_class, sweepgen));
         if (s != NULL) {
             sweep_raise_class(i);
             return s;

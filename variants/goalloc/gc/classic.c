@@ -55,6 +55,10 @@ static void marker_merge(struct span *s) {
     (void)s;
 }
 
+static inline void marker_prefetch_marks(const struct span *s) {
+    __builtin_prefetch(place_mark_bits(s), 1);
+}
+
 static void marker_take_run(struct span *s, unsigned first, unsigned count) {
     mark_range(place_mark_bits(s), first, count, true);
 }

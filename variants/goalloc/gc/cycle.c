@@ -152,6 +152,12 @@ static inline void gc_merge_marks(struct span *s) {
         gc_clobber(s);
 }
 
+/* s may be changing hands: any address will do. */
+static inline void gc_prefetch_marks(const struct span *s) {
+    if (!OS_THREAD_SANITIZER)
+        marker_prefetch_marks(s);
+}
+
 static void gc_note_store(struct cache *c, void *old, void *value) {
     (void)c;
     struct gc_work *w = &gc_self->work;

@@ -129,6 +129,8 @@ static void marker_take_run(struct span *s, unsigned first, unsigned count);
 static void marker_return_run(struct span *s, unsigned first, unsigned count);
 /* Before s is swept, its marks are in mark_bits. */
 static void marker_merge(struct span *s);
+/* Asks for the marks of s, which may be changing hands. */
+static inline void marker_prefetch_marks(const struct span *s);
 static bool marker_is_marked(const struct span *s, unsigned slot);
 
 #endif

@@ -552,6 +552,12 @@ static void marker_merge(struct span *s) {
                        nelems);
 }
 
+static inline void marker_prefetch_marks(const struct span *s) {
+    struct tea_marks *m = tea_marks_of(s->base);
+    __builtin_prefetch(m->scans, 1);
+    __builtin_prefetch(m->marks, 1);
+}
+
 static bool marker_is_marked(const struct span *s, unsigned slot) {
     const uint64_t *marks = place_mark_bits(s);
     if (span_class_inline_marked(s->span_class)) {

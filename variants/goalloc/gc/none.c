@@ -55,6 +55,10 @@ static inline void gc_merge_marks(struct span *s) {
     (void)s;
 }
 
+static inline void gc_prefetch_marks(const struct span *s) {
+    (void)s;
+}
+
 static void gc_note_store(struct cache *c, void *old, void *value) {
     (void)c, (void)old, (void)value;
 }

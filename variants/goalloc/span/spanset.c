@@ -100,14 +100,26 @@ static bool spanset_claim(struct spanset *set, uint32_t *claimed) {
     }
 }
 
-static struct span *spanset_pop(struct spanset *set) {
+/* Whoever takes spans looks at their records next, which lie anywhere. */
+static struct span *spanset_ahead(struct spanset_block *block, unsigned slot) {
+    if (slot + SPANSET_AHEAD_SPANS >= SPANSET_BLOCK_SPANS)
+        return NULL;
+    struct span *ahead = __atomic_load_n(&block->spans[slot + SPANSET_AHEAD_SPANS], __ATOMIC_RELAXED);
+    __builtin_prefetch(ahead, 1);
+    __builtin_prefetch((char *)ahead + 64, 1);
+    return __atomic_load_n(&block->spans[slot + SPANSET_SOON_SPANS], __ATOMIC_RELAXED);
+}
+
+static struct span *spanset_pop_ahead(struct spanset *set, struct span **soon) {
     uint32_t head;
+    *soon = NULL;
     if (!spanset_claim(set, &head))
         return NULL;
     struct spanset_block **spine = __atomic_load_n(&set->spine, __ATOMIC_ACQUIRE);
     struct spanset_block **entry = &spine[head / SPANSET_BLOCK_SPANS];
     struct spanset_block *block = __atomic_load_n(entry, __ATOMIC_ACQUIRE);
     struct span **slot = &block->spans[head % SPANSET_BLOCK_SPANS];
+    *soon = spanset_ahead(block, head % SPANSET_BLOCK_SPANS);
     struct span *s;
     /* The pusher is between taking its number and storing: a few instructions, unless it was preempted. */
     for (unsigned tries = 0; (s = __atomic_load_n(slot, __ATOMIC_ACQUIRE)) == NULL; tries++)
@@ -122,6 +134,11 @@ static struct span *spanset_pop(struct spanset *set) {
          */
         fixalloc_give(&spanset_blocks, block);
     return s;
+}
+
+static struct span *spanset_pop(struct spanset *set) {
+    struct span *soon;
+    return spanset_pop_ahead(set, &soon);
 }
 
 static size_t spanset_count(const struct spanset *set) {

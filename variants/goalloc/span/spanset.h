@@ -16,6 +16,8 @@ enum {
     SPANSET_BLOCK_SPANS = 512,
     SPANSET_FIRST_SPINE = 256, /* blocks; 131,072 spans before the spine has to double */
     SPANSET_SPINE_MARGIN = 32, /* blocks free in the spine before a push: threads pushing at once, by 512 */
+    SPANSET_AHEAD_SPANS = 6,   /* how many spans ahead of the one that is taken a record is asked for */
+    SPANSET_SOON_SPANS = 3,
 };
 
 /* Empty blocks have no span in any slot: they are recycled as they are. */
@@ -37,7 +39,9 @@ struct spanset {
 static bool spanset_prepare(struct spanset *set, struct spanset_block **spare);
 /* Adds s; thread-safe. */
 static void spanset_push(struct spanset *set, struct span *s, struct spanset_block **spare);
-/* Takes any span, NULL when the set looks empty; thread-safe. */
+/* Takes any span, NULL when the set looks empty; thread-safe. Records of spans that will be taken soon are asked for;
+ * *soon: one of those whose record has come, to ask for what it leads to. A hint: NULL, or any span. */
+static struct span *spanset_pop_ahead(struct spanset *set, struct span **soon);
 static struct span *spanset_pop(struct spanset *set);
 /* Spans in it, as far as it can be seen. */
 static size_t spanset_count(const struct spanset *set);
