@@ -2,8 +2,10 @@
  *
  * How many cycles classic-tiny-sizeclass|preset=faithful takes for a workload, against the least and the most of 20
  * runs of its twin on real Go: every golden cycles-*.txt names a workload with small parameters. With the world stopped
- * nothing depends on time, and one run says all. Collecting beside the program does: the median of some runs is shown,
- * and judged with --beside, on a host that is otherwise idle.
+ * nothing depends on time, and one run says all. Collecting beside the program does, on both sides and by host: the
+ * median of some runs is shown beside what Go did when the golden was made. With --beside it is judged, on a host that
+ * is otherwise idle, by 20 runs of Go in turn with as many of goalloc's, where scripts/go-subjects.sh has built real
+ * Go.
  */
 #include "../goalloc/golden.h"
 
@@ -15,20 +17,21 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 /* Go has objects of its own in its heap, some hundred KiB of the 4 MiB that a small program gets: its cycles come
  * sooner, by one in about thirty. */
-enum { RUNS = 9, SHOWN_RUNS = 3, GOS_OWN = 30 };
+enum { RUNS = 20, SHOWN_RUNS = 3, GOS_OWN = 30 };
 
 /* Cycles that the program did not ask for; -1: the run failed. */
-static int cycles_of(const char *workload, const char *params, int stopped) {
+static int cycles_of(const char *program, const char *workload, const char *params, int stopped) {
     char command[1024], line[512];
     int n = snprintf(
         command, sizeof command,
         "GOALLOC_PRESET=faithful GOGC=100 GOMEMLIMIT=off GOMAXPROCS=2 GODEBUG=gctrace=1,gcstoptheworld=%d "
         "%s --spanlab-workload=%s --spanlab-params=%s --spanlab-warmup=0 --spanlab-iterations=1 2>&1 >/dev/null",
-        stopped, SPANLAB_BENCH, workload, params);
+        stopped, program, workload, params);
     assert_true(n > 0 && (size_t)n < sizeof command);
     FILE *out = popen(command, "r");
     assert_non_null(out);
@@ -42,31 +45,49 @@ static int by_size(const void *a, const void *b) {
     return *(const int *)a - *(const int *)b;
 }
 
-static int median_of(const char *workload, const char *params, int stopped, int runs) {
-    int cycles[RUNS];
-    for (int i = 0; i < runs; i++)
-        if ((cycles[i] = cycles_of(workload, params, stopped)) < 0)
-            fail_msg("%s %s cannot be run on %s", workload, params, SPANLAB_BENCH);
+static bool judge_beside;
+
+struct counts {
+    int least, median, most;
+};
+
+static struct counts counts_of(int *cycles, int runs) {
     qsort(cycles, (size_t)runs, sizeof cycles[0], by_size);
-    return cycles[runs / 2];
+    return (struct counts){cycles[0], cycles[runs / 2], cycles[runs - 1]};
 }
 
-static bool judge_beside;
+/* Runs of goalloc; in turn with them as many of Go, whose counts replace those in *go: if it is asked. */
+static struct counts run(const char *workload, const char *params, int stopped, int runs, bool ask_go,
+                         struct counts *go) {
+    int cycles[RUNS], cycles_of_go[RUNS];
+    for (int i = 0; i < runs; i++) {
+        cycles[i] = cycles_of(SPANLAB_BENCH, workload, params, stopped);
+        cycles_of_go[i] = ask_go ? cycles_of(SPANLAB_GO, workload, params, stopped) : 0;
+        if (cycles[i] < 0 || cycles_of_go[i] < 0)
+            fail_msg("%s %s cannot be run on %s", workload, params, cycles[i] < 0 ? SPANLAB_BENCH : SPANLAB_GO);
+    }
+    if (ask_go)
+        *go = counts_of(cycles_of_go, runs);
+    return counts_of(cycles, runs);
+}
 
 static void compare(const char *name) {
     FILE *golden = golden_open(name);
     char line[512], workload[64] = "", params[256] = "", mode[16];
-    int least, most, compared = 0;
+    int compared = 0;
     while (golden_line(golden, line, sizeof line)) {
+        struct counts go = {0};
         if (sscanf(line, "twin %63s %255s", workload, params) == 2)
             continue;
-        assert_int_equal(sscanf(line, "%15s %d %d", mode, &least, &most), 3);
-        int stopped = strcmp(mode, "stopped") == 0;
-        int cycles = median_of(workload, params, stopped, stopped ? 1 : judge_beside ? RUNS : SHOWN_RUNS);
-        print_message("%s, %s: %d cycles; real Go %d to %d\n", name, mode, cycles, least, most);
-        least -= stopped ? (least + GOS_OWN - 1) / GOS_OWN : 0;
-        if ((stopped || judge_beside) && (cycles < least || cycles > most))
-            fail_msg("%s, %s: %d cycles are not within %d to %d", name, mode, cycles, least, most);
+        assert_int_equal(sscanf(line, "%15s %d %d", mode, &go.least, &go.most), 3);
+        int stopped = strcmp(mode, "stopped") == 0, runs = stopped ? 1 : judge_beside ? RUNS : SHOWN_RUNS;
+        bool ask_go = judge_beside && !stopped && access(SPANLAB_GO, X_OK) == 0;
+        int cycles = run(workload, params, stopped, runs, ask_go, &go).median;
+        print_message("%s, %s: %d cycles; real Go %d to %d%s\n", name, mode, cycles, go.least, go.most,
+                      ask_go ? ", here and now" : "");
+        go.least -= stopped ? (go.least + GOS_OWN - 1) / GOS_OWN : 0;
+        if ((stopped || judge_beside) && (cycles < go.least || cycles > go.most))
+            fail_msg("%s, %s: %d cycles are not within %d to %d", name, mode, cycles, go.least, go.most);
         compared++;
     }
     assert_int_equal(compared, 2);

@@ -631,7 +631,7 @@ static uint64_t gc_assist_once(struct gc_thread *t, uint64_t work) {
             return 0;
         gc_wait_for_work(t);
     } else if (__atomic_load_n(&gc.marking, __ATOMIC_RELAXED) == 0 && !mark_work_left()) {
-        mark_tell(); /* this was the last of it; who waits may end the cycle */
+        gc_end(t); /* this was the last of it */
     }
     uint64_t cpu_ns = os_thread_cpu_ns() - begun_ns;
     __atomic_fetch_add(&gc.assist_ns, cpu_ns, __ATOMIC_RELAXED);

@@ -127,3 +127,14 @@ static void work_give_up(struct workbuf **b) {
 static bool mark_work_left(void) {
     return workbuf_any(&work_lists.full) || spans_any();
 }
+
+/* Would an idle processor of Go's find something to mark? A thread gives nothing away of four objects or fewer (Go
+ * mgcwork.go:342), but of queued spans each. The buffer may be somebody's by now, and is never unmapped: the answer may
+ * be wrong. */
+static bool mark_work_abounds(void) {
+    enum { KEPT = 4 };
+    const struct workbuf *b = workbuf_of(__atomic_load_n(&work_lists.full.head, __ATOMIC_ACQUIRE));
+    if (AXIS_INLINE_MARKS || OS_THREAD_SANITIZER)
+        return true;
+    return b != NULL && (__atomic_load_n(&b->next, __ATOMIC_RELAXED) != NULL || b->count > KEPT);
+}

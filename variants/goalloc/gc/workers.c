@@ -15,14 +15,16 @@ static int64_t gc_beyond_share_ns(void) {
 
 /* The collector's threads have used cpu_ns more. How long to rest: where no processor is idle and Go would have but a
  * fractional worker, the one that marks is to take its share and no more (Go mgcmark.go:1195 pollFractionalWorkerExit);
- * the kernel would give it what it gives any thread. Tuned builds leave it to the kernel unless the limiter is on. */
+ * the kernel would give it what it gives any thread. So it is, too, where an idle processor would find nothing to mark:
+ * a list is the work of one. Tuned builds leave it to the kernel unless the limiter is on. */
 static uint64_t gc_account_worker(uint64_t cpu_ns) {
     __atomic_fetch_add(&gc.worker_ns, cpu_ns, __ATOMIC_RELAXED);
     int64_t beyond_ns = gc_beyond_share_ns();
     if (beyond_ns <= 0)
         return 0;
     double fractional;
-    if (__atomic_load_n(&caches.attached, __ATOMIC_RELAXED) < gc_settings.procs) {
+    if (__atomic_load_n(&caches.attached, __ATOMIC_RELAXED) < gc_settings.procs &&
+        (heap.tuned || mark_work_abounds())) {
         int64_t idle_ns = beyond_ns < (int64_t)cpu_ns ? beyond_ns : (int64_t)cpu_ns;
         limiter_add_idle(&gc.limiter, idle_ns);
         return 0;
