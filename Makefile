@@ -102,7 +102,7 @@ paper-ci: build
 	@cmake --preset release -B "$$BUILD" -DSPANLAB_TESTS=ON >/dev/null
 	@cmake --build "$$BUILD" -j "$$JOBS" --target $(claims_programs) >&2
 	@command -v go >/dev/null && scripts/go-subjects.sh "$$BUILD" || echo "paper-ci: no Go here: its recorded figures count"
-	@$(spanlab) claims run --class D+
+	@$(spanlab) claims run --class D+ --jobs "$$JOBS"
 	@$(spanlab) claims run --mutate
 	@scripts/claims-mutants.sh "$$BUILD"
 	@$(spanlab) claims report --check README.md

@@ -16,7 +16,7 @@
 enum { MIN_FREE_BYTES = 64 << 20 };
 
 /* "results/2026-11-23T0826-quick"; the second run of a minute gets a -2. */
-static char *new_name(const char *matrix) {
+char *run_dir_name(const char *matrix) {
     char stamp[32];
     time_t now = time(NULL);
     struct tm tm;
@@ -135,7 +135,7 @@ static void point_latest(const char *dir) {
 
 int run_dir_create(struct store *s, const struct run_options *o, const struct catalog *catalog, const struct plan *plan,
                    int argc, const char **argv) {
-    char *dir = o->output != NULL ? lab_strdup(o->output) : new_name(o->request.matrix);
+    char *dir = o->output != NULL ? lab_strdup(o->output) : run_dir_name(o->request.matrix);
     char *there = lab_printf("%s/run.sqlite", dir);
     int code = access(there, F_OK) == 0
                    ? lab_error(LAB_USAGE, "%s holds a run already: spanlab resume %s, or another folder", dir, dir)

@@ -10,6 +10,9 @@
 
 #include <stdio.h>
 
+/* A name under results/ that no run has, by the minute and the matrix; the caller's to free. */
+char *run_dir_name(const char *matrix);
+
 /* results/RUN/ (or -o) with run.sqlite and manifest.json; results/latest points to it. 0 or an enum lab_exit. */
 int run_dir_create(struct store *s, const struct run_options *o, const struct catalog *catalog, const struct plan *plan,
                    int argc, const char **argv);

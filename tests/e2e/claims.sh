@@ -68,6 +68,14 @@ expect 0 '1 claims: 1 REPRODUCED' run run --record -o "$work/run2"
 expect 0 'to quote  2 of 2' run show MY-01
 expect 0 'MY-01 .* REPRODUCED' run list
 expect 0 '^1 of 1 mutations flip' run run --mutate -o "$work/run3"
+# Two at a time; a verdict that another process finds changed is found changed.
+sed 's/^id: .*/id: MY-06/' "$mine/MY-01.yaml" >"$mine/MY-06.yaml"
+expect 0 '^2 claims: 2 REPRODUCED' run run --record --jobs 2 -o "$work/run12"
+sed -i 's/"REPRODUCED"/"REFUTED"/' "$work/verdicts/MY-06.json"
+expect 5 'MY-06: REPRODUCED, and REFUTED is recorded' run run --jobs 2 -o "$work/run13"
+sed -i 's/^class: .*/class: N/; /^mutation/,$d' "$mine/MY-06.yaml"
+expect 2 'MY-06 is of class N, which others would disturb' run run --jobs 2 -o "$work/run14"
+rm "$mine/MY-06.yaml" "$work/verdicts/MY-06.json"
 sed -i 's/"REPRODUCED"/"REFUTED"/' "$work/verdicts/MY-01.json"
 expect 5 'MY-01: REPRODUCED, and REFUTED is recorded' run run -o "$work/run4"
 sed -i 's/subject: glibc/subject: manual-tiny-sizeclass/' "$mine/MY-01.yaml"

@@ -8,6 +8,7 @@
 #include "claims/recorded.h"
 #include "command.h"
 #include "error.h"
+#include "run_dir.h"
 #include "text.h"
 
 #include <math.h>
@@ -15,13 +16,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* D*: a figure that has moved by more than this is worth a line. */
 static const double drift_percent = 2;
 
 struct claims_options {
     char *folder, *verdicts, *class, *output, *write, *check;
-    int record, mutate, alone;
+    int record, mutate, alone, jobs;
     const char **names; /* what else was given, NULL-terminated */
     struct claims all;
 };
@@ -346,6 +349,106 @@ static void take_claim(void *context, size_t i, struct claim_outcome *now) {
         s->gate |= differs(c, now, &then);
 }
 
+static int run_chosen(const struct claims_options *o, const struct claims *chosen, struct claim_outcome *now) {
+    struct run_state state = {.options = o, .chosen = chosen};
+    struct experiment_listener listener = {take_claim, &state};
+    int code = experiments_run((const struct claim *const *)chosen->items, chosen->count, o->output, listener, now);
+    if (code != LAB_OK && code != LAB_CELL_FAILED)
+        return code;
+    if (state.code != LAB_OK)
+        return state.code;
+    if (state.gate)
+        return lab_error(LAB_VERDICT, "a verdict is not what results/verdicts says: find out why, and only then "
+                                      "spanlab claims run ID --record");
+    return code;
+}
+
+/* ---- several at a time: parts of about the same cost, each neighbours, since these share processes */
+
+struct part {
+    struct claims claims;
+    size_t first;
+    pid_t pid;
+    FILE *verdicts; /* what its process says of each claim, in order */
+};
+
+/* Recorded seconds are what a claim costs; what was never measured is taken for a short one. */
+static double cost_of(const struct claims_options *o, const struct claim *c) {
+    struct claim_outcome then;
+    return recorded_read(o->verdicts, c, &then) ? then.seconds + 1 : 1;
+}
+
+static void divide(const struct claims_options *o, const struct claims *chosen, struct part *parts) {
+    double total = 0, so_far = 0;
+    for (size_t i = 0; i < chosen->count; i++)
+        total += cost_of(o, chosen->items[i]);
+    size_t at = 0;
+    for (int j = 0; j < o->jobs; j++) {
+        parts[j] = (struct part){.claims = {.items = chosen->items + at}, .first = at};
+        for (; at < chosen->count && (j == o->jobs - 1 || so_far < total * (j + 1) / o->jobs); at++) {
+            so_far += cost_of(o, chosen->items[at]);
+            parts[j].claims.count++;
+        }
+    }
+}
+
+_Noreturn static void run_part(const struct claims_options *o, const struct part *p, int number, int verdicts) {
+    struct claims_options own = *o;
+    struct claim_outcome *now = lab_alloc((p->claims.count + 1) * sizeof *now);
+    own.output = lab_printf("%s-part%d", o->output, number);
+    int code = run_chosen(&own, &p->claims, now);
+    FILE *out = fdopen(verdicts, "w");
+    for (size_t i = 0; out != NULL && i < p->claims.count; i++)
+        fprintf(out, "%d\n", (int)now[i].judge.verdict);
+    if (out == NULL || fclose(out) != 0)
+        code = LAB_DISK;
+    fflush(stdout);
+    _exit(code);
+}
+
+static bool start_part(const struct claims_options *o, struct part *p, int number) {
+    int ends[2];
+    if (pipe(ends) != 0)
+        return false;
+    fflush(NULL);
+    p->pid = fork();
+    if (p->pid == 0) {
+        close(ends[0]);
+        run_part(o, p, number, ends[1]);
+    }
+    close(ends[1]);
+    p->verdicts = fdopen(ends[0], "r");
+    return p->pid > 0 && p->verdicts != NULL;
+}
+
+/* The part's exit code. */
+static int finish_part(struct part *p, struct claim_outcome *now) {
+    int status, verdict;
+    for (size_t i = 0; i < p->claims.count && fscanf(p->verdicts, "%d", &verdict) == 1; i++)
+        now[p->first + i].judge.verdict = (enum verdict)verdict;
+    fclose(p->verdicts);
+    return waitpid(p->pid, &status, 0) == p->pid && WIFEXITED(status) ? WEXITSTATUS(status) : LAB_CELL_FAILED;
+}
+
+static int run_parts(const struct claims_options *o, const struct claims *chosen, struct claim_outcome *now) {
+    struct claims_options named = *o;
+    struct part *parts = lab_alloc((size_t)o->jobs * sizeof *parts);
+    int worst = LAB_OK, started = 0;
+    if (o->output == NULL)
+        named.output = run_dir_name("claims");
+    divide(o, chosen, parts);
+    while (started < o->jobs && start_part(&named, &parts[started], started + 1))
+        started++;
+    if (started < o->jobs)
+        worst = lab_error(LAB_CELL_FAILED, "no process can be started for part %d of the claims", started + 1);
+    for (int j = 0; j < started; j++) {
+        int code = finish_part(&parts[j], now);
+        worst = code > worst ? code : worst;
+    }
+    free(parts);
+    return worst;
+}
+
 static int run(const struct claims_options *o) {
     if (o->mutate)
         return run_mutated(o);
@@ -353,19 +456,17 @@ static int run(const struct claims_options *o) {
     int code = choose(o, &chosen);
     if (code != LAB_OK)
         return code;
+    for (size_t i = 0; o->jobs > 1 && i < chosen.count; i++)
+        if (chosen.items[i]->class == CLAIM_N)
+            return lab_error(LAB_USAGE,
+                             "%s is of class N, which others would disturb: leave --jobs away, or say "
+                             "--class D+",
+                             chosen.items[i]->id);
     struct claim_outcome *now = lab_alloc((chosen.count + 1) * sizeof *now);
-    struct run_state state = {.options = o, .chosen = &chosen};
-    struct experiment_listener listener = {take_claim, &state};
-    code = experiments_run((const struct claim *const *)chosen.items, chosen.count, o->output, listener, now);
-    if (code != LAB_OK && code != LAB_CELL_FAILED)
-        return code;
-    claims_count(&chosen, now, stdout);
+    code = (o->jobs > 1 ? run_parts : run_chosen)(o, &chosen, now);
+    if (code == LAB_OK || code == LAB_CELL_FAILED || code == LAB_VERDICT)
+        claims_count(&chosen, now, stdout);
     free(now);
-    if (state.code != LAB_OK)
-        return state.code;
-    if (state.gate)
-        return lab_error(LAB_VERDICT, "a verdict is not what results/verdicts says: find out why, and only then "
-                                      "spanlab claims run ID --record");
     return code;
 }
 
@@ -433,6 +534,7 @@ static int claims(int argc, const char **argv) {
         {"mutate", '\0', POPT_ARG_NONE, &o.mutate, 0,
          "run: on changed builds, which must flip each verdict; exit 5 if not", NULL},
         {"alone", '\0', POPT_ARG_NONE, &o.alone, 0, "run: without the subjects that are shown beside", NULL},
+        {"jobs", 'j', POPT_ARG_INT, &o.jobs, 0, "run: so many at a time; not those of class N", "2"},
         {"output", 'o', POPT_ARG_STRING, &o.output, 0, "run: folder of the run", "DIR"},
         {"write", '\0', POPT_ARG_STRING, &o.write, 0, "report: put the table into this file", "README.md"},
         {"check", '\0', POPT_ARG_STRING, &o.check, 0, "report: exit 5 if this file's table is stale", "README.md"},
