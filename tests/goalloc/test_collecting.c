@@ -117,6 +117,34 @@ static void test_fork_while_nobody_marks(void **state) {
     assert_int_equal(status, 0);
 }
 
+/* ---- whose work it is */
+
+/* Of four objects or fewer Go's threads give nothing away, so that no idle processor would find them. */
+static void test_few_objects_are_one_processors_work(void **state) {
+    (void)state;
+    struct gc_work w = {0};
+    assert_int_equal(mark_work_abounds(), OS_THREAD_SANITIZER);
+    for (uintptr_t items = 1; items <= 6; items++) {
+        for (uintptr_t item = 1; item <= items; item++)
+            work_push(&w, item);
+        work_give_up(&w.first);
+        assert_true(mark_work_left());
+        assert_int_equal(mark_work_abounds(), items > 4 || OS_THREAD_SANITIZER);
+        assert_true(work_fetch(&w));
+        while (work_pop(&w) != 0)
+            continue;
+        work_give_up(&w.first);
+    }
+    for (uintptr_t buffer = 1; buffer <= 2; buffer++) { /* one each */
+        work_push(&w, buffer);
+        work_give_up(&w.first);
+    }
+    assert_true(mark_work_abounds());
+    while (work_fetch(&w))
+        w.first->count = 0;
+    work_give_up(&w.first);
+}
+
 /* ---- stopping */
 
 static void *wait_for_the_collector(void *begun_and_ended) {
@@ -160,8 +188,11 @@ int main(void) {
     gc_settings.stop_the_world =
         1; /* so that no cycle makes threads, which would mark when a test does not expect it */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_assists_pay_unless_limited), cmocka_unit_test(test_the_price_is_revised),
-        cmocka_unit_test(test_a_child_counts_anew),        cmocka_unit_test(test_fork_while_nobody_marks),
+        cmocka_unit_test(test_assists_pay_unless_limited),
+        cmocka_unit_test(test_the_price_is_revised),
+        cmocka_unit_test(test_a_child_counts_anew),
+        cmocka_unit_test(test_fork_while_nobody_marks),
+        cmocka_unit_test(test_few_objects_are_one_processors_work),
         cmocka_unit_test(test_who_waits_has_stopped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
