@@ -194,7 +194,8 @@ static bool heap_span_setup(struct cache *c, struct span *s, uintptr_t base, siz
     s->elem_bytes = heap_slot_bytes(span_class);
     s->nelems = heap_slots(s, npages << GOALLOC_PAGE_SHIFT);
     s->frees_until_event = SPAN_NEVER;
-    s->freeindex = 0;
+    /* A thread that has found the record's former span may still look at noticed_at, which lies in the same place. */
+    __atomic_store_n(&s->freeindex, 0, __ATOMIC_RELAXED);
     s->free_index_for_scan = 0;
     s->alloc_count = 0;
     __atomic_store_n(&s->sweepgen, __atomic_load_n(&heap.sweepgen, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
