@@ -372,29 +372,26 @@ struct part {
     FILE *verdicts; /* what its process says of each claim, in order */
 };
 
-/* Recorded seconds are what a claim costs; what was never measured is taken for a short one. */
-static double cost_of(const struct claims_options *o, const struct claim *c) {
-    struct claim_outcome then;
-    return recorded_read(o->verdicts, c, &then) ? then.seconds + 1 : 1;
-}
-
+/* Recorded seconds are what a claim costs, and one more; what was never measured is taken for a short one. */
 static void divide(const struct claims_options *o, const struct claims *chosen, struct part *parts) {
-    double total = 0, so_far = 0;
+    struct claim_outcome *then = recorded_all(o->verdicts, chosen);
+    double total = (double)chosen->count, so_far = 0;
     for (size_t i = 0; i < chosen->count; i++)
-        total += cost_of(o, chosen->items[i]);
+        total += then[i].seconds;
     size_t at = 0;
     for (int j = 0; j < o->jobs; j++) {
         parts[j] = (struct part){.claims = {.items = chosen->items + at}, .first = at};
         for (; at < chosen->count && (j == o->jobs - 1 || so_far < total * (j + 1) / o->jobs); at++) {
-            so_far += cost_of(o, chosen->items[at]);
+            so_far += then[at].seconds + 1;
             parts[j].claims.count++;
         }
     }
+    free(then);
 }
 
-_Noreturn static void run_part(const struct claims_options *o, const struct part *p, int number, int verdicts) {
+_Noreturn static void run_part(const struct claims_options *o, const struct part *p, int number,
+                               struct claim_outcome *now, int verdicts) {
     struct claims_options own = *o;
-    struct claim_outcome *now = lab_alloc((p->claims.count + 1) * sizeof *now);
     own.output = lab_printf("%s-part%d", o->output, number);
     int code = run_chosen(&own, &p->claims, now);
     FILE *out = fdopen(verdicts, "w");
@@ -406,7 +403,7 @@ _Noreturn static void run_part(const struct claims_options *o, const struct part
     _exit(code);
 }
 
-static bool start_part(const struct claims_options *o, struct part *p, int number) {
+static bool start_part(const struct claims_options *o, struct part *p, int number, struct claim_outcome *now) {
     int ends[2];
     if (pipe(ends) != 0)
         return false;
@@ -414,18 +411,18 @@ static bool start_part(const struct claims_options *o, struct part *p, int numbe
     p->pid = fork();
     if (p->pid == 0) {
         close(ends[0]);
-        run_part(o, p, number, ends[1]);
+        run_part(o, p, number, now, ends[1]);
     }
     close(ends[1]);
     p->verdicts = fdopen(ends[0], "r");
     return p->pid > 0 && p->verdicts != NULL;
 }
 
-/* The part's exit code. */
+/* The part's exit code; what its process has not said of a claim stays as it is. */
 static int finish_part(struct part *p, struct claim_outcome *now) {
     int status, verdict;
     for (size_t i = 0; i < p->claims.count && fscanf(p->verdicts, "%d", &verdict) == 1; i++)
-        now[p->first + i].judge.verdict = (enum verdict)verdict;
+        now[i].judge.verdict = (enum verdict)verdict;
     fclose(p->verdicts);
     return waitpid(p->pid, &status, 0) == p->pid && WIFEXITED(status) ? WEXITSTATUS(status) : LAB_CELL_FAILED;
 }
@@ -437,12 +434,12 @@ static int run_parts(const struct claims_options *o, const struct claims *chosen
     if (o->output == NULL)
         named.output = run_dir_name("claims");
     divide(o, chosen, parts);
-    while (started < o->jobs && start_part(&named, &parts[started], started + 1))
+    while (started < o->jobs && start_part(&named, &parts[started], started + 1, now + parts[started].first))
         started++;
     if (started < o->jobs)
         worst = lab_error(LAB_CELL_FAILED, "no process can be started for part %d of the claims", started + 1);
     for (int j = 0; j < started; j++) {
-        int code = finish_part(&parts[j], now);
+        int code = finish_part(&parts[j], now + parts[j].first);
         worst = code > worst ? code : worst;
     }
     free(parts);
@@ -463,6 +460,8 @@ static int run(const struct claims_options *o) {
                              "--class D+",
                              chosen.items[i]->id);
     struct claim_outcome *now = lab_alloc((chosen.count + 1) * sizeof *now);
+    for (size_t i = 0; i < chosen.count; i++)
+        now[i].judge.verdict = VERDICT_UNTESTED;
     code = (o->jobs > 1 ? run_parts : run_chosen)(o, &chosen, now);
     if (code == LAB_OK || code == LAB_CELL_FAILED || code == LAB_VERDICT)
         claims_count(&chosen, now, stdout);
