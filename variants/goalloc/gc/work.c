@@ -133,8 +133,8 @@ static bool mark_work_left(void) {
  * be wrong. */
 static bool mark_work_abounds(void) {
     enum { KEPT = 4 };
-    const struct workbuf *b = workbuf_of(__atomic_load_n(&work_lists.full.head, __ATOMIC_ACQUIRE));
     if (AXIS_INLINE_MARKS || OS_THREAD_SANITIZER)
         return true;
+    const struct workbuf *b = workbuf_of(__atomic_load_n(&work_lists.full.head, __ATOMIC_ACQUIRE));
     return b != NULL && (__atomic_load_n(&b->next, __ATOMIC_RELAXED) != NULL || b->count > KEPT);
 }
