@@ -104,9 +104,10 @@ static bool spanset_claim(struct spanset *set, uint32_t *claimed) {
 static struct span *spanset_ahead(struct spanset_block *block, unsigned slot) {
     if (slot + SPANSET_AHEAD_SPANS >= SPANSET_BLOCK_SPANS)
         return NULL;
-    struct span *ahead = __atomic_load_n(&block->spans[slot + SPANSET_AHEAD_SPANS], __ATOMIC_RELAXED);
-    __builtin_prefetch(ahead, 1);
-    __builtin_prefetch((char *)ahead + 64, 1);
+    /* A number: there may be no span yet, and C forbids to add to a null pointer. */
+    uintptr_t ahead = (uintptr_t)__atomic_load_n(&block->spans[slot + SPANSET_AHEAD_SPANS], __ATOMIC_RELAXED);
+    __builtin_prefetch((void *)ahead, 1);
+    __builtin_prefetch((void *)(ahead + 64), 1);
     return __atomic_load_n(&block->spans[slot + SPANSET_SOON_SPANS], __ATOMIC_RELAXED);
 }
 
