@@ -328,7 +328,7 @@ KERNEL_INLINE void tea_follow_word(struct tea_trail *t, uintptr_t value, struct 
 KERNEL_INLINE void tea_follow_words(struct tea_trail *t, const uintptr_t *object, uint64_t mask, struct tea_own *own,
                                     uintptr_t *found) {
     for (; mask != 0; mask &= mask - 1)
-        tea_follow_word(t, __atomic_load_n(&object[place_lowest(mask)], __ATOMIC_RELAXED), own, found);
+        tea_follow_word(t, __atomic_load_n(&object[place_lowest(mask)], OS_LOAD_POINTER), own, found);
 }
 
 KERNEL_INLINE void tea_follow_vectors(struct tea_trail *t, const uintptr_t *object, uint64_t mask, struct tea_own *own,
@@ -371,9 +371,9 @@ KERNEL_INLINE uint64_t tea_follow_alike(struct tea_trail *t, uint64_t mask, stru
         unsigned low = (unsigned)place_lowest(mask), high = 63 - (unsigned)__builtin_clzll(mask);
         for (unsigned next = 0; next < t->own_count; next++) {
             const uintptr_t *object = tea_next_object(t, own->slots[next]);
-            tea_follow_word(t, __atomic_load_n(&object[low], __ATOMIC_RELAXED), own, found);
+            tea_follow_word(t, __atomic_load_n(&object[low], OS_LOAD_POINTER), own, found);
             if (pointers == 2)
-                tea_follow_word(t, __atomic_load_n(&object[high], __ATOMIC_RELAXED), own, found);
+                tea_follow_word(t, __atomic_load_n(&object[high], OS_LOAD_POINTER), own, found);
         }
     } else if (vector && t->class.elem_bytes >= TEA_VECTOR_BYTES) {
         for (unsigned next = 0; next < t->own_count; next++)
@@ -483,7 +483,7 @@ static inline bool tea_scan_one(struct gc_work *w, uintptr_t page, uint8_t span_
     uint64_t mask = tea_object_bits(class, s, tea_pointer_bits(s, page, span_class), page, slot, &w->scan_work);
     bool leads_on = false;
     for (; mask != 0; mask &= mask - 1) {
-        uintptr_t value = __atomic_load_n(&object[place_lowest(mask)], __ATOMIC_RELAXED);
+        uintptr_t value = __atomic_load_n(&object[place_lowest(mask)], OS_LOAD_POINTER);
         if (mark_page_base(value) != own_page || own_page == 0) {
             mark_address(w, value);
             continue;

@@ -218,7 +218,7 @@ KERNEL_INLINE unsigned kernel_gather(uintptr_t page, const uint64_t *words, cons
             continue;
         }
         for (; mask != 0; mask &= mask - 1) {
-            uintptr_t value = __atomic_load_n((uintptr_t *)at + place_lowest(mask), __ATOMIC_RELAXED);
+            uintptr_t value = __atomic_load_n((uintptr_t *)at + place_lowest(mask), OS_LOAD_POINTER);
             found[count] = value;
             count += kernel_is_pointer(value);
         }

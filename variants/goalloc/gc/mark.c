@@ -181,7 +181,7 @@ mark_conservatively(struct gc_work *w, const uintptr_t *from, const uintptr_t *e
 /* ---- scanning an object */
 
 static inline void mark_word(struct gc_work *w, uintptr_t at) {
-    mark_address(w, __atomic_load_n((uintptr_t *)at, __ATOMIC_RELAXED));
+    mark_address(w, __atomic_load_n((uintptr_t *)at, OS_LOAD_POINTER));
 }
 
 /* Pointers that are looked at together, so that what the later ones need is on its way meanwhile. */
@@ -192,7 +192,7 @@ struct mark_found {
 
 static inline void mark_gather(struct gc_work *w, struct mark_found *found, uintptr_t at, uint64_t mask) {
     for (; mask != 0; mask &= mask - 1) {
-        uintptr_t value = __atomic_load_n((uintptr_t *)at + place_lowest(mask), __ATOMIC_RELAXED);
+        uintptr_t value = __atomic_load_n((uintptr_t *)at + place_lowest(mask), OS_LOAD_POINTER);
         if (value < GC_LEAST_ADDRESS)
             continue;
         found->items[found->count++] = value;

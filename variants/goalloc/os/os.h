@@ -32,6 +32,12 @@ static inline void os_publication_fence(void) {
 #endif
 }
 
+/* The order in which a marker loads a word that may point to an object born meanwhile. It reads that object next, at an
+ * address that depends on the word, and processors keep such reads in order: what was stored before the pointer is seen.
+ * C calls this order consume, and compilers make acquire of it, so the load is relaxed. ThreadSanitizer does not follow
+ * dependencies: in its builds the load acquires, and meets the release of goalloc_store. */
+enum { OS_LOAD_POINTER = OS_THREAD_SANITIZER ? __ATOMIC_ACQUIRE : __ATOMIC_RELAXED };
+
 enum { OS_PAGE_BYTES = 4096, OS_ADDRESS_BITS = 47 };
 
 /* Reserves exactly [hint, hint + size); NULL when that range is not wholly free. hint 0: anywhere. */
