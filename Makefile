@@ -5,12 +5,13 @@
 #? spanlab: a laboratory for memory allocators
 #?
 #?   make bench    set up, build, run, report           the main job
-#?   make test     set up, build, run all tests         <= 15 minutes on 2 cores
+#?   make test     set up, build, run the tests         <= 10 minutes on 2 cores
 #?
 #?   make quick    bench with MATRIX=quick   make full     bench with MATRIX=full
 #?   make plan     what bench would run      make report   redraw the last report
 #?   make build    set up and build only     make doctor   is this machine fit?
 #?   make asan     address and UB tests      make tsan     thread sanitizer tests
+#?   make test-all  all of the tests' products and rounds    an hour or two
 #?   make fuzz     FUZZ_SECONDS=600 each     make oracle   ask real Go again
 #?   make go       real Go, as subjects       make numbers  goalloc's own figures
 #?   make paper-ci  claims that counting decides     <= 15 minutes on 2 cores
@@ -42,7 +43,7 @@ spanlab = "$$BUILD/bin/spanlab"
 options = -m "$$MATRIX" $${SUBJECTS:+-s "$$SUBJECTS"} $${WORKLOADS:+-w "$$WORKLOADS"} $${BUDGET:+-b "$$BUDGET"} \
           --runner "$$RUNNER" $(if $(filter-out 0,$(STRICT)),--strict)
 
-.PHONY: help go bench quick full test asan tsan fuzz oracle numbers build doctor plan report format paper paper-ci
+.PHONY: help go bench quick full test test-all asan tsan fuzz oracle numbers build doctor plan report format paper paper-ci
 .NOTPARALLEL:
 
 help:
@@ -74,6 +75,10 @@ build:
 test:
 	@scripts/setup.sh build peer test
 	@scripts/test.sh release asan tsan clang
+
+test-all:
+	@scripts/setup.sh build peer test
+	@scripts/test.sh --all release asan tsan clang
 
 asan tsan:
 	@scripts/setup.sh build test

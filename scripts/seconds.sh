@@ -4,10 +4,16 @@
 #
 # The figures are those of one machine. Another one is faster or slower as a whole, which its time for building tells:
 # each figure is scaled by what the release build took here over what it took there. Without that build in the run, or where
-# a compiler cache has shortened it, the scale says nothing, and nothing is judged.
+# a compiler cache has shortened it, the scale says nothing, and no part is judged.
 
 declare -A seconds_of=()
 seconds_parts=()
+seconds_built=
+
+# seconds_scale SECONDS: what the release build took here
+seconds_scale() {
+    seconds_built=$1
+}
 
 # seconds_took PART SECONDS
 seconds_took() {
@@ -21,10 +27,12 @@ seconds_report() {
     printf '== seconds by part\n'
     for part in "${seconds_parts[@]}"; do
         printf '%s %s\n' "$part" "${seconds_of[$part]}"
-    done | awk -v list="$(dirname "${BASH_SOURCE[0]}")/seconds.txt" '
+    done | awk -v built="$seconds_built" -v list="$(dirname "${BASH_SOURCE[0]}")/seconds.txt" '
         BEGIN { while ((getline line < list) > 0) if (line !~ /^#/ && split(line, f, " ") == 2) figure[f[1]] = f[2] }
-        { part[NR] = $1; took[NR] = $2; if ($1 == "release.build" && figure[$1] > 0) scale = $2 / figure[$1] }
+        { part[NR] = $1; took[NR] = $2 }
         END {
+            if (figure["release.build"] > 0)
+                scale = built / figure["release.build"]
             for (i = 1; i <= NR; i++) {
                 expected = figure[part[i]] * scale
                 note = ""

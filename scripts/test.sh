@@ -62,6 +62,7 @@ run_stage() {
     fi
     printf '== %s: built in %d s\n' "$stage" $((SECONDS - start))
     seconds_took "$stage.build" $((SECONDS - start))
+    [[ $stage != release ]] || seconds_scale $((SECONDS - start))
     start=$SECONDS
     # The thread sanitizer's shadow leaves no room for the largest address randomisation of newer kernels.
     [[ $stage == tsan ]] && setarch "$(uname -m)" -R true 2>/dev/null && launcher=(setarch "$(uname -m)" -R)
