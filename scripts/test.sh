@@ -22,9 +22,11 @@ export CTEST_PARALLEL_LEVEL=$jobs
 
 left_out=(--label-exclude '^all$')
 left_out_of_others=(--label-exclude '^(e2e|proof|all)$')
+targets=(all)
 if [[ ${1:-} == --all ]]; then
     shift
     export SPANLAB_TEST_ALL=1
+    targets=(all test-all-programs)
     left_out=() left_out_of_others=(--label-exclude '^(e2e|proof)$')
 fi
 (($#)) || set -- release asan tsan clang
@@ -55,7 +57,7 @@ run_stage() {
     [[ $stage == release ]] || dir=$build-$stage
     printf '== %s: build\n' "$stage"
     if ! cmake --preset "$stage" -B "$dir" -DSPANLAB_TESTS=ON >/dev/null ||
-        ! cmake --build "$dir" -j "$jobs"; then
+        ! cmake --build "$dir" -j "$jobs" --target "${targets[@]}"; then
         ((total_failed += 1))
         printf '== %s: does not build (%d s)\n' "$stage" $((SECONDS - start))
         return
