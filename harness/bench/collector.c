@@ -72,20 +72,33 @@ static void add_sums(const struct traced_gc *now) {
     }
 }
 
-static void add_pauses(uint64_t ended_ns) {
-    const struct traced_subject *s = bench_flavour.traced;
-    uint64_t first;
-    if (s->pauses == NULL)
+/* The lines of the section's stops in section_pauses: as many as `now` counts, whatever another thread has logged since;
+ * *first is the number of the oldest that is still known. */
+static size_t take_pauses(const struct traced_gc *now, uint64_t *first) {
+    size_t n = bench_flavour.traced->pauses(collector.before.pauses, section_pauses, PAUSES_AT_ONCE, first);
+    if (*first > now->pauses)
+        *first = now->pauses;
+    return n < now->pauses - *first ? n : now->pauses - *first;
+}
+
+static void add_pauses(struct traced_gc *now, uint64_t ended_ns) {
+    uint64_t first, known_ns = 0;
+    if (bench_flavour.traced->pauses == NULL)
         return;
-    size_t n = s->pauses(collector.before.pauses, section_pauses, PAUSES_AT_ONCE, &first);
+    size_t n = take_pauses(now, &first);
     collector.pauses_lost += first - collector.before.pauses;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        known_ns += section_pauses[i].length_ns;
         if (collector.pause_count < COLLECTOR_MAX_PAUSES)
             collector.lengths_ns[collector.pause_count++] = section_pauses[i].length_ns;
         else
             collector.pauses_lost++;
-    /* Of what is lost nobody knows where it lay. */
-    for (int i = 0; i < COLLECTOR_WINDOWS && first == collector.before.pauses; i++) {
+    }
+    if (first != collector.before.pauses)
+        return; /* it is not known where the lost ones lay */
+    /* The subject's own sum may be a stop ahead of its count, or behind it. */
+    now->pause_ns = collector.before.pause_ns + known_ns;
+    for (int i = 0; i < COLLECTOR_WINDOWS; i++) {
         double mmu = pauses_mmu(section_pauses, n, collector.begun_ns, ended_ns, collector_windows_ns[i]);
         if (isnan(collector.mmu[i]) || mmu < collector.mmu[i])
             collector.mmu[i] = mmu;
@@ -118,7 +131,7 @@ void collector_timed_end(void) {
         return;
     collector.timed_ns += ended_ns - collector.begun_ns;
     collector.process_cpu_ns += ended_cpu_ns - collector.begun_cpu_ns;
+    add_pauses(&now, ended_ns);
     add_sums(&now);
-    add_pauses(ended_ns);
     add_goals();
 }

@@ -67,7 +67,7 @@ static void meter_read(struct goalloc_gc_sums *out) {
     const uint64_t *from = (const uint64_t *)&meter.sums;
     uint64_t *to = (uint64_t *)out;
     for (size_t i = 0; i < sizeof *out / sizeof *to; i++)
-        to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+        to[i] = __atomic_load_n(&from[i], __ATOMIC_ACQUIRE);
     double sweep_ticks = 0, assist_ticks = 0, ns_per_tick = meter_ns_per_tick();
     for (const struct cache *c = __atomic_load_n(&caches.all, __ATOMIC_ACQUIRE); c != NULL; c = c->next_all) {
         sweep_ticks += tsc_ticks(&c->sweeping);
@@ -121,9 +121,10 @@ static void meter_log_pause(uint64_t started_ns) {
     uint64_t stop_ns = os_thread_cpu_ns() - meter.pause_begun_cpu_ns, other_ns = meter.stop_other_ns;
     meter_add(&meter.sums.stop_cpu_ns, stop_ns > other_ns ? stop_ns - other_ns : 0);
     struct goalloc_gc_pause pause = {meter.pause_begun_ns, started_ns - meter.pause_begun_ns};
-    meter_add(&meter.sums.pauses, 1);
-    meter_add(&meter.sums.pause_ns, pause.length_ns);
     meter_log(&meter.pause_log, meter.pauses, METER_PAUSES, &pause, sizeof pause);
+    meter_add(&meter.sums.pause_ns, pause.length_ns);
+    /* Release, and last: a reader who counts the stop finds it in the log. */
+    __atomic_fetch_add(&meter.sums.pauses, 1, __ATOMIC_RELEASE);
 }
 
 /* Behind the last pause of the cycle; `of` is not filled in yet. */
