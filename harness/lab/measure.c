@@ -8,6 +8,7 @@
 #include "text.h"
 
 #include <fcntl.h>
+#include <glob.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
@@ -253,11 +254,24 @@ static void catch_interrupts(void (*handler)(int)) {
     sigaction(SIGTERM, &action, NULL);
 }
 
+/* Of a session that was killed a process may still run for a moment, and write: each session has files of its own. */
+static void name_files(struct engine *e, const char *dir) {
+    char *pattern = lab_printf("%s/process-*", dir);
+    glob_t left;
+    if (glob(pattern, 0, NULL, &left) == 0) {
+        for (size_t i = 0; i < left.gl_pathc; i++)
+            unlink(left.gl_pathv[i]);
+        globfree(&left);
+    }
+    free(pattern);
+    e->result_path = lab_printf("%s/process-%ld-result.json", dir, (long)getpid());
+    e->stdout_path = lab_printf("%s/process-%ld-stdout.txt", dir, (long)getpid());
+    e->stderr_path = lab_printf("%s/process-%ld-stderr.txt", dir, (long)getpid());
+}
+
 int measure_all(struct store *s, struct catalog *catalog, const struct measure_options *options) {
     struct engine e = {.store = s, .catalog = catalog, .options = options, .start_ns = text_now_ns()};
-    e.result_path = lab_printf("%s/result.json", s->dir);
-    e.stdout_path = lab_printf("%s/stdout.txt", s->dir);
-    e.stderr_path = lab_printf("%s/stderr.txt", s->dir);
+    name_files(&e, s->dir);
     e.planned = store_count(s, "SELECT count(*) FROM planned");
     interrupted = 0;
     catch_interrupts(on_interrupt);
