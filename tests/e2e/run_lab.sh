@@ -24,8 +24,13 @@ expect() {
 }
 
 rows() {
-    sqlite3 "$1/run.sqlite" "$2"
+    sqlite3 -separator ' ' "$1/run.sqlite" "$2"
 }
+
+# Each start of spanlab asks every program what it has: here those two whose subjects the matrix smoke names.
+mkdir programs
+ln -s "$SPANLAB_BUILD"/bin/bench-{manual,nogc-tiny-sizeclass} programs/
+export SPANLAB_BENCH_DIR=$work/programs
 
 # ---- bad input: one line that says what to do
 expect 2 "did you mean 'larson-bench'" "$spanlab" run -m smoke -w larson-bnch
@@ -55,59 +60,89 @@ void free(void *p) { if (++frees > 5000) abort(); __libc_free(p); }
 C
 cc -shared -fPIC -O1 crash.c -o libcrash.so
 expect 1 "SIGABRT" "$spanlab" run -m smoke -w pair -s "x:$work/libcrash.so,glibc" -o crash --seed 1
-[[ $(rows crash "SELECT count(*) FROM invocation i JOIN cell c ON c.id=i.cell_id WHERE subject='x' AND status='crash'") -ge 2 ]] ||
-    fail "the crash is not in the store, or was not tried again"
-[[ $(rows crash "SELECT count(*) FROM invocation i JOIN cell c ON c.id=i.cell_id WHERE subject='glibc' AND status<>'ok'") == 0 ]] ||
-    fail "the other subject suffered"
-[[ $(rows crash "SELECT stderr_tail FROM invocation WHERE status='crash' LIMIT 1") == *SIGABRT* ]] || fail "no stack was kept"
+there=$(rows crash "SELECT subject, status, attempt, message FROM invocation i JOIN cell c ON c.id=i.cell_id")
+[[ $(grep -c '^x crash ' <<<"$there") -ge 2 ]] ||
+    fail "the crash of x is not in the store twice or more, as it is tried again: $there"
+[[ $(grep -c '^glibc ok ' <<<"$there") == $(grep -c '^glibc ' <<<"$there") && $there == *"glibc ok "* ]] ||
+    fail "the other subject, glibc, suffered: $there"
+stack=$(rows crash "SELECT stderr_tail FROM invocation WHERE status='crash' LIMIT 1")
+[[ $stack == *SIGABRT* ]] || fail "no stack of SIGABRT was kept, but: $stack"
 again=$(rows crash "SELECT reproduce FROM invocation WHERE status='crash' LIMIT 1")
 if bash -c "$again" >/dev/null 2>&1; then fail "the reproducing line does not reproduce: $again"; fi
 expect 0 '"error_occurred": true' "$spanlab" export crash --format=gbench
 
 # ---- proof: a library without malloc is refused, a user's library is known by path and hash
-expect 1 "exports no malloc" "$spanlab" run -m smoke -w pair -s "x:$(ldconfig -p | awk '/libm\.so\.6 .*x86-64/{print $NF; exit}')" -o proof
+libm=$(ldconfig -p | awk '/libm\.so\.6 .*x86-64/{print $NF; exit}')
+expect 1 "exports no malloc" "$spanlab" run -m smoke -w pair -s "x:$libm" -o proof
 sed -i 's/if (++frees > 5000) abort();/(void)frees;/' crash.c
 cc -shared -fPIC -O1 crash.c -o libfine.so
 expect 0 "x" "$spanlab" run -m smoke -w pair -s "x:$work/libfine.so" -o user
-[[ $(rows user "SELECT json_extract(record,'\$.subject.sha256') FROM invocation LIMIT 1") == $(sha256sum libfine.so | cut -d' ' -f1) ]] ||
-    fail "the user's library was not hashed"
+there=$(rows user "SELECT DISTINCT json_extract(record,'\$.subject.sha256') FROM invocation")
+wanted=$(sha256sum libfine.so | cut -d' ' -f1)
+[[ $there == "$wanted" ]] || fail "the hash of the user's library is $wanted, and the store says: $there"
+
+# ---- a run that stands still: the fourth process says so, and waits to be killed
+mkdir gate
+mkfifo gate/reached gate/never
+cat >gate/bench-manual <<S
+#!/bin/sh
+case \$* in
+*--spanlab-workload=*)
+    read -r started <$work/gate/started
+    echo \$((started + 1)) >$work/gate/started
+    [ "\$started" != 3 ] || { echo reached >$work/gate/reached; read -r never <$work/gate/never; } ;;
+esac
+exec '$SPANLAB_BUILD/bin/bench-manual' "\$@"
+S
+chmod +x gate/bench-manual
+exec 5<>gate/reached # so that no open waits for the other end
+
+# run_to_gate RUN: in the background as $pid, until it stands still with three processes in the store
+run_to_gate() {
+    local run=$1 reached='' there
+    echo 0 >gate/started
+    SPANLAB_BENCH_DIR=$work/gate "$spanlab" run -m smoke -w sawtooth,binary-trees,batch -s glibc,mimalloc -n 2 \
+        -o "$run" --seed 2 >"$run.out" 2>"$run.err" </dev/null &
+    pid=$!
+    # The limit is for a run that never gets there.
+    read -r -t 300 -u 5 reached || fail "$run does not start its fourth process: $(cat "$run.out" "$run.err")"
+    there=$(rows "$run" "SELECT count(*) FROM invocation")
+    [[ $there == 3 ]] || fail "$run: $there processes are in the store when the fourth begins, not 3: $(cat "$run.err")"
+}
 
 # ---- kill -9, then resume: nothing twice, nothing missing
-"$spanlab" run -m smoke -w sawtooth,binary-trees,batch -s glibc,mimalloc -n 8 -o killed --seed 2 >/dev/null 2>&1 </dev/null &
-pid=$!
-for _ in $(seq 200); do
-    [[ -e killed/run.sqlite && $(rows killed "SELECT count(*) FROM invocation" 2>/dev/null || echo 0) -ge 3 ]] && break
-    sleep 0.02
-done
-kill -9 "$pid" 2>/dev/null || fail "the run ended before it could be killed"
+run_to_gate killed
+kill -9 "$pid"
 wait "$pid" 2>/dev/null || true
-before=$(rows killed "SELECT count(*) FROM invocation")
-expect 0 "resuming killed" "$spanlab" resume killed
-[[ $(rows killed "SELECT count(*) FROM planned") == $(rows killed "SELECT count(DISTINCT position) FROM invocation") ]] ||
-    fail "resume left something out"
-[[ $(rows killed "SELECT count(*) FROM invocation WHERE attempt=1") == $(rows killed "SELECT count(*) FROM planned") ]] ||
-    fail "resume did something twice"
-[[ $before -ge 3 && $(rows killed "SELECT count(*) FROM invocation WHERE session=1") -ge 3 ]] || fail "what was measured was lost"
+positions=$(rows killed "SELECT count(DISTINCT position) FROM invocation") # one less if a process was disturbed
+expect 0 "resuming killed: $positions of" env SPANLAB_BENCH_DIR="$work/gate" "$spanlab" resume killed
+read -r planned positions first old < <(sqlite3 -separator ' ' killed/run.sqlite "SELECT (SELECT count(*) FROM planned),
+    count(DISTINCT position), sum(attempt = 1), sum(session = 1) FROM invocation")
+[[ $positions == "$planned" ]] || fail "resume left something out: $planned planned, $positions positions in the store"
+[[ $first == "$planned" ]] || fail "resume did something twice: $planned planned, $first first attempts"
+[[ $old == 3 ]] || fail "3 processes were measured before the kill, and $old are kept"
+left=$(find killed -name 'process-*')
+[[ -z $left ]] || fail "resume leaves files of processes: $left"
 
 # ---- Ctrl-C: what is there is shown, 130, and how to go on
 set -m
-"$spanlab" run -m smoke -w sawtooth,binary-trees,batch -s glibc,mimalloc -n 20 -o stopped --seed 3 >stopped.out 2>stopped.err </dev/null &
-pid=$!
-for _ in $(seq 200); do
-    [[ -e stopped/run.sqlite && $(rows stopped "SELECT count(*) FROM invocation" 2>/dev/null || echo 0) -ge 3 ]] && break
-    sleep 0.02
-done
+run_to_gate stopped
 kill -INT "$pid"
 got=0
 wait "$pid" || got=$?
 set +m
-[[ $got == 130 ]] || fail "exit $got after Ctrl-C"
-grep -q "spanlab resume stopped" stopped.err || fail "Ctrl-C does not say how to go on"
-grep -q "TIME" stopped.out || fail "Ctrl-C shows no table"
+[[ $got == 130 ]] || fail "exit $got instead of 130 after Ctrl-C: $(cat stopped.out stopped.err)"
+there=$(rows stopped "SELECT count(*) FROM invocation")
+[[ $there == 3 ]] || fail "3 processes were measured before Ctrl-C, and $there are in the store"
+left=$(rows stopped "SELECT count(*) FROM planned WHERE position NOT IN (SELECT position FROM invocation)")
+grep -q "$left processes are left; go on with: spanlab resume stopped" stopped.err ||
+    fail "Ctrl-C does not say how to go on with the $left that are left: $(cat stopped.err)"
+grep -q "TIME" stopped.out || fail "Ctrl-C shows no table: $(cat stopped.out)"
 
 # ---- a full disk: exit 4, everything measured kept
 expect 4 "no room left" env SPANLAB_TEST_MAX_PAGES=60 "$spanlab" run -m smoke -o full --seed 4
-[[ $(rows full "SELECT count(*) FROM invocation") -ge 1 ]] || fail "the full disk took what was measured"
+there=$(rows full "SELECT count(*) FROM invocation")
+[[ $there -ge 1 ]] || fail "the full disk took what was measured: $there processes are in the store"
 
 # ---- a missing subject: n/a with its package, or exit 3
 mkdir bench
@@ -123,7 +158,8 @@ chmod +x bench/bench-fake
 printf 'cells:\n  - workloads: [pair]\n' >pair.yaml
 expect 3 "apt-get install libgone1" env SPANLAB_BENCH_DIR="$work/bench" "$spanlab" run -m pair.yaml --strict
 expect 3 "missing" env SPANLAB_BENCH_DIR="$work/bench" "$spanlab" run -m pair.yaml
-expect 3 "apt-get install libgone1" env SPANLAB_BENCH_DIR="$work/bench" "$spanlab" run -m pair.yaml -s 'gone|size=1' --strict
+expect 3 "apt-get install libgone1" env SPANLAB_BENCH_DIR="$work/bench" "$spanlab" run -m pair.yaml -s 'gone|size=1' \
+    --strict
 sed -i 's/"package":"libgone1"/"remedy":"make gone"/' bench/bench-fake
 expect 3 "was not found; make gone" env SPANLAB_BENCH_DIR="$work/bench" "$spanlab" run -m pair.yaml --strict
 # A subject is measured on what its own program has, whatever others of its flavour do.
@@ -138,6 +174,7 @@ expect 0 "libmimalloc" "$spanlab" exec mimalloc -- grep -m1 -o 'libmimalloc' /pr
 # ---- exports and the page of a good run
 expect 0 "metric,value,unit,better,status" "$spanlab" export user --format=csv
 expect 0 "ns/op" "$spanlab" export user --format=go
-[[ -s user/report/index.html ]] || fail "no report was drawn"
-grep -q "<h2 id=\"matrix\">" user/report/index.html || fail "the report has no matrix"
-if grep -qE '(src|href)="https?:' user/report/index.html; then fail "the report is not self-contained"; fi
+page=user/report/index.html
+[[ -s $page ]] || fail "no report was drawn; the run holds: $(ls -R user)"
+grep -q '<h2 id="matrix">' "$page" || fail "the report has no matrix, but: $(grep -o '<h2[^>]*>' "$page")"
+if grep -oE '(src|href)="https?:[^"]*' "$page" >links; then fail "the report is not self-contained: $(cat links)"; fi
