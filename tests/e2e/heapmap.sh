@@ -9,6 +9,11 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 
+# Each start of spanlab asks every program what it has: here those that are drawn.
+mkdir programs
+ln -s "$SPANLAB_BUILD"/bin/bench-{manual,nogc-tiny-sizeclass} programs/
+export SPANLAB_BENCH_DIR=$work/programs
+
 fail() {
     printf 'heapmap: %s\n' "$*" >&2
     exit 1
@@ -30,6 +35,11 @@ caption() {
         sed -n "s/.*data-part=\"$3\">\([0-9,]*\) B<.*/\1/p" | tr -d ,
 }
 
+# draws FILE TEXT WHAT: the text stands in the drawing
+draws() {
+    grep -q -- "$2" "$1" || fail "$1: $3: no '$2' in: $(grep -o '>[^<>]*</text>' "$1" | head -n 60 | tr '\n' ' ')"
+}
+
 # runs FILE MOMENT CONDITION WHAT: WHAT summed over the runs that meet the condition. Columns: docs/record.md.
 runs() {
     sqlite3 :memory: "WITH r AS (SELECT json_extract(value,'\$[0]') kind, json_extract(value,'\$[2]')*8192 bytes,
@@ -43,7 +53,7 @@ field() {
 }
 
 same() {
-    [[ -n $2 && $2 == "$3" ]] || fail "$1: $2 in the drawing, but $3"
+    [[ -n $2 && $2 == "$3" ]] || fail "$1: '$2' in the drawing, but '$3'"
 }
 
 # Every tag is closed, in order, and names no attribute twice.
@@ -84,27 +94,29 @@ for pair in "1 end" "2 drained"; do
     same "held at $when" "$(caption saw.svg "$moment" held)" "$(field saw.json "\$.record.counters.$when.committed_bytes")"
     same "metadata at $when" "$(caption saw.svg "$moment" metadata)" "$(field saw.json "\$.record.counters.$when.metadata_bytes")"
 done
-[[ $(field saw.json '$.record.fragmentation.unaccounted_bytes') == 0 ]] || fail "the parts are not all that is committed"
+unaccounted=$(field saw.json '$.record.fragmentation.unaccounted_bytes')
+[[ $unaccounted == 0 ]] || fail "the parts are not all that is committed: unaccounted for are '$unaccounted' bytes"
 same "requested at the end" "$(caption saw.svg 1 requested)" "$(field saw.json '$.record.fragmentation.requested_bytes')"
-((10#$(caption saw.svg 1 occupied) > 10#$(caption saw.svg 2 occupied))) || fail "draining freed nothing"
-grep -q "Occupied includes .* that the harness itself holds" saw.svg || fail "the harness's own objects are not told apart"
-grep -q "released pages" saw.svg || fail "the free end of the heap is not folded"
-grep -q 'class="address">0x' saw.svg || fail "the arena has no address"
+full=$(caption saw.svg 1 occupied) drained=$(caption saw.svg 2 occupied)
+((10#$full > 10#$drained)) || fail "draining freed nothing: occupied were $full bytes before and $drained after"
+draws saw.svg "Occupied includes .* that the harness itself holds" "the harness's own objects are not told apart"
+draws saw.svg "released pages" "the free end of the heap is not folded"
+draws saw.svg 'class="address">0x' "the arena has no address"
 
 # ---- chosen moments, a knob, a second thread; and a traced build, whose spans hold pointers
 expect 0 "4 moments" "$spanlab" heapmap -w sawtooth -s 'manual-tiny-sizeclass|preset=faithful' -m smoke -t 2 --at 0,0.25,0.75 -o at.svg
 well_formed at.svg
-grep -q "At 0 % of the operations" at.svg || fail "the first moment is not at 0 %"
-grep -q "2 threads" at.svg || fail "the drawing does not say how many threads"
-grep -q "preset = faithful" at.svg || fail "the drawing does not say which knob was in force"
+draws at.svg "At 0 % of the operations" "the first moment is not at 0 %"
+draws at.svg "2 threads" "the drawing does not say how many threads"
+draws at.svg "preset = faithful" "the drawing does not say which knob was in force"
 expect 0 "3 moments of binary-trees" "$spanlab" heapmap -w binary-trees -s nogc-tiny-sizeclass -m smoke -o traced.svg
 well_formed traced.svg
-grep -q "objects with pointers" traced.svg || fail "pointers are not marked"
+draws traced.svg "objects with pointers" "pointers are not marked"
 
 # ---- a heap too large for a page per cell says so
 expect 0 "moments" "$spanlab" heapmap -w sawtooth -s manual-tiny-sizeclass -o large.svg --at 1
 well_formed large.svg
-grep -q "One cell is 2 pages" large.svg || fail "the drawing does not say how many pages a cell is"
+draws large.svg "One cell is 2 pages" "the drawing does not say how many pages a cell is"
 
 # ---- bad input
 expect 2 "heap maps need a goalloc subject: glibc" "$spanlab" heapmap -w sawtooth -s glibc -m smoke
