@@ -20,7 +20,10 @@ fits make help
 fits "$SPANLAB_BUILD/bin/spanlab" --help
 
 # `make` alone is the help, and nothing else.
-[[ $(make) == "$(make help)" ]] || { echo 'make without a target is not make help'; failed=1; }
+if ! diff <(make) <(make help); then
+    echo 'make without a target (<) is not make help (>)'
+    failed=1
+fi
 
 # Every target is in the help, and every target in the help exists.
 targets=$(sed -n 's/^\.PHONY: *//p' Makefile | tr ' ' '\n' | sort)

@@ -61,7 +61,10 @@ run() {
 }
 complain() { failed=1; printf '%s: %s; setup.sh said:\n%s\n' "$case" "$1" "$said"; }
 says() { [[ $said == *"$1"* ]] || complain "expected '$1'"; }
-calls() { [[ $(grep -c "$1" "$fake/apt.log") == "$2" ]] || complain "apt-get: '$1' not called $2 time(s)"; }
+calls() {
+    [[ $(grep -c "$1" "$fake/apt.log") == "$2" ]] ||
+        complain "apt-get: expected '$1' $2 time(s), called was: $(tr '\n' ';' <"$fake/apt.log")"
+}
 
 case='nothing missing'
 machine 1000
@@ -120,7 +123,8 @@ machine 0 tool other allocator
 echo other >"$fake/refused"
 run 0 build peer
 says 'n/a in the tables: other'
-! grep -q . < <(grep -v other "$fake/missing") || complain 'the others should have been installed'
+others=$(grep -v other "$fake/missing" || true)
+[[ -z $others ]] || complain "the others should have been installed, and missing are: $others"
 
 case='a needed package cannot be installed'
 machine 0 tool

@@ -23,16 +23,18 @@ cat >many.yaml <<EOT
 cells:
   - workloads: [sawtooth]
     subjects: [${list%, }]
-    params: peak=2097152,teeth=2
+    params: peak=1310720,teeth=2
     invocations: 1
     memory: 1
     iterations: 1
+    warmup: 0
   - workloads: [robson]
     subjects: [${list%, }]
     params: limit=512,largest=4
     invocations: 1
     memory: 1
     iterations: 1
+    warmup: 0
 EOT
 # Each start of spanlab asks every program what it has: here the one of allocators with free.
 mkdir programs
