@@ -13,8 +13,10 @@ export LC_ALL=C
 unset LD_PRELOAD
 
 # Skips the test when a program is missing (its package: group "test" of scripts/packages.txt).
+needed=(/bin/bash)
 need() {
     [[ -x $1 ]] || command -v "$1" >/dev/null || { echo "skipped: $1 is not installed"; exit 77; }
+    needed+=("$(command -v "$1")")
 }
 
 # What differs from run to run is removed from the output by the script's own definition of this.
@@ -23,32 +25,57 @@ normalise() {
 }
 
 # run PLACE PRELOAD COMMAND...: runs in an empty folder of one name (it may enter the output), then moves what is there to
-# PLACE/files; leaves output.txt and status.txt beside.
+# PLACE/files; leaves output.txt and status.txt beside, and what was printed as PLACE.raw.
 run() {
     local place=$work/$1 preload=$2 status=0
     shift 2
+    rm -rf "$place"
     mkdir -p "$place" "$work/run"
-    (cd "$work/run" && LD_PRELOAD=$preload exec "$@") >"$place/raw.txt" 2>&1 </dev/null || status=$?
+    (cd "$work/run" && LD_PRELOAD=$preload exec "$@") >"$place.raw" 2>&1 </dev/null || status=$?
     mv "$work/run" "$place/files"
-    normalise <"$place/raw.txt" >"$place/output.txt"
+    normalise <"$place.raw" >"$place/output.txt"
     echo "$status" >"$place/status.txt"
+}
+
+# key_of WORD...: names what the words do on libc's allocator. It is another when a program, a script or a word is.
+key_of() {
+    { printf '%s\n' "${@//"$work"/}"; cat "$here"/*; stat -L -c '%n %s %Y' "${needed[@]}"; } | sha256sum | cut -c 1-24
+}
+
+# keep FROM TO: moves a finished record to where all tests of a build look for it. Of two that make it at once, one wins.
+keep() {
+    mkdir -p "$(dirname "$2")"
+    mv -T "$1" "$2.$$"
+    mv -T "$2.$$" "$2" 2>/dev/null || rm -rf "$2.$$"
+}
+
+# plain_record COMMAND...: sets `plain` to the folder with what the command does without the library. SPANLAB_PLAIN is
+# where the records are kept, since each of them serves every build of the library.
+plain_record() {
+    plain=${SPANLAB_PLAIN:-$work}/$(key_of "$@")
+    [[ ! -d $plain ]] || return 0
+    run plain "" "$@"
+    [[ $(<"$work/plain/status.txt") == 0 ]] || {
+        tail -40 "$work/plain.raw"
+        echo "FAILED: '$*' fails by itself: expected exit 0, there was $(<"$work/plain/status.txt")"
+        exit 1
+    }
+    keep "$work/plain" "$plain"
 }
 
 # same COMMAND...: with and without the library; every file that the command leaves is compared as well.
 same() {
-    local seconds=$SECONDS
-    rm -rf "$work/plain" "$work/preloaded"
-    run plain "" "$@"
+    local seconds=$SECONDS plain
+    plain_record "$@"
     run preloaded "$library" "$@"
-    rm -f "$work"/{plain,preloaded}/raw.txt
-    if ! diff -ru "$work/plain" "$work/preloaded" | head -40; then
-        echo "FAILED: with $(basename "$library") the result of '$*' differs (- libc, + preloaded)"
+    if ! diff -ru "$plain" "$work/preloaded" | head -40; then
+        echo "with $(basename "$library") it ended with:"
+        tail -40 "$work/preloaded.raw"
+        echo "FAILED: with $(basename "$library") the result of '$*' differs (- expected, as on libc; + preloaded)"
         exit 1
     fi
-    [[ $(<"$work/plain/status.txt") == 0 ]] ||
-        { cat "$work/plain/output.txt"; echo "FAILED: '$*' fails by itself"; exit 1; }
-    echo "same: $(wc -c <"$work/plain/output.txt") bytes of output, $(ls "$work/plain/files" | wc -l) files," \
-        "$((SECONDS - seconds)) s for both"
+    echo "same: $(wc -c <"$plain/output.txt") bytes of output, $(ls "$plain/files" | wc -l) files," \
+        "$((SECONDS - seconds)) s"
 }
 
 # uses_library COMMAND...: the loader's own account, for this process and its children: whoever binds malloc binds ours. A
