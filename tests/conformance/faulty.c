@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,8 +30,11 @@ static const char *fault; /* NULL until the constructor has run */
 static unsigned strikes;
 
 static void lock_heap(void) {
-    while (__atomic_test_and_set(&lock, __ATOMIC_ACQUIRE))
-        __builtin_ia32_pause();
+    for (unsigned spins = 1; __atomic_test_and_set(&lock, __ATOMIC_ACQUIRE); spins++)
+        if (spins % 64 != 0)
+            __builtin_ia32_pause();
+        else
+            sched_yield(); /* the holder may wait for this processor */
 }
 
 static void unlock_heap(void) {
@@ -151,8 +155,7 @@ void *calloc(size_t count, size_t size) {
     }
     void *p = allocate(16, total);
     if (p != NULL && !strikes_here("dirty", total))
-        for (size_t i = 0; i < total; i++)
-            ((volatile char *)p)[i] = 0;
+        memset(p, 0, total);
     return p;
 }
 

@@ -104,7 +104,7 @@ CASE(fork_of_one_thread) {
     pattern_fill(inherited, 5000, 3);
     pid_t pid = fork();
     if (pid == 0) {
-        alarm(20);
+        alarm(120);
         if (!pattern_holds(inherited, 5000, 3))
             _exit(12);
         free(inherited);
@@ -157,10 +157,10 @@ CASE(fork_while_threads_allocate) {
     atomic_store(&churn_stop, false);
     for (size_t i = 0; i < COUNT; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, churn, (void *)(i + 1)), 0);
-    for (int i = 0; i < 25; i++) {
+    for (int i = 0; i < 12; i++) {
         pid_t pid = fork();
         if (pid == 0) {
-            alarm(10);
+            alarm(120);
             _exit(in_forked_child());
         }
         assert_int_equal(use_heap(), 0);
@@ -177,7 +177,7 @@ static void *fork_here(void *unused) {
     (void)unused;
     pid_t pid = fork();
     if (pid == 0) {
-        alarm(10);
+        alarm(120);
         _exit(in_forked_child());
     }
     int status = -1;
@@ -291,10 +291,11 @@ CASE(signals_interrupt_the_allocator) {
     assert_int_equal(sigaction(SIGALRM, &action, &old), 0);
     assert_int_equal(setitimer(ITIMER_REAL, &timer, NULL), 0);
     int error = 0;
-    for (int i = 0; i < 10000 && error == 0 && atomic_load(&signals_seen) < 300; i++)
+    for (int i = 0; i < 10000 && error == 0 && atomic_load(&signals_seen) < 30; i++)
         error = use_heap();
     setitimer(ITIMER_REAL, &off, NULL);
     sigaction(SIGALRM, &old, NULL);
-    assert_int_equal(error, 0);
-    assert_true(atomic_load(&signals_seen) > 0);
+    if (error != 0 || atomic_load(&signals_seen) == 0)
+        fail_msg("expected error 0 and 1 signal at least, there were error %d and %d signals", error,
+                 atomic_load(&signals_seen));
 }

@@ -241,6 +241,6 @@ CHILD(first_calls_race) {
 
 CASE(first_calls_of_many_threads_race) {
     char output[64];
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 10; i++)
         assert_int_equal(run_child("first_calls_race", output, sizeof output), 0);
 }

@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 enum { SLOTS = 6000, MAX_THREADS = 16, MAIL = 128, FILL_ALL_BYTES = 16384, STRIDE = 1021 };
-static const size_t live_budget_bytes = (size_t)192 << 20; /* per thread */
+static const size_t live_budget_bytes = (size_t)64 << 20; /* per thread */
 
 struct object {
     unsigned char *p;
