@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# finds_fault.sh FAULT PATTERN PROGRAM [ARGUMENT...]: passes if the program, run on the faulty allocator, fails and says why
-# by a line that matches the extended regular expression. After died-or: in front of it, death by a signal will do as well.
-# FAULT none: passes if the program passes.
+# finds_fault.sh FAULT PATTERN PROGRAM [ARGUMENT...]: passes if the program, run on the faulty allocator, fails and says
+# why by a line that matches the extended regular expression. After died-or: in front of it, death by a signal will do as
+# well. FAULT none: passes if the program passes.
 set -uo pipefail
 fault=$1 pattern=${2#died-or:} dies=$2
 shift 2

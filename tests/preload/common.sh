@@ -42,7 +42,7 @@ key_of() {
     { printf '%s\n' "${@//"$work"/}"; cat "$here"/*; stat -L -c '%n %s %Y' "${needed[@]}"; } | sha256sum | cut -c 1-24
 }
 
-# keep FROM TO: moves a finished record to where all tests of a build look for it. Of two that make it at once, one wins.
+# keep FROM TO: moves a finished record to where all tests of a build look for it. Of two made at once, one is kept.
 keep() {
     mkdir -p "$(dirname "$2")"
     mv -T "$1" "$2.$$"

@@ -16,9 +16,9 @@ limited() {
     same bash -euo pipefail -c "ulimit -v $limit_kib; $1" bash "${@:2}"
 }
 
-# A pipe has no size, so sort asks for what it was told to, and halves until it is granted. Its lines, 120 MB, exceed what
-# it then gets: it sorts in pieces and merges files. Given more in advance than the limit, it would not need to ask again.
-# One thread, since the stacks of one per processor may take what the limit leaves.
+# A pipe has no size, so sort asks for what it was told to, and halves until it is granted. Its lines, 120 MB, exceed
+# what it then gets: it sorts in pieces and merges files. Given more in advance than the limit, it would not need to ask
+# again. One thread, since the stacks of one per processor may take what the limit leaves.
 sort_lines() {
     limited 'ulimit -v 131072
         awk "BEGIN {
@@ -84,7 +84,8 @@ run_workloads() {
         status=0
         record=$(ulimit -v $limit_kib && LD_PRELOAD=$library workload "$name" --spanlab-expect="$subject" \
             --spanlab-library="$library" 2>&1) || status=$?
-        [[ $status == 0 && $record == *'"status":"ok"'* && -n $expected && $(checksum "$record") == "$expected" ]] || {
+        [[ $status == 0 && $record == *'"status":"ok"'* && -n $expected &&
+            $(checksum "$record") == "$expected" ]] || {
             echo "FAILED: workload $name under the limit: expected exit 0, status ok, checksum $expected;" \
                 "there was exit $status, checksum $(checksum "$record"): ${record:0:2000}"
             exit 1

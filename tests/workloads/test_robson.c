@@ -62,8 +62,8 @@ static uint64_t first_fit(uint64_t words) {
     return 0;
 }
 
-/* The smallest hole that fits, the lowest of equals. The last one, which no block follows, reaches to the end of memory:
- * it is the choice only where no other fits. */
+/* The smallest hole that fits, the lowest of equals. The last one, which no block follows, reaches to the end of
+ * memory: it is the choice only where no other fits. */
 static uint64_t best_fit(uint64_t words) {
     uint64_t best = MODEL_WORDS, best_hole = UINT64_MAX, at = 0;
     for (uint64_t hole; at < model.used_words; at += hole + 1) {
