@@ -71,6 +71,9 @@ expect 0 '^1 of 1 mutations flip' run run --mutate -o "$work/run3"
 # Two at a time; a verdict that another process finds changed is found changed.
 sed 's/^id: .*/id: MY-06/' "$mine/MY-01.yaml" >"$mine/MY-06.yaml"
 expect 0 '^2 claims: 2 REPRODUCED' run run --record --jobs 2 -o "$work/run12"
+# Both processes have measured something, though no seconds are recorded of one of the claims.
+parts_measured() { for part in 1 2; do [[ -e $1-part$part/run.sqlite ]] || { failed=1; echo "claims: $1: nothing in part $part"; }; done; }
+parts_measured "$work/run12"
 sed -i 's/"REPRODUCED"/"REFUTED"/' "$work/verdicts/MY-06.json"
 expect 5 'MY-06: REPRODUCED, and REFUTED is recorded' run run --jobs 2 -o "$work/run13"
 sed -i 's/^class: .*/class: N/; /^mutation/,$d' "$mine/MY-06.yaml"

@@ -372,17 +372,22 @@ struct part {
     FILE *verdicts; /* what its process says of each claim, in order */
 };
 
-/* Recorded seconds are what a claim costs, and one more; what was never measured is taken for a short one. */
+/* What was never measured is taken for a short one. */
+static double recorded_seconds(const struct claim_outcome *then) {
+    return isnan(then->seconds) ? 0 : then->seconds;
+}
+
+/* Recorded seconds are what a claim costs, and one more. */
 static void divide(const struct claims_options *o, const struct claims *chosen, struct part *parts) {
     struct claim_outcome *then = recorded_all(o->verdicts, chosen);
     double total = (double)chosen->count, so_far = 0;
     for (size_t i = 0; i < chosen->count; i++)
-        total += then[i].seconds;
+        total += recorded_seconds(&then[i]);
     size_t at = 0;
     for (int j = 0; j < o->jobs; j++) {
         parts[j] = (struct part){.claims = {.items = chosen->items + at}, .first = at};
         for (; at < chosen->count && (j == o->jobs - 1 || so_far < total * (j + 1) / o->jobs); at++) {
-            so_far += then[at].seconds + 1;
+            so_far += recorded_seconds(&then[at]) + 1;
             parts[j].claims.count++;
         }
     }
