@@ -40,6 +40,7 @@ struct engine {
     char *result_path, *stdout_path, *stderr_path;
     long planned, done, repeats, failed;
     uint64_t start_ns;
+    bool untimed;
 };
 
 static bool engine_tick(void *context) {
@@ -183,7 +184,7 @@ static int run_attempt(struct engine *e, struct store_todo *t, bool *again) {
         bool ok = strcmp(v.status, "ok") == 0;
         /* Out of memory and a failed proof would only happen again. */
         bool flaky = strcmp(v.status, "crash") == 0 || strcmp(v.status, "timeout") == 0;
-        bool repeat = v.disturbed && e->repeats < e->planned / REPEAT_SHARE;
+        bool repeat = v.disturbed && !e->untimed && e->repeats < e->planned / REPEAT_SHARE;
         *again = t->attempt == 1 && (ok ? repeat : flaky);
         e->repeats += *again && ok;
         progress_end(&e->progress, t, v.status, v.message, result.wall_ns, l.reproduce, v.disturbed);
@@ -269,8 +270,9 @@ static void name_files(struct engine *e, const char *dir) {
     e->stderr_path = lab_printf("%s/process-%ld-stderr.txt", dir, (long)getpid());
 }
 
-int measure_all(struct store *s, struct catalog *catalog, const struct measure_options *options) {
-    struct engine e = {.store = s, .catalog = catalog, .options = options, .start_ns = text_now_ns()};
+static int measure(struct store *s, struct catalog *catalog, const struct measure_options *options, bool untimed) {
+    struct engine e = {
+        .store = s, .catalog = catalog, .options = options, .start_ns = text_now_ns(), .untimed = untimed};
     name_files(&e, s->dir);
     e.planned = store_count(s, "SELECT count(*) FROM planned");
     interrupted = 0;
@@ -294,4 +296,12 @@ int measure_all(struct store *s, struct catalog *catalog, const struct measure_o
                        " invocation j WHERE j.position=i.position AND j.status='ok')") > 0)
         code = LAB_CELL_FAILED;
     return code;
+}
+
+int measure_all(struct store *s, struct catalog *catalog, const struct measure_options *options) {
+    return measure(s, catalog, options, false);
+}
+
+int measure_untimed(struct store *s, struct catalog *catalog, const struct measure_options *options) {
+    return measure(s, catalog, options, true);
 }

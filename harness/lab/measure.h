@@ -17,5 +17,7 @@ struct measure_options {
 
 /* 0 all measured · LAB_CELL_FAILED some cell failed · LAB_DISK · LAB_INTERRUPTED. */
 int measure_all(struct store *s, struct catalog *catalog, const struct measure_options *options);
+/* The same of what no time is read from: a process that others disturbed is as good as any, and is not repeated. */
+int measure_untimed(struct store *s, struct catalog *catalog, const struct measure_options *options);
 
 #endif
