@@ -5,7 +5,7 @@
  */
 #include "workload.h"
 
-#include <stdatomic.h>
+#include <semaphore.h>
 
 enum {
     SLOT_OBJECTS = 64,    /* of one request: two of them are neighbours */
@@ -31,7 +31,6 @@ struct probe {
     size_t table_size;
     bool pointers;
     uint64_t shared; /* lines that two threads have objects on */
-    atomic_uint turn;
 };
 
 static struct probe *probe_make(struct bench *b, size_t room) {
@@ -536,19 +535,31 @@ WORKLOAD(probe_tiny) = {
 
 /* ---- whether two threads' objects lie on one cache line */
 
-enum { LINES_THREADS = 2 };
+enum { LINES_THREADS = 2, SPINS_BEFORE_SLEEP = 200 };
 
 struct lines {
     struct probe *probe;
     uint64_t size;
+    sem_t turns[LINES_THREADS]; /* one above 0: this thread's turn */
 };
+
+/* Where other processes take a core, the thread that has the turn may not run: one that only spun would keep the core
+ * from it for as long as the scheduler lets it. */
+static void await_turn(sem_t *turn) {
+    for (unsigned spins = 0; spins < SPINS_BEFORE_SLEEP; spins++) {
+        if (sem_trywait(turn) == 0)
+            return;
+        __builtin_ia32_pause();
+    }
+    while (sem_wait(turn) != 0) /* a collector's signal */
+        ;
+}
 
 static void lines_body(struct bench_thread *t, void *arg) {
     struct lines *s = arg;
     struct probe *p = s->probe;
     for (size_t i = t->index; i < p->room; i += LINES_THREADS) {
-        while (atomic_load(&p->turn) != i)
-            __builtin_ia32_pause();
+        await_turn(&s->turns[t->index]);
         uintptr_t address = probe_take(t, p, i, s->size);
         for (uintptr_t at = address; at >> LINE_SHIFT <= (address + s->size - 1) >> LINE_SHIFT; at += 1 << LINE_SHIFT) {
             struct place *line = table_at(p, at, LINE_SHIFT);
@@ -556,7 +567,7 @@ static void lines_body(struct bench_thread *t, void *arg) {
             line->owners |= 1u << t->index;
             p->shared += line->owners == 3 && before != 3;
         }
-        atomic_store(&p->turn, (unsigned)i + 1);
+        sem_post(&s->turns[(t->index + 1) % LINES_THREADS]);
         t->ops++;
         if (i % POINT_OBJECTS == t->index)
             bench_point(t);
@@ -578,6 +589,8 @@ static void *lines_setup(struct bench *b) {
 
 static void lines_run(struct bench *b, void *state) {
     struct lines s = {.probe = state, .size = bench_param(b, "size")};
+    for (unsigned i = 0; i < LINES_THREADS; i++)
+        sem_init(&s.turns[i], 0, i == 0);
     bench_parallel(b, LINES_THREADS, lines_body, &s);
     bench_counter(b, "shared_lines", (double)s.probe->shared);
 }
