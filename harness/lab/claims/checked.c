@@ -21,7 +21,8 @@ static unsigned passed(char *text, const char *pattern) {
 }
 
 char *checked_program(const char *name, char **missing) {
-    char *path = lab_printf("%s/%s", text_bin_dir(), name);
+    const char *dir = getenv("SPANLAB_BENCH_DIR"); /* as catalog.c has it */
+    char *path = lab_printf("%s/%s", dir != NULL ? dir : text_bin_dir(), name);
     if (access(path, X_OK) != 0)
         *missing = lab_printf("%s is not built: it is one of the tests, so cmake needs -DSPANLAB_TESTS=ON", name);
     return path;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "claims/experiment.h"
+#include "claims/counted.h"
 #include "claims/reading.h"
 #include "command.h"
 #include "error.h"
 #include "measure.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +14,7 @@
 
 enum { TIMEOUT_S = 300 };
 
-/* ---- cells */
+/* ---- what is measured for a claim */
 
 static void write_cell(FILE *yaml, struct reading_wish w) {
     fprintf(yaml, "  - workloads: [\"%s\"]\n    subjects: [\"%s\"]\n", w.workload, w.subject);
@@ -29,23 +31,77 @@ static struct claim_measure measure_of(const struct claim_measure *m, char *subj
     return other;
 }
 
-/* Whether any of it is a cell of the run; what is counted or checked is none. */
-static bool write_measure(FILE *yaml, const struct claim *c, const struct claim_measure *m) {
-    if (m == NULL || m->count != NULL || m->check != NULL) /* what has a program is counted */
-        return false;
+typedef void (*wish_taker)(void *context, struct reading_wish w);
+
+static void tell_wishes(const struct claim *c, const struct claim_measure *m, wish_taker take, void *context) {
+    if (m == NULL || m->check != NULL)
+        return;
     for (unsigned i = 0; m->sweep != NULL && i < m->sweep->values_count; i++) {
         struct claim_measure at = measure_of(m, reading_swept_subject(m, i));
-        write_cell(yaml, reading_wish_of(c, &at, 0));
+        take(context, reading_wish_of(c, &at, 0));
         free(at.subject);
     }
     if (m->sweep != NULL)
-        return true;
-    for (unsigned i = 0; i < m->workloads_count; i++) {
-        write_cell(yaml, reading_wish_of(c, m, i));
+        return;
+    const unsigned sides = m->program != NULL ? 1 : m->workloads_count;
+    for (unsigned i = 0; i < sides; i++) {
+        take(context, reading_wish_of(c, m, i));
         if (m->against != NULL)
-            write_cell(yaml, reading_wish_against(c, m, i));
+            take(context, reading_wish_against(c, m, i));
     }
-    return true;
+}
+
+/* All that the claim's figures are made of, but for the tests that a check runs. */
+static void tell_all_wishes(const struct claim *c, wish_taker take, void *context) {
+    tell_wishes(c, c->judge, take, context);
+    tell_wishes(c, c->transfers, take, context);
+    for (unsigned s = 0; s < c->beside_count; s++) {
+        struct claim_measure other = measure_of(c->judge, c->beside[s]);
+        tell_wishes(c, &other, take, context);
+    }
+}
+
+/* ---- what claims have in common */
+
+static const char *or_none(const char *s) {
+    return s != NULL ? s : "";
+}
+
+static void add_key(void *context, struct reading_wish w) {
+    const struct claim_count *n = w.count;
+    char *key = n == NULL ? lab_printf("%s|%s|%s", w.workload, w.subject, or_none(w.params))
+                          : lab_printf("%s %s|%s|%s|%s|%s|%s|%u|%u", counted_how(w.figure), or_none(w.program),
+                                       or_none(w.workload), or_none(w.subject), or_none(w.params), n->per,
+                                       or_none(w.within), n->from, n->to);
+    if (text_list_has(context, key))
+        free(key);
+    else
+        text_list_add_taken(context, key);
+}
+
+struct text_list experiment_keys(const struct claim *c) {
+    struct text_list keys = {0};
+    text_list_add(&keys, c->id); /* which its mutation has, too */
+    tell_all_wishes(c, add_key, &keys);
+    if (c->judge != NULL && c->judge->check != NULL)
+        text_list_add(&keys, c->judge->check->program);
+    return keys;
+}
+
+/* ---- the matrix */
+
+struct cells {
+    FILE *yaml;
+    bool any;
+};
+
+/* What is counted is no cell of the run. */
+static void add_cell(void *context, struct reading_wish w) {
+    struct cells *m = context;
+    if (w.count != NULL)
+        return;
+    write_cell(m->yaml, w);
+    m->any = true;
 }
 
 /* The matrix of all of them; false: none is to be measured. */
@@ -53,18 +109,12 @@ static bool write_matrix(const char *path, const struct claim *const *claims, si
     FILE *yaml = fopen(path, "w");
     if (yaml == NULL)
         lab_die(LAB_DISK, "cannot write %s", path);
-    bool any = false;
+    struct cells m = {yaml, false};
     fprintf(yaml, "summary: the experiments of claims\ncells:\n");
-    for (size_t i = 0; i < count; i++) {
-        any |= write_measure(yaml, claims[i], claims[i]->judge);
-        any |= write_measure(yaml, claims[i], claims[i]->transfers);
-        for (unsigned s = 0; s < claims[i]->beside_count; s++) {
-            struct claim_measure other = measure_of(claims[i]->judge, claims[i]->beside[s]);
-            any |= write_measure(yaml, claims[i], &other);
-        }
-    }
+    for (size_t i = 0; i < count; i++)
+        tell_all_wishes(claims[i], add_cell, &m);
     fclose(yaml);
-    return any;
+    return m.any;
 }
 
 /* ---- figures */
@@ -121,13 +171,20 @@ static int measure_group(struct experiment *e, const struct group *g, const char
     return (g->fixed_layout ? measure_untimed : measure_all)(&e->store, &e->catalog, &m);
 }
 
+static struct catalog bench_programs;
+
+void experiments_prepare(void) {
+    if (bench_programs.subject_count == 0)
+        catalog_load(&bench_programs);
+}
+
 static int run_group(const struct group *g, struct experiment_listener listener, struct claim_outcome *outcomes) {
     char folder[] = "/tmp/spanlab-claims-XXXXXX";
     if (mkdtemp(folder) == NULL)
         return lab_error(LAB_DISK, "cannot make a folder in /tmp");
     char *path = lab_printf("%s/claims.yaml", folder);
-    struct experiment e = {0};
-    catalog_load(&e.catalog);
+    experiments_prepare();
+    struct experiment e = {.catalog = bench_programs};
     int code = write_matrix(path, g->claims, g->count) ? measure_group(&e, g, path) : LAB_OK;
     spawner_start(&e.spawner);
     for (size_t i = 0; (code == LAB_OK || code == LAB_CELL_FAILED) && i < g->count; i++) {

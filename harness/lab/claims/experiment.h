@@ -15,6 +15,13 @@ struct experiment_listener {
     void *context;
 };
 
+/* Asks the bench programs what there is, so that the processes of parts.h, which begin as copies, need not. */
+void experiments_prepare(void);
+
+/* What is run, counted or checked for the claim, and its id: claims that have one of these in common belong together, as
+ * do a claim and its mutation. */
+struct text_list experiment_keys(const struct claim *c);
+
 /* outcomes: one per claim. output: the run's folder (with -noisy behind it, another), NULL: in results. 0, or an enum
  * lab_exit after an error line; LAB_CELL_FAILED when some process failed, and the claims that needed it have no figure.
  */

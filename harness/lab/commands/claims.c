@@ -4,7 +4,9 @@
  */
 #include "claims/claim.h"
 #include "claims/experiment.h"
+#include "claims/mutation.h"
 #include "claims/page.h"
+#include "claims/parts.h"
 #include "claims/recorded.h"
 #include "command.h"
 #include "error.h"
@@ -16,15 +18,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 /* D*: a figure that has moved by more than this is worth a line. */
 static const double drift_percent = 2;
 
 struct claims_options {
     char *folder, *verdicts, *class, *output, *write, *check;
-    int record, mutate, alone, jobs;
+    int record, mutate, mutations, alone, jobs;
     const char **names; /* what else was given, NULL-terminated */
     struct claims all;
 };
@@ -182,86 +182,6 @@ static int choose(const struct claims_options *o, struct claims *out) {
     return LAB_OK;
 }
 
-/* ---- mutations: a changed build must change the verdict */
-
-static bool judged_by_go(const struct claim *c) {
-    return c->judge != NULL && c->judge->subject != NULL && strncmp(c->judge->subject, "go-", 3) == 0;
-}
-
-/* The claim with another subject in place of the measured one: goalloc's where real Go is the judge. NULL: it has no
- * such mutation. */
-static struct claim *mutated(const struct claim *c) {
-    const struct claim_measure *measured = judged_by_go(c) ? c->transfers : c->judge;
-    if (c->mutation == NULL || c->mutation->subject == NULL || measured == NULL)
-        return NULL;
-    struct claim *copy = lab_alloc(sizeof *copy);
-    struct claim_measure *other = lab_alloc(sizeof *other);
-    *copy = *c;
-    *other = *measured;
-    other->subject = c->mutation->subject;
-    copy->judge = judged_by_go(c) ? NULL : other;
-    copy->transfers = judged_by_go(c) ? other : NULL;
-    copy->beside_count = 0;
-    return copy;
-}
-
-static const struct claim_figure *figure_of_mutation(const struct claim *c, const struct claim_outcome *o) {
-    return judged_by_go(c) ? &o->transfers : &o->judge;
-}
-
-/* What the figure of the mutated build makes of the claim as it is written. */
-static enum verdict verdict_of_mutation(const struct claim *c, const struct claim_outcome *o) {
-    return claim_judge(c, figure_of_mutation(c, o)->figure);
-}
-
-static bool flips(const struct claims_options *o, const struct claim *c, const struct claim_outcome *outcome) {
-    char *number = claim_figure_text(figure_of_mutation(c, outcome)->figure);
-    struct claim_outcome then;
-    recorded_read(o->verdicts, c, &then);
-    enum verdict before = figure_of_mutation(c, &then)->verdict, now = verdict_of_mutation(c, outcome);
-    bool flipped = now != before && before != VERDICT_UNTESTED;
-    printf("%-8s %-10s with %s: %s %s, %s\n", c->id, flipped ? "flips" : "DOES NOT", c->mutation->subject, number,
-           c->unit, verdict_name(now));
-    free(number);
-    return flipped;
-}
-
-static int run_mutated(const struct claims_options *o) {
-    struct claims chosen, originals = {0}, changed = {0};
-    int code = choose(o, &chosen);
-    if (code != LAB_OK)
-        return code;
-    originals.items = lab_alloc((chosen.count + 1) * sizeof *originals.items);
-    changed.items = lab_alloc((chosen.count + 1) * sizeof *changed.items);
-    for (size_t i = 0; i < chosen.count; i++) {
-        struct claim *copy = mutated(chosen.items[i]);
-        if (copy == NULL)
-            continue;
-        originals.items[originals.count++] = chosen.items[i];
-        changed.items[changed.count++] = copy;
-    }
-    struct claim_outcome *outcomes = lab_alloc((changed.count + 1) * sizeof *outcomes);
-    code = experiments_run((const struct claim *const *)changed.items, changed.count, o->output,
-                           (struct experiment_listener){0}, outcomes);
-    if (code != LAB_OK && code != LAB_CELL_FAILED)
-        return code;
-    size_t flipped = 0, measured = 0;
-    for (size_t i = 0; i < changed.count; i++) {
-        const struct claim_figure *f = figure_of_mutation(originals.items[i], &outcomes[i]);
-        if (isnan(f->figure.value)) {
-            printf("%-8s n/a: %s\n", originals.items[i]->id, f->missing != NULL ? f->missing : "there is no figure");
-            continue;
-        }
-        measured++;
-        flipped += flips(o, originals.items[i], &outcomes[i]);
-    }
-    printf("%zu of %zu mutations flip the verdict\n", flipped, measured);
-    free(outcomes);
-    if (flipped < measured)
-        return lab_error(LAB_VERDICT, "a changed build gives the same verdict: the claim's figure does not measure it");
-    return code;
-}
-
 /* ---- measuring */
 
 static void print_beside(const char *subject, const struct claim_figure *f) {
@@ -325,34 +245,71 @@ static bool differs(const struct claim *c, const struct claim_outcome *now, cons
     return (verdict || transfers) && c->class == CLAIM_D;
 }
 
-struct run_state {
+/* What is measured: claims as they are written, and their mutations, each behind its claim. */
+struct work {
     const struct claims_options *options;
-    const struct claims *chosen;
+    const struct claim **items, **originals; /* of what is no mutation there is no original */
+    size_t count;
+};
+
+static void work_add(struct work *w, const struct claim *c, const struct claim *original) {
+    w->items = lab_realloc(w->items, (w->count + 1) * sizeof *w->items);
+    w->originals = lab_realloc(w->originals, (w->count + 1) * sizeof *w->originals);
+    w->items[w->count] = c;
+    w->originals[w->count++] = original;
+}
+
+static struct work work_of(const struct claims_options *o, const struct claims *chosen) {
+    struct work w = {.options = o};
+    for (size_t i = 0; i < chosen->count; i++) {
+        const struct claim *c = chosen->items[i];
+        const struct claim *changed = o->mutate || o->mutations ? mutation_of(c) : NULL;
+        if (!o->mutate)
+            work_add(&w, c, NULL);
+        if (changed != NULL)
+            work_add(&w, changed, c);
+    }
+    return w;
+}
+
+struct run_state {
+    const struct work *work;
+    struct part_answer *answers;
     bool gate;
     int code; /* of recording */
 };
 
 /* Printed and recorded as it comes. */
-static void take_claim(void *context, size_t i, struct claim_outcome *now) {
-    struct run_state *s = context;
-    const struct claims_options *o = s->options;
-    const struct claim *c = s->chosen->items[i];
+static void take_claim(struct run_state *s, const struct claim *c, struct claim_outcome *now) {
+    const struct claims_options *o = s->work->options;
     struct claim_outcome then;
     bool known = recorded_read(o->verdicts, c, &then), measured = !isnan(now->judge.figure.value);
     if (known)
         fall_back(now, &then);
     print_outcome(c, now);
-    fflush(stdout);
     if (o->record && measured && s->code == LAB_OK)
         s->code = recorded_write(o->verdicts, c, now);
     if (!o->record && known)
         s->gate |= differs(c, now, &then);
 }
 
-static int run_chosen(const struct claims_options *o, const struct claims *chosen, struct claim_outcome *now) {
-    struct run_state state = {.options = o, .chosen = chosen};
-    struct experiment_listener listener = {take_claim, &state};
-    int code = experiments_run((const struct claim *const *)chosen->items, chosen->count, o->output, listener, now);
+static void take_item(void *context, size_t i, struct claim_outcome *now) {
+    struct run_state *s = context;
+    const struct claim *original = s->work->originals[i];
+    if (original != NULL)
+        s->answers[i].mutation = mutation_judge(s->work->options->verdicts, original, now);
+    else
+        take_claim(s, s->work->items[i], now);
+    s->answers[i].verdict = now->judge.verdict;
+    fflush(stdout);
+}
+
+static int run_work(const struct work *w, const char *output, struct part_answer *answers) {
+    struct run_state state = {.work = w, .answers = answers};
+    struct experiment_listener listener = {take_item, &state};
+    struct claim_outcome *now = lab_alloc((w->count + 1) * sizeof *now);
+    int code = experiments_run(w->items, w->count, output, listener, now);
+    free(now);
     if (code != LAB_OK && code != LAB_CELL_FAILED)
         return code;
     if (state.code != LAB_OK)
@@ -363,114 +320,104 @@ static int run_chosen(const struct claims_options *o, const struct claims *chose
     return code;
 }
 
-/* ---- several at a time: parts of about the same cost, each neighbours, since these share processes */
+/* ---- several at a time */
 
-struct part {
-    struct claims claims;
-    size_t first;
-    pid_t pid;
-    FILE *verdicts; /* what its process says of each claim, in order */
+struct run_parts {
+    const struct work *work;
+    char *output;
 };
 
-/* What was never measured is taken for a short one. */
-static double recorded_seconds(const struct claim_outcome *then) {
-    return isnan(then->seconds) ? 0 : then->seconds;
+static int run_part(void *context, const size_t *items, size_t count, int number, struct part_answer *answers) {
+    const struct run_parts *r = context;
+    struct work own = {.options = r->work->options};
+    for (size_t i = 0; i < count; i++)
+        work_add(&own, r->work->items[items[i]], r->work->originals[items[i]]);
+    char *output = lab_printf("%s-part%d", r->output, number);
+    return run_work(&own, output, answers);
 }
 
-/* Recorded seconds are what a claim costs, and one more. */
-static void divide(const struct claims_options *o, const struct claims *chosen, struct part *parts) {
-    struct claim_outcome *then = recorded_all(o->verdicts, chosen);
-    double total = (double)chosen->count, so_far = 0;
-    for (size_t i = 0; i < chosen->count; i++)
-        total += recorded_seconds(&then[i]);
-    size_t at = 0;
-    for (int j = 0; j < o->jobs; j++) {
-        parts[j] = (struct part){.claims = {.items = chosen->items + at}, .first = at};
-        for (; at < chosen->count && (j == o->jobs - 1 || so_far < total * (j + 1) / o->jobs); at++) {
-            so_far += recorded_seconds(&then[at]) + 1;
-            parts[j].claims.count++;
+/* A second more than what is recorded, of a mutation for its claim; what was never measured is taken for short. */
+static double expected_seconds(const struct work *w, size_t i) {
+    struct claim_outcome then;
+    recorded_read(w->options->verdicts, w->originals[i] != NULL ? w->originals[i] : w->items[i], &then);
+    return isnan(then.seconds) ? 1 : then.seconds + 1;
+}
+
+static int run_parts(const struct work *w, const char *output, struct part_answer *answers) {
+    struct run_parts r = {w, output != NULL ? lab_strdup(output) : run_dir_name("claims")};
+    struct text_list *keys = lab_alloc((w->count + 1) * sizeof *keys);
+    double *seconds = lab_alloc((w->count + 1) * sizeof *seconds);
+    for (size_t i = 0; i < w->count; i++) {
+        keys[i] = experiment_keys(w->items[i]);
+        seconds[i] = expected_seconds(w, i);
+    }
+    experiments_prepare();
+    const struct parts_work parts = {w->count, keys, seconds, w->options->jobs, run_part, &r, answers};
+    int code = parts_run(&parts);
+    for (size_t i = 0; i < w->count; i++)
+        text_list_free(&keys[i]);
+    free(keys);
+    free(seconds);
+    free(r.output);
+    return code;
+}
+
+/* ---- what comes out of all */
+
+static void print_verdicts(const struct work *w, const struct part_answer *answers) {
+    struct claims all = {.items = lab_alloc((w->count + 1) * sizeof *all.items)};
+    struct claim_outcome *outcomes = lab_alloc((w->count + 1) * sizeof *outcomes);
+    for (size_t i = 0; i < w->count; i++)
+        if (w->originals[i] == NULL) {
+            outcomes[all.count].judge.verdict = (enum verdict)answers[i].verdict;
+            all.items[all.count++] = (struct claim *)w->items[i];
         }
+    claims_count(&all, outcomes, stdout);
+    free(all.items);
+    free(outcomes);
+}
+
+/* Adds the number of mutations that flip, and whether one does not, to the exit code. */
+static int judge_mutations(const struct work *w, const struct part_answer *answers, int code) {
+    size_t flipped = 0, measured = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        flipped += answers[i].mutation == MUTATION_FLIPS;
+        measured += answers[i].mutation == MUTATION_FLIPS || answers[i].mutation == MUTATION_STAYS;
     }
-    free(then);
+    printf("%zu of %zu mutations flip the verdict\n", flipped, measured);
+    if (flipped < measured)
+        return lab_error(LAB_VERDICT, "a changed build gives the same verdict: the claim's figure does not measure it");
+    return code;
 }
 
-_Noreturn static void run_part(const struct claims_options *o, const struct part *p, int number,
-                               struct claim_outcome *now, int verdicts) {
-    struct claims_options own = *o;
-    own.output = lab_printf("%s-part%d", o->output, number);
-    int code = run_chosen(&own, &p->claims, now);
-    FILE *out = fdopen(verdicts, "w");
-    for (size_t i = 0; out != NULL && i < p->claims.count; i++)
-        fprintf(out, "%d\n", (int)now[i].judge.verdict);
-    if (out == NULL || fclose(out) != 0)
-        code = LAB_DISK;
-    fflush(stdout);
-    _exit(code);
-}
-
-static bool start_part(const struct claims_options *o, struct part *p, int number, struct claim_outcome *now) {
-    int ends[2];
-    if (pipe(ends) != 0)
-        return false;
-    fflush(NULL);
-    p->pid = fork();
-    if (p->pid == 0) {
-        close(ends[0]);
-        run_part(o, p, number, now, ends[1]);
-    }
-    close(ends[1]);
-    p->verdicts = fdopen(ends[0], "r");
-    return p->pid > 0 && p->verdicts != NULL;
-}
-
-/* The part's exit code; what its process has not said of a claim stays as it is. */
-static int finish_part(struct part *p, struct claim_outcome *now) {
-    int status, verdict;
-    for (size_t i = 0; i < p->claims.count && fscanf(p->verdicts, "%d", &verdict) == 1; i++)
-        now[i].judge.verdict = (enum verdict)verdict;
-    fclose(p->verdicts);
-    return waitpid(p->pid, &status, 0) == p->pid && WIFEXITED(status) ? WEXITSTATUS(status) : LAB_CELL_FAILED;
-}
-
-static int run_parts(const struct claims_options *o, const struct claims *chosen, struct claim_outcome *now) {
-    struct claims_options named = *o;
-    struct part *parts = lab_alloc((size_t)o->jobs * sizeof *parts);
-    int worst = LAB_OK, started = 0;
-    if (o->output == NULL)
-        named.output = run_dir_name("claims");
-    divide(o, chosen, parts);
-    while (started < o->jobs && start_part(&named, &parts[started], started + 1, now + parts[started].first))
-        started++;
-    if (started < o->jobs)
-        worst = lab_error(LAB_CELL_FAILED, "no process can be started for part %d of the claims", started + 1);
-    for (int j = 0; j < started; j++) {
-        int code = finish_part(&parts[j], now + parts[j].first);
-        worst = code > worst ? code : worst;
-    }
-    free(parts);
-    return worst;
+static int refuse_noisy(const struct work *w) {
+    for (size_t i = 0; i < w->count; i++)
+        if (w->items[i]->class == CLAIM_N)
+            return lab_error(LAB_USAGE,
+                             "%s is of class N, which others would disturb: leave --jobs away, or say "
+                             "--class D+",
+                             w->items[i]->id);
+    return LAB_OK;
 }
 
 static int run(const struct claims_options *o) {
-    if (o->mutate)
-        return run_mutated(o);
     struct claims chosen;
     int code = choose(o, &chosen);
     if (code != LAB_OK)
         return code;
-    for (size_t i = 0; o->jobs > 1 && i < chosen.count; i++)
-        if (chosen.items[i]->class == CLAIM_N)
-            return lab_error(LAB_USAGE,
-                             "%s is of class N, which others would disturb: leave --jobs away, or say "
-                             "--class D+",
-                             chosen.items[i]->id);
-    struct claim_outcome *now = lab_alloc((chosen.count + 1) * sizeof *now);
-    for (size_t i = 0; i < chosen.count; i++)
-        now[i].judge.verdict = VERDICT_UNTESTED;
-    code = (o->jobs > 1 ? run_parts : run_chosen)(o, &chosen, now);
-    if (code == LAB_OK || code == LAB_CELL_FAILED || code == LAB_VERDICT)
-        claims_count(&chosen, now, stdout);
-    free(now);
+    struct work w = work_of(o, &chosen);
+    if (o->jobs > 1 && refuse_noisy(&w) != LAB_OK)
+        return LAB_USAGE;
+    struct part_answer *answers = lab_alloc((w.count + 1) * sizeof *answers);
+    for (size_t i = 0; i < w.count; i++)
+        answers[i] = (struct part_answer){VERDICT_UNTESTED, MUTATION_NONE};
+    code = o->jobs > 1 ? run_parts(&w, o->output, answers) : run_work(&w, o->output, answers);
+    const bool measured = code == LAB_OK || code == LAB_CELL_FAILED || code == LAB_VERDICT;
+    if (measured && !o->mutate)
+        print_verdicts(&w, answers);
+    if (measured && (o->mutate || o->mutations))
+        code = judge_mutations(&w, answers, code);
+    free(answers);
     return code;
 }
 
@@ -536,7 +483,9 @@ static int claims(int argc, const char **argv) {
          "CLASS"},
         {"record", '\0', POPT_ARG_NONE, &o.record, 0, "run: write what comes out to results/verdicts", NULL},
         {"mutate", '\0', POPT_ARG_NONE, &o.mutate, 0,
-         "run: on changed builds, which must flip each verdict; exit 5 if not", NULL},
+         "run: on changed builds only, which must flip each verdict; exit 5 if not", NULL},
+        {"mutations", '\0', POPT_ARG_NONE, &o.mutations, 0, "run: on changed builds, too, as --mutate",
+         NULL},
         {"alone", '\0', POPT_ARG_NONE, &o.alone, 0, "run: without the subjects that are shown beside", NULL},
         {"jobs", 'j', POPT_ARG_INT, &o.jobs, 0, "run: so many at a time; not those of class N", "2"},
         {"output", 'o', POPT_ARG_STRING, &o.output, 0, "run: folder of the run", "DIR"},
