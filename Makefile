@@ -102,15 +102,17 @@ go: build
 # Real Go judges claims about it where there is a Go; else its recorded figures do.
 # What claims count or check of the tests' programs is built, and no more of the tests.
 claims_programs = $$(sed -n 's/^ *program: "\{0,1\}\([^ "]*\).*/\1/p' results/claims/*.yaml | sort -u)
+go_subjects = command -v go >/dev/null && scripts/go-subjects.sh "$$BUILD" || \
+              echo "paper-ci: no Go here: its recorded figures count"
+timed = @began=$$(date +%s); $(2) || exit; echo "paper-ci: $(1): $$(($$(date +%s) - began)) s"
 paper-ci paper: groups += peer test
 paper-ci: build
 	@cmake --preset release -B "$$BUILD" -DSPANLAB_TESTS=ON >/dev/null
 	@cmake --build "$$BUILD" -j "$$JOBS" --target $(claims_programs) >&2
-	@command -v go >/dev/null && scripts/go-subjects.sh "$$BUILD" || echo "paper-ci: no Go here: its recorded figures count"
-	@$(spanlab) claims run --class D+ --jobs "$$JOBS"
-	@$(spanlab) claims run --mutate
-	@scripts/claims-mutants.sh "$$BUILD"
-	@$(spanlab) claims report --check README.md
+	$(call timed,go subjects,$(go_subjects))
+	$(call timed,claims and changed subjects,$(spanlab) claims run --class D+ --mutations --jobs "$$JOBS")
+	$(call timed,changed sources,scripts/claims-mutants.sh "$$BUILD")
+	$(call timed,report,$(spanlab) claims report --check README.md)
 
 paper: build
 	@$(MAKE) --no-print-directory paper-ci

@@ -71,35 +71,83 @@ if [[ ${1-} == --check ]]; then
     exit
 fi
 
-build=$(realpath -m "${1:-${BUILD:-build}}")
-mutants=$build/mutants
-source=$mutants/source
-rm -rf "$source" "$mutants/runs"
-mkdir -p "$source" "$mutants/runs"
-cp -r CMakeLists.txt CMakePresets.json variants workloads harness tests scripts "$source/"
-flipped=0 all=0
-for key in "${mutations[@]}"; do
+# stream_of TARGETS: the stream that a mutation with these is of: two have sources and a build each, and run at the same
+# time; what greentea needs is built by one of them only
+stream_of() { if [[ $1 == *greentea* ]]; then echo greentea; else echo others; fi; }
+
+# prepare STREAM: its sources and its build; its mutations are its numbers. The build lies in the sources, as it does here:
+# so a compiler cache knows what does not change.
+prepare() {
+    local tree=$mutants/$1 number tests=OFF
+    mkdir -p "$tree"
+    cp -r CMakeLists.txt CMakePresets.json variants workloads harness tests scripts "$tree/"
+    for number in ${numbers[$1]}; do
+        [[ -z $(for id in ${with_mutation[${mutations[number]}]}; do programs "results/claims/$id.yaml"; done) ]] || tests=ON
+    done
+    (cd "$tree" && cmake --preset release -B "$tree/build" -DSPANLAB_TESTS=$tests)
+}
+
+# measure STREAM NUMBER: builds what the mutation changes and measures with it; what is said of its claims
+measure() {
+    local tree=$mutants/$1 key=${mutations[$2]} file spanlab=$build/bin/spanlab status=0 said=$mutants/said-$2 id ids targets
     file=${key%%|*}
     read -ra ids <<<"${with_mutation[$key]}"
-    paths=("${ids[@]/#/results/claims/}") paths=("${paths[@]/%/.yaml}")
-    mapfile -t wanted < <(for claim in "${paths[@]}"; do targets "$claim"; done | sort -u)
-    [[ $(for claim in "${paths[@]}"; do programs "$claim"; done) ]] && tests=ON || tests=OFF
-    change "$key" "${ids[0]}" >"$source/$file"
-    (cd "$source" && cmake --preset release -B "$mutants/build" -DSPANLAB_TESTS=$tests >/dev/null)
-    cmake --build "$mutants/build" -j "${JOBS:-$(nproc)}" --target spanlab "${wanted[@]}" >/dev/null
-    status=0
-    "$mutants/build/bin/spanlab" claims run "${ids[@]}" --alone -o "$mutants/runs/${ids[0]}" >"$mutants/said" 2>&1 || status=$?
-    cp "$file" "$source/$file"
+    read -ra targets <<<"${wanted[$2]}"
+    # The programs are those of the tree, the spanlab that measures them is this one, unless it is what changes.
+    [[ $file != harness/* ]] || targets+=(spanlab) spanlab=$tree/build/bin/spanlab
+    change "$key" "${ids[0]}" >"$tree/$file"
+    cmake --build "$tree/build" -j "$jobs" --target "${targets[@]}" >"$said" 2>&1 &&
+        SPANLAB_BENCH_DIR=$tree/build/bin "$spanlab" claims run "${ids[@]}" --alone -o "$mutants/runs/${ids[0]}" \
+            >"$said" 2>&1 || status=$?
+    cp "$file" "$tree/$file"
     for id in "${ids[@]}"; do
-        all=$((all + 1))
-        if grep -q "^$id: .*, and .* is recorded" "$mutants/said"; then
-            flipped=$((flipped + 1))
-            echo "$id flips with $file changed: $(grep "^$id:" "$mutants/said" | head -n 1)"
+        if grep -q "^$id: .*, and .* is recorded" "$said"; then
+            echo "$id flips with $file changed: $(grep "^$id:" "$said" | head -n 1)"
         else
             echo "$id DOES NOT flip with $file changed (exit $status):"
-            grep "^$id\|n/a" "$mutants/said" || tail -n 5 "$mutants/said"
+            grep "^$id\|n/a" "$said" || tail -n 5 "$said"
         fi
     done
+}
+
+# run_stream STREAM: its mutations one after the other; what is said of each is there once it is complete
+run_stream() {
+    local number
+    prepare "$1" >"$mutants/configured-$1" 2>&1 || { cat "$mutants/configured-$1" >&2; return 1; }
+    for number in ${numbers[$1]}; do
+        measure "$1" "$number" >"$mutants/judged-$number.new"
+        mv "$mutants/judged-$number.new" "$mutants/judged-$number"
+    done
+}
+
+build=$(realpath -m "${1:-${BUILD:-build}}")
+mutants=$build/mutants
+jobs=$(((${JOBS:-$(nproc)} + 1) / 2))
+rm -rf "$mutants"
+mkdir -p "$mutants/runs"
+declare -A numbers=()
+wanted=() all=0 flipped=0
+for number in "${!mutations[@]}"; do
+    read -ra ids <<<"${with_mutation[${mutations[number]}]}"
+    all=$((all + ${#ids[@]}))
+    wanted[number]=$(for id in "${ids[@]}"; do targets "results/claims/$id.yaml"; done | sort -u | tr '\n' ' ')
+    stream=$(stream_of "${wanted[number]}")
+    numbers[$stream]="${numbers[$stream]-} $number"
+done
+streams=()
+trap 'kill "${streams[@]}" 2>/dev/null' EXIT
+for stream in "${!numbers[@]}"; do
+    run_stream "$stream" &
+    streams+=($!)
+done
+for number in "${!mutations[@]}"; do
+    until [[ -e $mutants/judged-$number ]]; do
+        kill -0 "${streams[@]}" 2>/dev/null || [[ -e $mutants/judged-$number ]] || break
+        sleep 0.2
+    done
+    [[ -e $mutants/judged-$number ]] || { echo "${with_mutation[${mutations[number]}]} DOES NOT flip: the build has failed"; continue; }
+    cat "$mutants/judged-$number"
+    flipped=$((flipped + $(grep -c '^[^ ]* flips with ' "$mutants/judged-$number" || true)))
 done
 echo "$flipped of $all verdicts flip with a changed source"
 ((all > 0 && flipped == all))
