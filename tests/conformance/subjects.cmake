@@ -40,5 +40,5 @@ function(add_subject_test prefix subject label)
   list(GET parts 2 package)
   add_test(NAME ${prefix}.${name} COMMAND ${CMAKE_SOURCE_DIR}/tests/conformance/subject.sh ${name} "${libraries}"
                                           "${package}" ${ARGN})
-  set_tests_properties(${prefix}.${name} PROPERTIES LABELS ${label} TIMEOUT ${TEST_TIMEOUT_SECONDS} SKIP_RETURN_CODE 77)
+  set_tests_properties(${prefix}.${name} PROPERTIES LABELS "${label}" TIMEOUT ${TEST_TIMEOUT_SECONDS} SKIP_RETURN_CODE 77)
 endfunction()
