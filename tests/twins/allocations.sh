@@ -29,11 +29,11 @@ counts_of() {
 failed=0 compared=0
 while read -r workload params; do
     ours=$(counts_of "$bench")
-    theirs=$(counts_of "$work/twins")
+    theirs=$(counts_of "$twins")
     compared=$((compared + 1))
     [[ -n $ours && $ours == "$theirs" ]] && continue
     printf 'twins: %s %s: objects by size class differ\n  ours:     %s\n  the twin: %s\n' "$workload" "$params" "$ours" "$theirs"
     failed=$((failed + 1))
-done < <("$work/twins" -checks | sort)
+done < <("$twins" -checks | sort)
 printf '%d twins compared, %d allocate otherwise\n' "$compared" "$failed"
 ((compared > 0 && failed == 0))

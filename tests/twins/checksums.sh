@@ -16,11 +16,11 @@ result_of() {
 failed=0 compared=0
 while read -r workload params; do
     ours=$(result_of "$bench")
-    theirs=$(result_of "$work/twins")
+    theirs=$(result_of "$twins")
     compared=$((compared + 1))
     [[ -n $ours && $ours == "$theirs" ]] && continue
     printf 'twins: %s %s: ours is %s, the twin prints %s\n' "$workload" "$params" "$ours" "$theirs"
     failed=$((failed + 1))
-done < <("$work/twins" -checks | sort)
+done < <("$twins" -checks | sort)
 printf '%d twins compared, %d differ\n' "$compared" "$failed"
 ((compared > 0 && failed == 0))
