@@ -135,7 +135,7 @@ for number in "${!mutations[@]}"; do
     numbers[$stream]="${numbers[$stream]-} $number"
 done
 streams=()
-trap 'kill "${streams[@]}" 2>/dev/null' EXIT
+trap 'kill "${streams[@]}" 2>/dev/null || true' EXIT
 for stream in "${!numbers[@]}"; do
     run_stream "$stream" &
     streams+=($!)
@@ -149,5 +149,6 @@ for number in "${!mutations[@]}"; do
     cat "$mutants/judged-$number"
     flipped=$((flipped + $(grep -c '^[^ ]* flips with ' "$mutants/judged-$number" || true)))
 done
+trap - EXIT
 echo "$flipped of $all verdicts flip with a changed source"
 ((all > 0 && flipped == all))
