@@ -12,7 +12,7 @@
 
 /* The kernel brings the CPU time of threads that run elsewhere up to date at their next tick, 10 ms at most. */
 enum { TICK_NS = 10000000 };
-enum { CELLS = 20000, COLLECTIONS = 30 };
+enum { CELLS = 20000, COLLECTIONS = 30, GARBAGE = 1500000 /* 24 MB, where the heap's goal is 4 */ };
 
 struct cell {
     struct cell *next;
@@ -134,11 +134,11 @@ static void fill_the_log(void) {
 static void churn(void) {
     struct goalloc_gc_sums before = read_sums();
     unsigned long long begun_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-    for (unsigned i = 0; i < 3000000; i++)
+    for (unsigned i = 0; i < GARBAGE; i++)
         *(volatile uint64_t *)&((struct cell *)goalloc_new(&cell_type, 1))->value = i;
     unsigned long long spent_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - begun_cpu_ns;
     struct goalloc_gc_sums after = read_sums();
-    EXPECT(after.cycles - before.cycles >= 5 && after.forced_cycles == before.forced_cycles, "%llu cycles, %llu forced",
+    EXPECT(after.cycles - before.cycles >= 1 && after.forced_cycles == before.forced_cycles, "%llu cycles, %llu forced",
            (unsigned long long)(after.cycles - before.cycles),
            (unsigned long long)(after.forced_cycles - before.forced_cycles));
     EXPECT(after.sweep_allocating_cpu_ns + after.sweep_cpu_ns > before.sweep_allocating_cpu_ns + before.sweep_cpu_ns,
