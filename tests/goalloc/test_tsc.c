@@ -10,20 +10,24 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-static void one_of_eight_is_timed(void **state) {
-    (void)state;
+static void one_of_eight_is_timed(void **unused) {
+    (void)unused;
     enum { SLICES = 80000 };
     struct tsc_sampler s = {0};
     unsigned begun = 0, longest = 0, since = 0;
+    uint64_t state = 1;
     for (unsigned i = 0; i < SLICES; i++, since++) {
         uint64_t at = tsc_begin(&s);
         begun += at != 0;
         longest = since > longest ? since : longest;
         since = at != 0 ? 0 : since;
-        tsc_end(&s, at);
+        /* As if the slice had lasted this long: the distance to the next one comes from the clock's low digits, and not
+         * every machine's counts them all. An interrupted one sets it, too. */
+        state = state * UINT64_C(6364136223846793005) + 1442695040888963407;
+        tsc_end(&s, at != 0 ? tsc_now() - tsc_interrupted_ticks - (state >> 33) : 0);
     }
     assert_int_equal(s.slices, SLICES);
-    assert_true(s.timed <= begun && s.timed > 0);
+    assert_int_equal(s.timed, 0);
     /* The mean distance is 8, the longest 15. */
     assert_in_range(begun, SLICES / 12, SLICES / 5);
     assert_in_range(longest, 2, 2 * TSC_MEAN_DISTANCE - 1);
