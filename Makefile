@@ -5,7 +5,7 @@
 #? spanlab: a laboratory for memory allocators
 #?
 #?   make bench    set up, build, run, report           the main job
-#?   make test     set up, build, run the tests         <= 10 minutes on 2 cores
+#?   make test     set up, build, run the tests    10 to 20 minutes on 2 cores
 #?
 #?   make quick    bench with MATRIX=quick   make full     bench with MATRIX=full
 #?   make plan     what bench would run      make report   redraw the last report

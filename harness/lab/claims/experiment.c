@@ -51,7 +51,7 @@ static void tell_wishes(const struct claim *c, const struct claim_measure *m, wi
     }
 }
 
-/* All that the claim's figures are made of, but for the tests that a check runs. */
+/* All that the figures of the claim are made of, except the tests that a check runs. */
 static void tell_all_wishes(const struct claim *c, wish_taker take, void *context) {
     tell_wishes(c, c->judge, take, context);
     tell_wishes(c, c->transfers, take, context);
