@@ -102,7 +102,7 @@ measure() {
     cp "$file" "$tree/$file"
     for id in "${ids[@]}"; do
         if grep -q "^$id: .*, and .* is recorded" "$said"; then
-            echo "$id flips with $file changed: $(grep "^$id:" "$said" | head -n 1)"
+            echo "$id flips with $file changed: $(grep -m 1 "^$id:" "$said")"
         else
             echo "$id DOES NOT flip with $file changed (exit $status):"
             grep "^$id\|n/a" "$said" || tail -n 5 "$said"

@@ -86,7 +86,7 @@ slowest_tests() {
         [[ -e $dir/test.log ]] || continue
         awk -v stage="$stage" '/^ *[0-9]+\/[0-9]+ Test +#/ { for (i = 1; i <= NF; i++) if ($i == "sec") print $(i - 1), stage, $4 }' \
             "$dir/test.log"
-    done | sort -rn | head -n 10 | awk '{ printf "%8.1f s  %-8s %s\n", $1, $2, $3 }'
+    done | sort -rn | awk 'NR <= 10 { printf "%8.1f s  %-8s %s\n", $1, $2, $3 }'
 }
 
 for stage; do

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 #
-# arrows.awk: checks the shape of the C and C++ sources named on standard input (paths relative to the tree's root,
+# arrows.awk: checks the shape of the sources named on standard input (paths relative to the tree's root,
 # one per line; run in that root). Prints one line per violation, "path:line: what is wrong", and exits 1 if any.
 #
 #   arrows     which folder may include which (table below); outside libraries only where the table says so
 #   layers     inside variants/goalloc a file includes only its own layer and those before it
 #   length     a file has at most 800 lines, a function 80, unless the comment before it holds "long: reason"
 #   axes       no conditional compilation on AXIS_ names, except guards (#error follows) and "layout: reason" on the line
+#   pipes      in a shell script with pipefail no pipe ends in a reader that may stop early: its writer then dies of
+#              SIGPIPE, at times, and the script with it (exit 141)
 
 BEGIN {
     # folder -> folders it may include from besides itself; "any" in outside: system libraries beyond libc
@@ -194,6 +196,23 @@ function check_functions(path, lines, count,    i, code, head, start, excused, i
     }
 }
 
+# A reader that may stop before the end of its input. awk and sed can count instead, grep -m can read a file.
+function check_pipes(path, lines, count,    i, text) {
+    for (i = 1; i <= count; i++)
+        if (lines[i] ~ /^[ \t]*set .*pipefail/)
+            break
+    for (i++; i <= count; i++) {
+        text = lines[i]
+        if (text ~ /^[ \t]*#/)
+            continue
+        if (lines[i - 1] ~ /\|[ \t]*(\\)?$/)
+            text = "|" text
+        if (text ~ /\|&?[ \t]*(head|grep[^|]*[ \t](-[a-zA-Z]*[qm]|--quiet|--max-count)|sed[^|]*[0-9;{ ]q)/ ||
+            (text ~ /\|&?[ \t]*awk[^|]*[;{) ]exit/ && text !~ /END[ \t]*{/))
+            report(path, i, "the reader of this pipe may stop early, and pipefail then fails the script by SIGPIPE")
+    }
+}
+
 function check(path,    count, i, lines, excused) {
     count = excused = 0
     while ((getline lines[++count] < path) > 0)
@@ -203,6 +222,11 @@ function check(path,    count, i, lines, excused) {
     count--
     if (count > 800 && !excused)
         report(path, 1, "file of " count " lines; at most 800, or a note /* long file: reason */ at its head")
+    if (path !~ /\.(c|h|cc)$/) {
+        check_pipes(path, lines, count)
+        delete lines
+        return
+    }
     for (i = 1; i <= count; i++) {
         if (folder_of(path) == "")
             break

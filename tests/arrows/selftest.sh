@@ -11,7 +11,7 @@ failed=0 cases=0
 # A lawful tree to spoil, one file at a time.
 lawful() {
     rm -rf "${tree:?}"/*
-    mkdir -p "$tree"/{workloads,tests,harness/{bench,lab},variants/{axes,peers,goalloc/{os,span,gc}}}
+    mkdir -p "$tree"/{scripts,workloads,tests,harness/{bench,lab},variants/{axes,peers,goalloc/{os,span,gc}}}
     cd "$tree"
     printf '#include <stdint.h>\n#include "heap.h"\n' >harness/bench/workload.h
     printf '#include <benchmark/benchmark.h>\n#include "peer.h"\n' >harness/bench/bench.cc
@@ -26,6 +26,8 @@ lawful() {
     printf '#ifndef AXIS_GC_NAME\n#error "choose"\n#endif\n' >variants/goalloc/axes.h
     printf '#include "store.h"\n#include <sqlite3.h>\n' >harness/lab/run.c
     printf 'int store_open(const char *path);\n' >harness/lab/store.h
+    printf '#!/bin/sh\nset -euo pipefail\n' >scripts/count.sh
+    printf '#!/bin/sh\n' >scripts/plain.sh
     cd - >/dev/null
 }
 
@@ -41,6 +43,11 @@ expect() {
     if [[ -n $what && $status != 0 && $said =~ ^$file:[0-9]+:\ .*$what && $said != *$'\n'* ]]; then return; fi
     failed=$((failed + 1))
     printf 'case %d (%s): expected "%s", exit %d, got:\n%s\n' "$cases" "$file" "$what" "$status" "$said"
+}
+
+# lines N TEXT: TEXT, N times
+lines() {
+    for ((i = 0; i < $1; i++)); do echo "$2"; done
 }
 
 include() { printf '#include %s\n' "$@"; }
@@ -76,13 +83,25 @@ expect 'function of 81 lines' tests/test_store.c < <(function_of 81)
 expect '' harness/lab/run.c < <(function_of 80)
 expect '' harness/lab/run.c < <(function_of 200 '/* long: one table of commands */')
 expect 'function of 90 lines' harness/lab/run.c < <(function_of 85 '/* long: one table */' && function_of 90)
-expect '' harness/lab/run.c < <(printf 'static const int table[] = {\n%s\n};\n' "$(yes '    1,' | head -200)")
-expect 'file of 801 lines' harness/lab/extra.c < <(yes '' | head -801)
-expect '' harness/lab/extra.c < <(echo '/* long file: generated once */' && yes '' | head -900)
+expect '' harness/lab/run.c < <(printf 'static const int table[] = {\n%s\n};\n' "$(lines 200 '    1,')")
+expect 'file of 801 lines' harness/lab/extra.c < <(lines 801 '')
+expect '' harness/lab/extra.c < <(echo '/* long file: generated once */' && lines 900 '')
 # axes
 expect 'conditional compilation on an axis' variants/goalloc/span/span.h < <(printf '#ifdef AXIS_TINY\n#endif\n')
 expect 'conditional compilation on an axis' workloads/pair.c < <(printf '#if defined(X) && !defined(AXIS_X)\n#endif\n')
 expect '' variants/goalloc/span/span.h < <(printf '#if AXIS_TINY /* layout: one more field */\n#endif\n')
+# pipes
+early='reader of this pipe may stop early' to='|'
+expect "$early" scripts/count.sh <<<"sort x $to head -n 10"
+expect "$early" scripts/count.sh <<<"sort x $to"$'\n    head -n 10'
+expect "$early" scripts/count.sh <<<"sort x $to"$' \\\n    head -n 10'
+expect "$early" scripts/count.sh <<<"if sort x $to grep -Fq y; then :; fi"
+expect "$early" scripts/count.sh <<<"sort x $to grep -m 1 y"
+expect "$early" scripts/count.sh <<<"sort x $to sed -n '3{p;q}'"
+expect "$early" scripts/count.sh <<<"sort x $to awk '/y/ { print; exit }'"
+expect '' scripts/count.sh <<<"sort x | awk 'NR <= 10' | grep -c y | tail -1; head -1 x; grep -q y x || exit 1"
+expect '' scripts/count.sh <<<"sort x | awk 'END { exit !found }' | sed 's/a/q/'"
+expect '' scripts/plain.sh <<<"sort x $to head"
 
 echo "$((cases - failed)) of $cases cases as expected"
 ((failed == 0))

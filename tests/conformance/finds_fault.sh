@@ -20,7 +20,7 @@ if [[ $dies == died-or:* ]] && ((status > 128 && status < 160)); then
     echo "the fault '$fault' was noticed: the program died by signal $((status - 128))"
     exit 0
 fi
-if ! grep -aE -- "$pattern" <<<"$output" | head -3; then
+if ! grep -aE -m 3 -- "$pattern" <<<"$output"; then
     printf "the fault '%s' was noticed (status %d), but no line matches '%s':\n%s\n" "$fault" "$status" "$pattern" "$output"
     exit 1
 fi

@@ -37,7 +37,7 @@ caption() {
 
 # draws FILE TEXT WHAT: the text stands in the drawing
 draws() {
-    grep -q -- "$2" "$1" || fail "$1: $3: no '$2' in: $(grep -o '>[^<>]*</text>' "$1" | head -n 60 | tr '\n' ' ')"
+    grep -q -- "$2" "$1" || fail "$1: $3: no '$2' in: $(grep -o '>[^<>]*</text>' "$1" | awk 'NR <= 60' | tr '\n' ' ')"
 }
 
 # runs FILE MOMENT CONDITION WHAT: WHAT summed over the runs that meet the condition. Columns: docs/record.md.
