@@ -24,6 +24,7 @@ static uint8_t alloc_class_for(size_t size_bytes);
 #include AXIS_HANDOVER
 #include "alloc/thread.c"
 #include "alloc/init.c"
+#include "alloc/fork.c"
 #include AXIS_FRONT
 #ifdef AXIS_GC /* layout: manual builds have no collector, and no file that stands for one */
 #include AXIS_GC

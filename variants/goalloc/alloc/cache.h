@@ -25,6 +25,9 @@ enum {
 
 struct spanset_block;
 
+/* Who may change a cache's lists now. */
+enum cache_lists { CACHE_LISTS_FREE, CACHE_LISTS_OWNERS, CACHE_LISTS_RECLAIMERS, CACHE_LISTS_FORKERS };
+
 struct cache {
     union {
         struct { /* manual builds */
@@ -66,7 +69,7 @@ struct cache {
     struct cache *next_free;
     struct cache *next_all; /* set once */
     /* Held in slow paths, where lists are changed; others only try it, to take wholly free spans from an idle owner. */
-    uint32_t lists_locked;           /* atomic */
+    uint32_t lists_locked;           /* atomic, enum cache_lists */
     uint16_t slow_paths;             /* atomic: how often the owner came by; who stays the same is idle */
     _Alignas(64) struct span *inbox; /* atomic; CACHE_CLOSED when the thread has left */
 };
@@ -82,6 +85,15 @@ static struct cache cache_none = {
 
 static __thread struct cache *cache_self = &cache_none;
 
+static struct {
+    struct lock lock;
+    struct cache *free; /* caches of threads that have left */
+    struct cache *all;  /* atomic: every cache there has ever been; records stay */
+    pthread_key_t key; /* whose destructor takes a thread's cache back */
+    bool keyed;        /* there is one: a process may have used up all before its first request */
+    uint32_t attached; /* atomic: caches in use now */
+} caches;
+
 /* Traced builds: the calling thread's cache as the inline paths know it. */
 static void cache_set_self(struct cache *c);
 /* Brackets what a thread does to its cache outside the allocation paths: it is not stopped meanwhile. */
@@ -90,8 +102,9 @@ static void cache_unhold(struct cache *c);
 /* Once, before the first request is served. */
 static void cache_handover_init(void);
 static bool cache_handover_knob(const char *name, char *out, size_t size);
-/* Around fork, outside all locks. */
-static void cache_before_fork(void);
+/* Around fork, with cache_shared_lock and none of the locks below it; before: returns with caches.lock held, and all that
+ * threads change without a lock at rest. alone: lock_before_fork. */
+static void cache_before_fork(bool alone);
 static void cache_after_fork_parent(void);
 static void cache_after_fork_child(void);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * init: first use, knobs from the environment, fork. The library may serve its first request before any constructor has
+ * init: first use, knobs from the environment. The library may serve its first request before any constructor has
  * run, so everything starts from zero-filled state and the first slow path sets it up.
  */
 #include "alloc/cache.h"
@@ -16,6 +16,9 @@ enum { INIT_META_SHARE = 32 }; /* records of the smallest spans take about this 
 /* The cache of threads that have run their last destructor, and of those that cannot have one. Guarded by its lock. */
 static struct cache *cache_shared;
 static struct lock cache_shared_lock;
+
+/* Once, before any handler of others that could be registered from now on (alloc/fork.c). */
+static void fork_register(void);
 
 static bool init_preset_tuned(void) {
     static const char *const presets[] = {"tuned", "faithful", NULL};
@@ -59,8 +62,7 @@ static bool init_once(void) {
         return false;
     if (heap.arenas.map == NULL && !arena_space_init(&heap.arenas, heap.pages.range_base != 0))
         return false;
-    if (pthread_key_create(&caches.key, cache_on_thread_exit) != 0)
-        os_die("no thread key is left (pthread_key_create): this process already uses PTHREAD_KEYS_MAX of them");
+    caches.keyed = pthread_key_create(&caches.key, cache_on_thread_exit) == 0;
     cache_handover_init();
     return true;
 }
@@ -68,6 +70,7 @@ static bool init_once(void) {
 static bool heap_init(void) {
     if (GOALLOC_LIKELY(__atomic_load_n(&heap.ready, __ATOMIC_ACQUIRE) != 0))
         return true;
+    fork_register(); /* a library that allocates first may register handlers of its own next */
     lock_acquire(&init_lock);
     bool ready = heap.ready != 0 || init_once();
     if (ready)
@@ -90,41 +93,4 @@ static struct cache *cache_shared_acquire(void) {
 
 static void cache_shared_release(void) {
     lock_release(&cache_shared_lock);
-}
-
-/* ---- fork: no lock may be held by a thread that the child does not have. Order: as the locks nest. */
-
-#define INIT_FOR_EACH_LOCK(action)                                                                                     \
-    do {                                                                                                               \
-        action(&init_lock);                                                                                            \
-        action(&cache_shared_lock);                                                                                    \
-        for (uint8_t i = 0; i < HEAP_CENTRAL_LOCKS; i++)                                                               \
-            action(heap_central_lock(i));                                                                              \
-        action(&heap.lock);                                                                                            \
-        action(&caches.lock);                                                                                          \
-        action(&spanset_lock);                                                                                         \
-        action(&gcbits.lock);                                                                                          \
-        action(&meta.records_lock);                                                                                    \
-        action(&meta.lock);                                                                                            \
-    } while (0)
-
-static void init_before_fork(void) {
-    cache_before_fork();
-    INIT_FOR_EACH_LOCK(lock_acquire);
-}
-
-static void init_after_fork_parent(void) {
-    INIT_FOR_EACH_LOCK(lock_release);
-    cache_after_fork_parent();
-}
-
-/* Caches of the parent's other threads are nobody's now: what they own stays allocated, and frees into it wait in their
- * inboxes, which nobody reads. That is memory the child never had a use for, not corruption. */
-static void init_after_fork_child(void) {
-    INIT_FOR_EACH_LOCK(lock_reset);
-    cache_after_fork_child();
-}
-
-__attribute__((constructor)) static void init_fork_handlers(void) {
-    pthread_atfork(init_before_fork, init_after_fork_parent, init_after_fork_child);
 }

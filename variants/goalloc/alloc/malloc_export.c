@@ -2,6 +2,8 @@
  *
  * malloc_export: the malloc ABI under its own names, for the shared library only. Aliases cost nothing per call.
  */
+#include <dlfcn.h>
+
 #define MALLOC_EXPORT(name) __attribute__((alias("goalloc_" #name), visibility("default"), used))
 
 /* Declared here, not by headers: this file defines them. */
@@ -18,3 +20,21 @@ void *memalign(size_t, size_t) MALLOC_EXPORT(memalign);
 void *valloc(size_t) MALLOC_EXPORT(valloc);
 void *pvalloc(size_t) MALLOC_EXPORT(pvalloc);
 size_t malloc_usable_size(void *) __attribute__((alias("goalloc_usable_size"), visibility("default"), used));
+
+/* ---- registering fork handlers: everybody's pthread_atfork comes here (glibc nptl/pthread_atfork.c), however early */
+
+int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *library)
+    __attribute__((visibility("default"), used));
+
+int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *library) {
+    int (*libc)(void (*)(void), void (*)(void), void (*)(void), void *);
+    *(void **)&libc = dlsym(RTLD_NEXT, "__register_atfork");
+    if (libc == NULL)
+        return ENOSYS;
+    fork_register(); /* ours comes by here, too */
+    /* The list of handlers grows by malloc, under a lock that fork takes when it already has ours. */
+    lock_acquire(&forking.lock);
+    int error = libc(prepare, parent, child, library);
+    lock_release(&forking.lock);
+    return error;
+}

@@ -153,15 +153,18 @@ static bool cache_handover_knob(const char *name, char *out, size_t size) {
     return gc_knob(name, out, size);
 }
 
-static void cache_before_fork(void) {
+static void cache_before_fork(bool alone) {
     gc_before_fork();
+    lock_before_fork(&caches.lock, alone);
 }
 
 static void cache_after_fork_parent(void) {
+    lock_after_fork(&caches.lock);
     gc_after_fork_parent();
 }
 
 static void cache_after_fork_child(void) {
+    lock_after_fork(&caches.lock);
     gc_after_fork_child();
 }
 

@@ -9,14 +9,21 @@
 
 /* ---- who may change a cache's lists: its owner in slow paths, or for a moment somebody who reclaims from it */
 
+/* The holder that it finds; CACHE_LISTS_FREE: they are `to`'s now. */
+static inline uint32_t cache_try_lists(struct cache *c, uint32_t to) {
+    uint32_t found = CACHE_LISTS_FREE;
+    __atomic_compare_exchange_n(&c->lists_locked, &found, to, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+    return found;
+}
+
 static void cache_lock_lists(struct cache *c) {
-    while (GOALLOC_UNLIKELY(__atomic_exchange_n(&c->lists_locked, 1, __ATOMIC_ACQUIRE) != 0))
-        sched_yield(); /* the other side gives one span back and is done */
+    while (GOALLOC_UNLIKELY(cache_try_lists(c, CACHE_LISTS_OWNERS) != CACHE_LISTS_FREE))
+        sched_yield(); /* the other side gives one span back and is done, or forks */
     __atomic_store_n(&c->slow_paths, (uint16_t)(c->slow_paths + 1), __ATOMIC_RELAXED);
 }
 
 static void cache_unlock_lists(struct cache *c) {
-    __atomic_store_n(&c->lists_locked, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&c->lists_locked, CACHE_LISTS_FREE, __ATOMIC_RELEASE);
 }
 
 static void cache_leave_record(struct span *s, enum span_left side);
@@ -118,7 +125,7 @@ static void cache_reclaim_from_idle(struct span *s) {
     if (owner == NULL || !heap.tuned ||
         __atomic_load_n(&owner->slow_paths, __ATOMIC_RELAXED) != __atomic_load_n(&s->noticed_at, __ATOMIC_RELAXED))
         return;
-    if (__atomic_exchange_n(&owner->lists_locked, 1, __ATOMIC_ACQUIRE) != 0)
+    if (cache_try_lists(owner, CACHE_LISTS_RECLAIMERS) != CACHE_LISTS_FREE)
         return; /* the owner is here itself */
     bool take = __atomic_load_n(&s->owner, __ATOMIC_SEQ_CST) == owner && span_state_of(s) == SPAN_IN_USE &&
                 cache_parked_and_freed_by_others(s);
@@ -225,9 +232,49 @@ static bool cache_handover_knob(const char *name, char *out, size_t size) {
     return false;
 }
 
-static void cache_before_fork(void) {}
-static void cache_after_fork_parent(void) {}
-static void cache_after_fork_child(void) {}
+/* The lists of every cache there is, whole. A lock that its own thread holds is one that a signal handler has
+ * interrupted it in: it goes on, in parent and child, after the handler. */
+static void cache_lists_before_fork(struct cache *c, bool alone) {
+    uint32_t holder;
+    while ((holder = cache_try_lists(c, CACHE_LISTS_FORKERS)) != CACHE_LISTS_FREE) {
+        if (alone || (c == cache_self && holder == CACHE_LISTS_OWNERS))
+            return;
+        sched_yield();
+    }
+}
+
+/* A thread that changes its lists waits for locks that are taken after them, so none of those may be held here. */
+static void cache_before_fork(bool alone) {
+    struct cache *done = NULL;
+    for (;;) {
+        struct cache *newest = __atomic_load_n(&caches.all, __ATOMIC_ACQUIRE);
+        for (struct cache *c = newest; c != done; c = c->next_all)
+            cache_lists_before_fork(c, alone);
+        done = newest;
+        lock_before_fork(&caches.lock, alone);
+        if (caches.all == newest)
+            return;
+        lock_after_fork(&caches.lock); /* a thread has come meanwhile */
+    }
+}
+
+static void cache_lists_after_fork(void) {
+    for (struct cache *c = caches.all; c != NULL; c = c->next_all)
+        if (__atomic_load_n(&c->lists_locked, __ATOMIC_RELAXED) == CACHE_LISTS_FORKERS)
+            cache_unlock_lists(c);
+}
+
+static void cache_after_fork_parent(void) {
+    cache_lists_after_fork();
+    lock_after_fork(&caches.lock);
+}
+
+/* Caches of the parent's other threads are nobody's now: what they own stays allocated, and frees into it wait in their
+ * inboxes, which nobody reads. That is memory the child never had a use for, not corruption. */
+static void cache_after_fork_child(void) {
+    cache_lists_after_fork();
+    lock_after_fork(&caches.lock);
+}
 
 static void cache_admit_others(struct cache *c) {
     __atomic_store_n(&c->inbox, NULL, __ATOMIC_RELEASE);

@@ -5,18 +5,18 @@
  */
 #include "alloc/cache.h"
 
-static struct {
-    struct lock lock;
-    struct cache *free; /* caches of threads that have left */
-    struct cache *all;  /* atomic: every cache there has ever been; records stay */
-    pthread_key_t key;
-    uint32_t attached; /* atomic: caches in use now */
-} caches;
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* Set once the thread's destructor has run: what it still allocates comes from cache_shared, under a lock. */
 static __thread bool cache_past_exit;
 
 static bool heap_init(void);
+static void cache_on_thread_exit(void *cache);
+
+/* What glibc offers C++ for destructors of a thread's objects: needs no key. Another libc may lack it. */
+extern int __cxa_thread_atexit_impl(void (*destroy)(void *), void *object, void *library) __attribute__((weak));
+extern void *__dso_handle __attribute__((visibility("hidden")));
 
 static struct cache *cache_record_make(void) {
     struct cache *c = meta_alloc(sizeof *c, 64);
@@ -44,6 +44,20 @@ static struct cache *cache_record_take(void) {
     return c;
 }
 
+/* The main thread, whose end is the process's, has no destructors run for its keys; those of C++ objects are. */
+static bool cache_is_main_threads(void) {
+    return syscall(SYS_gettid) == getpid();
+}
+
+/* Only for the destructor; without it the thread's spans stay behind when it leaves, still in use for what lives in
+ * them, and their free slots unused. */
+static void cache_take_back_at_exit(struct cache *c) {
+    if (caches.keyed)
+        pthread_setspecific(caches.key, c);
+    else if (__cxa_thread_atexit_impl != NULL && !cache_is_main_threads())
+        __cxa_thread_atexit_impl(cache_on_thread_exit, c, &__dso_handle);
+}
+
 static struct cache *cache_attach(void) {
     if (cache_self != &cache_none)
         return cache_self;
@@ -54,8 +68,7 @@ static struct cache *cache_attach(void) {
         return NULL;
     __atomic_fetch_add(&caches.attached, 1, __ATOMIC_RELAXED);
     cache_set_self(c);
-    /* Only for the destructor; without it the thread's spans stay behind when it leaves. */
-    pthread_setspecific(caches.key, c);
+    cache_take_back_at_exit(c);
     return c;
 }
 
