@@ -5,6 +5,7 @@
  */
 #include "conformance.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <regex.h>
 #include <signal.h>
@@ -27,6 +28,20 @@ struct misuse {
 #define INVALID "^goalloc: .*invalid"
 /* Memory that went back to the page heap is told apart from an address that never was ours only by luck. */
 #define EITHER "^goalloc: .*(double free|freed before|invalid)"
+
+/* To the letter: no size that the object did not have, and no claim that it was ever live. */
+#define NOT_LIVE(what) "^goalloc: " what " of 0x[0-9a-f]+: no object is live there \\(freed before, or never allocated\\)$"
+#define OUTSIDE(what)  "^goalloc: invalid " what " of 0x[0-9a-f]+: it lies outside this allocator's heap$"
+#define FREED_TWICE                                                                                                    \
+    "^goalloc: double free of 0x[0-9a-f]+(, a 64-byte object)?; it had been freed before$"
+
+/* C23's, which libc may lack. */
+static void sized_free(void *p, size_t size) {
+    void (*subjects)(void *, size_t);
+    *(void **)&subjects = dlsym(RTLD_DEFAULT, "free_sized");
+    if (subjects != NULL)
+        subjects(p, size);
+}
 
 static void free_twice(size_t size) {
     void *p = get(size);
@@ -215,6 +230,75 @@ static void never_handed_out(void) {
     free(opaque(p + malloc_usable_size(p)));
 }
 
+static void never_handed_out_page(void) {
+    unsigned char *p = get(4096);
+    free(opaque(p + 8192));
+}
+
+/* Aligned as an object of that size is, and far from what has been served. */
+static void *never_served(void) {
+    unsigned char *p = get(48);
+    return opaque(p + 48 * 60);
+}
+
+static void never_handed_out_sized(void) {
+    sized_free(never_served(), 48);
+}
+
+static void never_handed_out_realloc(void) {
+    free(opaque(realloc(never_served(), 100)));
+}
+
+static void never_handed_out_usable_size(void) {
+    opaque_size(malloc_usable_size(never_served()));
+}
+
+static void never_handed_out_from_thread(void) {
+    free_elsewhere(never_served());
+}
+
+static void double_free_page(void) {
+    free_twice(4096);
+}
+
+static void usable_size_freed(void) {
+    void *p = get(100);
+    free(p);
+    opaque_size(malloc_usable_size(opaque(p)));
+}
+
+static void usable_size_foreign(void) {
+    static char data[64];
+    opaque_size(malloc_usable_size(opaque(data)));
+}
+
+static void sized_foreign(void) {
+    static char data[64];
+    sized_free(opaque(data), 64);
+}
+
+/* What it does must neither fail nor be told as a second death. */
+static void allocate_on_abort(int number) {
+    static int calls;
+    if (calls++ != 0)
+        _exit(10);
+    for (size_t size = 1; size < 100000; size *= 3) {
+        char *p = opaque(realloc(get(size), size * 2));
+        if (p == NULL)
+            _exit(11);
+        memset(p, number, size * 2);
+        free(p);
+    }
+    FILE *file = fopen("/dev/null", "w");
+    if (file == NULL || fprintf(file, "%d\n", number) < 0 || fclose(file) != 0)
+        _exit(12);
+}
+
+static void double_free_with_a_handler(void) {
+    signal(SIGABRT, allocate_on_abort);
+    free_twice(4096);
+}
+
 static void foreign_stack(void) {
     char local[64];
     free(opaque(local));
@@ -298,12 +382,14 @@ static const struct misuse misuses[] = {
     {"double_free_huge", double_free_huge, DOUBLE},
     {"double_free_zero_sized", double_free_zero_sized, DOUBLE},
     {"double_free_aligned", double_free_aligned, DOUBLE},
+    {"double_free_page", double_free_page, NOT_LIVE("double or invalid free")},
+    {"double_free_with_a_handler", double_free_with_a_handler, NOT_LIVE("double or invalid free")},
     {"double_free_later", double_free_later, DOUBLE},
     {"double_free_of_released_span", double_free_of_released_span, EITHER},
     {"double_free_owner_then_thread", double_free_owner_then_thread, DOUBLE},
-    {"double_free_thread_then_owner", double_free_thread_then_owner, DOUBLE},
+    {"double_free_thread_then_owner", double_free_thread_then_owner, FREED_TWICE},
     {"double_free_thread_then_owner_then_reuse", double_free_thread_then_owner_then_reuse, DOUBLE},
-    {"double_free_two_threads", double_free_two_threads, DOUBLE},
+    {"double_free_two_threads", double_free_two_threads, FREED_TWICE},
     {"double_free_two_threads_tiny", double_free_two_threads_tiny, DOUBLE},
     {"double_free_thread_large", double_free_thread_large, DOUBLE},
     {"double_free_of_a_dead_threads_object", double_free_of_a_dead_threads_object, EITHER},
@@ -315,9 +401,17 @@ static const struct misuse misuses[] = {
     {"interior_large_odd", interior_large_odd, INVALID},
     {"interior_second_arena", interior_second_arena, INVALID},
     {"interior_from_thread", interior_from_thread, INVALID},
-    {"never_handed_out", never_handed_out, EITHER},
-    {"foreign_stack", foreign_stack, INVALID},
-    {"foreign_static", foreign_static, INVALID},
+    {"never_handed_out", never_handed_out, NOT_LIVE("double or invalid free")},
+    {"never_handed_out_page", never_handed_out_page, NOT_LIVE("double or invalid free")},
+    {"never_handed_out_sized", never_handed_out_sized, NOT_LIVE("double or invalid free")},
+    {"never_handed_out_realloc", never_handed_out_realloc, NOT_LIVE("invalid realloc")},
+    {"never_handed_out_usable_size", never_handed_out_usable_size, NOT_LIVE("invalid malloc_usable_size")},
+    {"never_handed_out_from_thread", never_handed_out_from_thread, NOT_LIVE("double or invalid free")},
+    {"usable_size_freed", usable_size_freed, NOT_LIVE("invalid malloc_usable_size")},
+    {"usable_size_foreign", usable_size_foreign, OUTSIDE("malloc_usable_size")},
+    {"sized_foreign", sized_foreign, OUTSIDE("free")},
+    {"foreign_stack", foreign_stack, OUTSIDE("free")},
+    {"foreign_static", foreign_static, OUTSIDE("free")},
     {"foreign_code", foreign_code, INVALID},
     {"foreign_mapping", foreign_mapping, INVALID},
     {"foreign_small_number", foreign_small_number, INVALID},

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <cmocka.h>
 #include "dies.h"
+#include "dies_allocating.h"
 
 enum { OBJECTS = 3000, BYTES = 256 };
 
@@ -75,9 +76,15 @@ static void a_sound_heap_is_not(void **state) {
     take_all();
 }
 
+static void a_handler_of_the_death_may_allocate(void **state) {
+    (void)state;
+    expect_deaths_with(allocate_on_abort, dyings, sizeof dyings / sizeof *dyings);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_corruption_is_diagnosed),
+        cmocka_unit_test(a_handler_of_the_death_may_allocate),
         cmocka_unit_test(a_sound_heap_is_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

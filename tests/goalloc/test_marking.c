@@ -301,7 +301,7 @@ static void require_whole(void (*action)(void)) {
         if (way & 2)
             setenv("GOALLOC_KERNEL", "portable", 1);
         char said[512];
-        int status = die_in_child(action, said, sizeof said);
+        int status = die_in_child(action, SIG_DFL, said, sizeof said);
         if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
             fail_msg("GODEBUG=%s GOALLOC_STAY=%s GOALLOC_KERNEL=%s: status %x, and 0 was expected: %s", getenv("GODEBUG"),
                      getenv("GOALLOC_STAY"), way & 2 ? "portable" : "the best", (unsigned)status,
@@ -446,7 +446,7 @@ static void test_check_sees_through_large_objects(void **state) {
     (void)state;
     char said[512];
     setenv("GODEBUG", "gccheckmark=1", 1);
-    int status = die_in_child(hide_behind_a_large_object, said, sizeof said);
+    int status = die_in_child(hide_behind_a_large_object, SIG_DFL, said, sizeof said);
     assert_true(WIFSIGNALED(status));
     assert_non_null(strstr(said, "gccheckmark"));
 }

@@ -27,6 +27,8 @@ static struct span *alloc_large(struct cache *c, size_t size_bytes, size_t align
                            align_bytes);
 }
 
+#include "alloc/dying.c"
+
 /* goalloc_malloc, and small aligned requests: alloc_aligned(align_bytes, size_bytes), the first a power of two. */
 #include AXIS_MALLOC
 
@@ -42,21 +44,30 @@ static void free_large(struct span *s, uintptr_t address) {
     heap_span_free(cache_self == &cache_none ? NULL : cache_self, s);
 }
 
+/* Has another thread freed it, with its owner yet to look? Only what was live is ever marked so. */
+static bool free_is_remote(struct span *s, unsigned slot) {
+    return (__atomic_load_n(&span_remote_bits(s)[slot / 64], __ATOMIC_ACQUIRE) >> slot % 64 & 1) != 0;
+}
+
 static void free_small(struct span *s, uintptr_t address) {
     int slot = place_slot_at(s, address);
     if (slot < 0)
         object_die_invalid("free", address);
     if (__atomic_load_n(&s->owner, __ATOMIC_RELAXED) == cache_self) {
-        uint64_t remote = __atomic_load_n(&span_remote_bits(s)[slot / 64], __ATOMIC_ACQUIRE);
-        if ((remote >> slot % 64 & 1) != 0 || !place_give(s, (unsigned)slot))
+        if (free_is_remote(s, (unsigned)slot))
             object_die_double_free(s, (unsigned)slot);
+        if (!place_give(s, (unsigned)slot))
+            object_die_not_live("free", address);
         if (span_count_free(s))
             cache_settle(cache_self, s);
         return;
     }
     bool word_free;
-    if (!place_give_remote(s, (unsigned)slot, &word_free))
-        object_die_double_free(s, (unsigned)slot);
+    if (!place_give_remote(s, (unsigned)slot, &word_free)) {
+        if (free_is_remote(s, (unsigned)slot))
+            object_die_double_free(s, (unsigned)slot);
+        object_die_not_live("free", address);
+    }
     cache_notify_owner(s);
     if (GOALLOC_UNLIKELY(word_free))
         cache_reclaim_from_idle(s);
@@ -65,6 +76,8 @@ static void free_small(struct span *s, uintptr_t address) {
 static __attribute__((noinline)) void free_slow(uintptr_t address) {
     if (address == 0)
         return;
+    if (GOALLOC_UNLIKELY(os_thread_dies))
+        return; /* as nothing will be allocated again */
     int saved_errno = errno;
     struct span *s = heap_span_of(address);
     if (s == NULL)
@@ -125,8 +138,8 @@ void *goalloc_calloc(size_t count, size_t size_bytes) {
     if (__builtin_mul_overflow(count, size_bytes, &total_bytes))
         return alloc_failed();
     void *p = goalloc_malloc(total_bytes);
-    if (p == NULL)
-        return NULL;
+    if (p == NULL || os_thread_dies)
+        return p; /* dying: fresh from the OS */
     if (total_bytes > HEAP_MAX_SMALL_BYTES && !arena_span_of(&heap.arenas, (uintptr_t)p)->needzero)
         return p; /* fresh from the OS, or given back to it since */
     return memset(p, 0, total_bytes);
@@ -140,6 +153,8 @@ static void alloc_object_or_die(const char *what, void *p, struct object *o) {
 size_t goalloc_usable_size(void *p) {
     if (p == NULL)
         return 0;
+    if (GOALLOC_UNLIKELY(os_thread_dies))
+        return dying_usable_size(p);
     struct object o;
     alloc_object_or_die("malloc_usable_size", p, &o);
     return o.size_bytes;
@@ -182,6 +197,8 @@ static bool realloc_in_place(struct object *o, size_t size_bytes) {
 void *goalloc_realloc(void *p, size_t size_bytes) {
     if (p == NULL)
         return goalloc_malloc(size_bytes);
+    if (GOALLOC_UNLIKELY(os_thread_dies))
+        return dying_realloc(p, size_bytes);
     struct object o;
     alloc_object_or_die("realloc", p, &o);
     if (size_bytes == 0) { /* as glibc does, which programs rely on; C23 leaves it undefined */
@@ -218,6 +235,8 @@ void *goalloc_aligned_alloc(size_t align_bytes, size_t size_bytes) {
         errno = EINVAL;
         return NULL;
     }
+    if (GOALLOC_UNLIKELY(os_thread_dies))
+        return dying_alloc(size_bytes, align_bytes);
     return alloc_aligned(align_bytes, size_bytes);
 }
 
@@ -229,7 +248,7 @@ int goalloc_posix_memalign(void **out, size_t align_bytes, size_t size_bytes) {
     if (!alloc_is_power_of_two(align_bytes) || align_bytes % sizeof(void *) != 0)
         return EINVAL;
     int saved_errno = errno;
-    void *p = alloc_aligned(align_bytes, size_bytes);
+    void *p = goalloc_aligned_alloc(align_bytes, size_bytes);
     errno = saved_errno; /* POSIX: errno is not set; the answer is the value */
     if (p == NULL)
         return ENOMEM;
@@ -238,7 +257,7 @@ int goalloc_posix_memalign(void **out, size_t align_bytes, size_t size_bytes) {
 }
 
 void *goalloc_valloc(size_t size_bytes) {
-    return alloc_aligned(OS_PAGE_BYTES, size_bytes);
+    return goalloc_aligned_alloc(OS_PAGE_BYTES, size_bytes);
 }
 
 void *goalloc_pvalloc(size_t size_bytes) {
@@ -246,11 +265,13 @@ void *goalloc_pvalloc(size_t size_bytes) {
     if (__builtin_add_overflow(size_bytes, OS_PAGE_BYTES - 1, &rounded_bytes))
         return alloc_failed();
     rounded_bytes &= ~(size_t)(OS_PAGE_BYTES - 1);
-    return alloc_aligned(OS_PAGE_BYTES, rounded_bytes == 0 ? OS_PAGE_BYTES : rounded_bytes);
+    return goalloc_aligned_alloc(OS_PAGE_BYTES, rounded_bytes == 0 ? OS_PAGE_BYTES : rounded_bytes);
 }
 
 /* Free memory that no live object holds back goes to the OS: the caller's cache first, then every free page. */
 void goalloc_purge(void) {
+    if (os_thread_dies)
+        return;
     if (cache_self != &cache_none) {
         cache_flush(cache_self);
     }

@@ -40,6 +40,8 @@ static void run_cache_done(struct cache *c) {
 }
 
 static __attribute__((noinline)) void *alloc_slow(size_t size_bytes, size_t align_bytes) {
+    if (GOALLOC_UNLIKELY(os_thread_dies))
+        return dying_alloc(size_bytes, align_bytes);
     /* Only now is it sure that the knobs have been read. */
     if (!heap_init())
         return alloc_failed();
@@ -74,6 +76,8 @@ static uintptr_t run_take_half(struct cache *c) {
 }
 
 static __attribute__((noinline)) void *alloc_half(void) {
+    if (GOALLOC_UNLIKELY(os_thread_dies))
+        return dying_alloc(RUN_GRANULE_BYTES, RUN_UNIT_BYTES);
     struct cache *c = run_cache();
     if (c == NULL)
         return alloc_failed();

@@ -34,6 +34,8 @@ static __attribute__((noinline)) void *alloc_medium(size_t size_bytes) {
 
 /* The first request of a thread, tiny ones, large ones, failures. */
 static __attribute__((noinline)) void *alloc_slowest(size_t size_bytes) {
+    if (os_thread_dies)
+        return dying_alloc(size_bytes, 16);
     if (size_bytes > HEAP_MAX_SMALL_BYTES) {
         struct span *s = alloc_large(cache_self, size_bytes, GOALLOC_PAGE_BYTES);
         return s != NULL ? (void *)span_base(s) : alloc_failed();

@@ -8,6 +8,8 @@ enum { MCENTRAL_SWEEP_BUDGET = 100 };
 
 static bool mcentral_prepare(struct cache *c, uint8_t span_class) {
     uint32_t sweepgen = mcentral_sweepgen();
+    if (GOALLOC_UNLIKELY(os_thread_dies))
+        return false; /* a handler of SIGABRT asks: locks may be held, and lists broken */
     return spanset_prepare(mcentral_partial_swept(span_class, sweepgen), &c->spare) &&
            spanset_prepare(mcentral_full_swept(span_class, sweepgen), &c->spare);
 }

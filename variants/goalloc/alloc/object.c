@@ -2,6 +2,8 @@
 #include "alloc/object.h"
 #include "alloc/tiny.h"
 
+#include <string.h>
+
 /* Does the owner of s keep the slot at address ready to hand out, allocated as it looks? Defined by what threads keep.
  */
 static inline bool alloc_holds_back(const struct span *s, uintptr_t address);
@@ -31,9 +33,18 @@ static bool object_of(uintptr_t address, struct object *out) {
     return true;
 }
 
+/* A run remembers where an object began, not how long it was: what died may have coalesced. */
 _Noreturn static void object_die_double_free(const struct span *s, unsigned slot) {
+    if (!PLACE_SLOTS && s->elem_bytes != 0)
+        os_die("double free of %p; it had been freed before", (void *)object_slot_address(s, slot));
     os_die("double free of %p, a %zu-byte object; it had been freed before", (void *)object_slot_address(s, slot),
            object_slot_bytes(s, slot));
+}
+
+/* Nothing tells a slot, block or page that has been freed from one that has yet to be handed out. */
+_Noreturn static void object_die_not_live(const char *what, uintptr_t address) {
+    os_die("%sinvalid %s of %p: no object is live there (freed before, or never allocated)",
+           strcmp(what, "free") == 0 ? "double or " : "", what, (void *)address);
 }
 
 _Noreturn static void object_die_invalid(const char *what, uintptr_t address) {
@@ -41,11 +52,7 @@ _Noreturn static void object_die_invalid(const char *what, uintptr_t address) {
     if (object_of(address, &o) && o.base != address)
         os_die("invalid %s of %p: it points %zu bytes into the %zu-byte object at %p", what, (void *)address,
                (size_t)(address - o.base), o.size_bytes, (void *)o.base);
-    struct span *s = heap_span_of(address);
-    int slot = s == NULL || s->elem_bytes == 0 ? -1 : place_slot_covering(s, address);
-    if (slot >= 0)
-        os_die("double or invalid %s of %p: no live object there (%zu bytes at %p are free)", what, (void *)address,
-               place_slot_bytes(s, (unsigned)slot), (void *)place_slot_address(s, (unsigned)slot));
-    os_die("invalid %s of %p: not in use by this allocator (never allocated here, or freed before)", what,
-           (void *)address);
+    if (arena_of(&heap.arenas, address) == NULL)
+        os_die("invalid %s of %p: it lies outside this allocator's heap", what, (void *)address);
+    object_die_not_live(what, address);
 }

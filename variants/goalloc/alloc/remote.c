@@ -225,7 +225,11 @@ static void cache_unhold(struct cache *c) {
     (void)c;
 }
 
-static void cache_handover_init(void) {}
+static void dying_begin(void);
+
+static void cache_handover_init(void) {
+    os_on_death = dying_begin;
+}
 
 static bool cache_handover_knob(const char *name, char *out, size_t size) {
     (void)name, (void)out, (void)size;

@@ -61,7 +61,7 @@ static void cache_take_back_at_exit(struct cache *c) {
 static struct cache *cache_attach(void) {
     if (cache_self != &cache_none)
         return cache_self;
-    if (cache_past_exit || !heap_init())
+    if (os_thread_dies || cache_past_exit || !heap_init())
         return NULL;
     struct cache *c = cache_record_take();
     if (c == NULL)

@@ -21,13 +21,13 @@ static int64_t settings_number(const char *variable, const char *value, int64_t 
 }
 
 static int64_t settings_integer(const char *variable, int64_t least, int64_t most, int64_t otherwise) {
-    const char *value = getenv(variable);
+    const char *value = knob_text(variable);
     return value == NULL || *value == '\0' ? otherwise : settings_number(variable, value, least, most);
 }
 
 /* Go mgcpacer.go:1307 readGOGC: a number, or off. */
 static int64_t settings_percent(void) {
-    const char *value = getenv("GOGC");
+    const char *value = knob_text("GOGC");
     if (value != NULL && strcmp(value, "off") == 0)
         return -1;
     if (value == NULL || *value == '\0')
@@ -42,7 +42,7 @@ static int64_t settings_percent(void) {
 /* Go mgcpacer.go:1357 readGOMEMLIMIT. */
 static uint64_t settings_memory_limit(void) {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    const char *value = getenv("GOMEMLIMIT");
+    const char *value = knob_text("GOMEMLIMIT");
     if (value == NULL || *value == '\0' || strcmp(value, "off") == 0)
         return UINT64_MAX;
     char *unit;
@@ -79,7 +79,7 @@ static void settings_debug_word(const char *name, size_t length, const char *val
 }
 
 static void settings_debug(void) {
-    const char *value = getenv("GODEBUG");
+    const char *value = knob_text("GODEBUG");
     while (value != NULL && *value != '\0') {
         size_t length = strcspn(value, ",");
         const char *equals = memchr(value, '=', length);

@@ -5,8 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Who starts a program that runs with another's rights (setuid, setgid, file capabilities) must not choose for it. */
+static const char *knob_text(const char *variable) {
+    return secure_getenv(variable);
+}
+
 static unsigned knob_choice(const char *variable, const char *const *choices, unsigned otherwise) {
-    const char *value = getenv(variable);
+    const char *value = knob_text(variable);
     if (value == NULL || value[0] == '\0')
         return otherwise;
     char allowed[128] = "";
@@ -34,7 +39,7 @@ static const char *knob_switch_name(bool on) {
 }
 
 static size_t knob_bytes(const char *variable, size_t least, size_t most, size_t step, size_t otherwise) {
-    const char *value = getenv(variable);
+    const char *value = knob_text(variable);
     if (value == NULL || value[0] == '\0')
         return otherwise;
     char *unit;

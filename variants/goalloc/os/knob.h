@@ -8,6 +8,9 @@
 
 #include "os/os.h"
 
+/* The variable's value; NULL: it is unset, or the process has rights that whoever set it may lack (secure_getenv). */
+static const char *knob_text(const char *variable);
+
 /* Index of the variable's value in choices (NULL-terminated); `otherwise`, the default, when it is unset or empty. */
 static unsigned knob_choice(const char *variable, const char *const *choices, unsigned otherwise);
 

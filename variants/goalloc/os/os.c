@@ -2,6 +2,8 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
+#include <time.h>
 #include <unistd.h>
 
 static void *os_map(uintptr_t hint, size_t size_bytes, int flags) {
@@ -102,7 +105,42 @@ static void os_unmap(void *base, size_t size_bytes) {
     errno = saved_errno;
 }
 
+static __thread bool os_thread_dies;
+static void (*os_on_death)(void);
+
+/* No handler is asked again. */
+_Noreturn static void os_end_at_once(void) {
+    sigset_t abort_signal;
+    signal(SIGABRT, SIG_DFL);
+    sigemptyset(&abort_signal);
+    sigaddset(&abort_signal, SIGABRT);
+    pthread_sigmask(SIG_UNBLOCK, &abort_signal, NULL);
+    raise(SIGABRT);
+    _exit(134);
+}
+
+/* Another thread has found the heap broken, too: a handler of the program's may be writing down why. */
+static void os_let_first_end(void) {
+    for (int i = 0; i < 10; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+}
+
+/* The first death of a process is told, once. */
+static void os_begin_death(void) {
+    static uint32_t begun; /* atomic */
+    if (os_thread_dies)
+        os_end_at_once(); /* by its handler of SIGABRT */
+    if (__atomic_exchange_n(&begun, 1, __ATOMIC_RELAXED) != 0) {
+        os_let_first_end();
+        os_end_at_once();
+    }
+    os_thread_dies = true;
+    if (os_on_death != NULL)
+        os_on_death();
+}
+
 _Noreturn static void os_die(const char *format, ...) {
+    os_begin_death();
     char line[512];
     int used = snprintf(line, sizeof line, "goalloc: ");
     va_list args;

@@ -73,7 +73,14 @@ static bool os_release(void *base, size_t size_bytes);
 /* Drops the mapping altogether. */
 static void os_unmap(void *base, size_t size_bytes);
 
-/* One line on stderr, prefixed "goalloc: ", then abort. Allocates nothing; async-signal-safe. */
+/* Set once the calling thread dies: a handler of SIGABRT is running, of the program's, and may ask for memory. Locks may
+ * be held, and what is broken must be left alone. */
+static __thread bool os_thread_dies;
+/* Called then, first; NULL: nothing. */
+static void (*os_on_death)(void);
+
+/* One line on stderr, prefixed "goalloc: ", then abort. Allocates nothing; async-signal-safe. A thread that comes here
+ * again, by its handler, ends the process at once. */
 _Noreturn static void os_die(const char *format, ...) __attribute__((format(printf, 1, 2), cold, noinline));
 
 #endif
