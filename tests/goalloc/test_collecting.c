@@ -3,6 +3,22 @@
  * The collector's own figures while it works: what assists owe, and what the limiter makes of it; when cycles begin and
  * to what goal, against the pacer driven by hand.
  */
+#define _GNU_SOURCE
+#include <stddef.h>
+#include <string.h>
+/* Long work inside the allocator: what it does at a time, and what the test does meanwhile. */
+static void note_piece(const void *at, size_t size_bytes);
+static inline void *set_and_note(void *to, int value, size_t size_bytes) {
+    note_piece(to, size_bytes);
+    return memset(to, value, size_bytes);
+}
+static inline void *move_and_note(void *to, const void *from, size_t size_bytes) {
+    note_piece(to, size_bytes);
+    return memmove(to, from, size_bytes);
+}
+#define memset(to, value, size_bytes) set_and_note(to, value, size_bytes)
+#define memmove(to, from, size_bytes) move_and_note(to, from, size_bytes)
+
 #include "unity_collecting.h"
 
 #include <sys/wait.h>
@@ -182,6 +198,172 @@ static void test_who_waits_has_stopped(void **state) {
     assert_int_equal(world.sleepers, 0);
 }
 
+/* ---- large blocks: a stop waits for no more than a piece of the work on them */
+
+enum { PIECE_BYTES = 256 << 10 /* Go's, malloc.go:1655 */, PIECES = 6, BLOCK_BYTES = PIECES * PIECE_BYTES };
+static const struct goalloc_type word_type = {8, 1, NULL}, bytes_type = {8, 0, NULL};
+
+static __thread bool in_pieces; /* what this thread does is looked at */
+static size_t longest_bytes, done_bytes;
+static uint32_t *piece_begun, *piece_allowed; /* NULL: nobody waits for another */
+
+static void note_piece(const void *at, size_t size_bytes) {
+    (void)at;
+    if (!in_pieces || size_bytes <= GCBITS_ARENA_BYTES) /* the largest of other pieces: bitmaps */
+        return;
+    longest_bytes = size_bytes > longest_bytes ? size_bytes : longest_bytes;
+    done_bytes += size_bytes;
+    if (piece_begun == NULL || size_bytes > PIECE_BYTES)
+        return;
+    uint32_t piece = __atomic_add_fetch(piece_begun, 1, __ATOMIC_RELEASE);
+    while (__atomic_load_n(piece_allowed, __ATOMIC_ACQUIRE) < piece)
+        sched_yield();
+}
+
+static void begin_to_look(void) {
+    longest_bytes = done_bytes = 0;
+    in_pieces = true;
+}
+
+static void expect_pieces(const char *what, size_t expected_bytes) {
+    in_pieces = false;
+    if (done_bytes != expected_bytes || longest_bytes > PIECE_BYTES)
+        fail_msg("%s: expected %zu bytes in pieces of %d or fewer; there were %zu, and %zu at once", what,
+                 expected_bytes, PIECE_BYTES, done_bytes, longest_bytes);
+}
+
+/* By a thread of its own, whose stack nobody scans later: memory that the next block of this size is made of, full of
+ * pointers to an object. *hidden is its address, inverted. */
+static void *leave_used_memory(void *hidden) {
+    if (!goalloc_thread_attach())
+        return NULL;
+    void **block = goalloc_new(&word_type, BLOCK_BYTES / 8), *decoy = goalloc_new(&node_type, 1);
+    for (size_t i = 0; i < BLOCK_BYTES / 8; i++)
+        goalloc_store(&block[i], decoy);
+    *(uintptr_t *)hidden = ~(uintptr_t)decoy;
+    goalloc_thread_detach();
+    return NULL;
+}
+
+struct making {
+    const struct goalloc_type *type;
+    void **made;
+    uint32_t begun, allowed, ready;
+};
+
+static void *make_block(void *argument) {
+    struct making *m = argument;
+    if (!goalloc_thread_attach())
+        return NULL;
+    begin_to_look();
+    void *block = m->type != NULL ? goalloc_new(m->type, BLOCK_BYTES / 8) : goalloc_bytes(BLOCK_BYTES, true);
+    in_pieces = false;
+    goalloc_store(m->made, block);
+    __atomic_store_n(&m->ready, 1, __ATOMIC_RELEASE);
+    goalloc_thread_detach();
+    return NULL;
+}
+
+/* The world is stopped and started, a whole cycle passes, or marking begins or ends. */
+static void act_within_piece(uint32_t piece, uint32_t marking_from, uint32_t marking_to) {
+    world_stop(gc_self);
+    world_start();
+    if (piece == marking_from)
+        begin_alone();
+    else if (piece == marking_to)
+        end_alone();
+    else if (!gc_is_marking())
+        goalloc_collect();
+}
+
+/* Within each piece the block's maker can do nothing for the block, which must live on; what the memory held before
+ * keeps nothing alive, and is gone in the end. */
+static void stop_within_each_piece(const struct goalloc_type *type, uint32_t marking_from, uint32_t marking_to) {
+    static void *made;
+    uintptr_t hidden_decoy = 0;
+    pthread_t thread;
+    goalloc_collect();
+    assert_int_equal(pthread_create(&thread, NULL, leave_used_memory, &hidden_decoy), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(goalloc_root_add(&made, 1), 0);
+    gc_settings.stop_the_world = 2; /* all is swept, too */
+    struct making m = {.type = type, .made = &made};
+    piece_begun = &m.begun;
+    piece_allowed = &m.allowed;
+    goalloc_collect();
+    if (marking_from == 0 && marking_to != 0)
+        begin_alone(); /* it is born black */
+    assert_int_equal(pthread_create(&thread, NULL, make_block, &m), 0);
+    for (uint32_t piece = 1; piece <= PIECES; piece++) {
+        while (__atomic_load_n(&m.begun, __ATOMIC_ACQUIRE) < piece && !__atomic_load_n(&m.ready, __ATOMIC_ACQUIRE))
+            sched_yield();
+        if (__atomic_load_n(&m.ready, __ATOMIC_ACQUIRE))
+            break;
+        act_within_piece(piece, marking_from, marking_to);
+        __atomic_store_n(&m.allowed, piece, __ATOMIC_RELEASE);
+    }
+    pthread_join(thread, NULL);
+    piece_begun = piece_allowed = NULL;
+    gc_settings.stop_the_world = 1;
+    expect_pieces("a new block", BLOCK_BYTES);
+    assert_int_equal(m.begun, PIECES);
+    struct goalloc_object o;
+    assert_true(goalloc_object_of(made, &o));
+    assert_ptr_equal(o.base, made);
+    assert_int_equal(o.size_bytes, BLOCK_BYTES);
+    assert_false(goalloc_object_of((void *)~hidden_decoy, &o));
+    for (size_t i = 0; i < BLOCK_BYTES / 8; i++)
+        assert_null(((void **)made)[i]);
+    goalloc_root_remove(&made);
+    made = NULL;
+}
+
+static void test_zeroing_holds_no_stop_up(void **state) {
+    (void)state;
+    const struct goalloc_type *const types[] = {&word_type, NULL};
+    for (size_t i = 0; i < 2; i++) {
+        stop_within_each_piece(types[i], 0, 0);
+        stop_within_each_piece(types[i], 0, 3);
+        stop_within_each_piece(types[i], 2, 4);
+    }
+}
+
+/* Outside the allocator a signal stops them anywhere; where signals wait, polls between pieces do. */
+static void test_moves_and_clears_come_in_pieces(void **state) {
+    (void)state;
+    enum { ODD_BYTES = BLOCK_BYTES - 4096 - 8 };
+    char *bytes = goalloc_bytes(BLOCK_BYTES, true);
+    void **words = goalloc_new(&word_type, BLOCK_BYTES / 8);
+    assert_non_null(bytes);
+    assert_non_null(words);
+    for (size_t i = 0; i < BLOCK_BYTES / 8; i++) {
+        ((uint64_t *)bytes)[i] = i;
+        goalloc_store(&words[i], (void *)(i + 1)); /* no pointers: below GC_LEAST_ADDRESS or outside the heap */
+    }
+    begin_to_look();
+    goalloc_move(bytes + 4096, bytes, &bytes_type, ODD_BYTES / 8); /* upwards, over itself */
+    expect_pieces("a move upwards", ODD_BYTES);
+    begin_to_look();
+    goalloc_move(bytes, bytes + 4096 + 8, &bytes_type, (ODD_BYTES - 8) / 8); /* and downwards, by a word more */
+    expect_pieces("a move downwards", ODD_BYTES - 8);
+    goalloc_move(words + 512, words, &word_type, ODD_BYTES / 8);
+    goalloc_move(words, words + 512 + 1, &word_type, (ODD_BYTES - 8) / 8);
+    for (size_t i = 0; i < (ODD_BYTES - 8) / 8; i++) {
+        assert_int_equal(((uint64_t *)bytes)[i], i + 1);
+        assert_int_equal((uintptr_t)words[i], i + 2);
+    }
+    begin_to_look();
+    goalloc_clear(bytes, &bytes_type, ODD_BYTES / 8);
+    expect_pieces("a clear", ODD_BYTES);
+    goalloc_clear(words, &word_type, ODD_BYTES / 8);
+    for (size_t i = 0; i < BLOCK_BYTES / 8; i++) {
+        assert_int_equal(((uint64_t *)bytes)[i] == 0, i < ODD_BYTES / 8);
+        assert_int_equal(words[i] == NULL, i < ODD_BYTES / 8);
+    }
+    goalloc_clear(bytes, &bytes_type, 0);
+    goalloc_move(bytes, bytes, &bytes_type, 0);
+}
+
 int main(void) {
     if (!goalloc_thread_attach() || goalloc_root_add(kept, sizeof kept / sizeof kept[0]) != 0)
         return 1;
@@ -194,6 +376,8 @@ int main(void) {
         cmocka_unit_test(test_fork_while_nobody_marks),
         cmocka_unit_test(test_few_objects_are_one_processors_work),
         cmocka_unit_test(test_who_waits_has_stopped),
+        cmocka_unit_test(test_zeroing_holds_no_stop_up),
+        cmocka_unit_test(test_moves_and_clears_come_in_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,11 +101,14 @@ static bool cache_refill(struct cache *c, uint8_t span_class) {
 /* Go mcache.go:235 allocLarge. The object's span is on the list of full ones from the start. NULL: out of memory. */
 static struct span *mcache_large(struct cache *c, size_t npages, bool noscan) {
     uint8_t span_class = span_class_make(0, noscan);
-    if (npages > heap.largest_pages || !mcentral_prepare(c, span_class))
+    if (npages > heap.largest_pages)
         return NULL;
     sweep_deduct_credit(c, npages << GOALLOC_PAGE_SHIFT, npages);
     if (!sweep_done())
         sweep_reclaim(c, npages);
+    /* A stop may have come by while sweeping, and made use of what was prepared. */
+    if (!mcentral_prepare(c, span_class))
+        return NULL;
     struct span *s = heap_span_alloc(c, npages, span_class, GOALLOC_PAGE_BYTES);
     if (s == NULL)
         return NULL;

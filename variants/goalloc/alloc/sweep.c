@@ -251,6 +251,15 @@ static void sweep_finish(struct cache *c) {
     gcbits_next_epoch();
 }
 
+/* Between two spans. A large request may have a heap of them to sweep, which takes as long as the heap is large; a stop
+ * need not wait for more than one. The caller holds no span and no lock. */
+static void sweep_let_stop(struct cache *c) {
+    if (GOALLOC_LIKELY(__atomic_load_n(&c->front.stop, __ATOMIC_RELAXED) == 0))
+        return;
+    cache_unhold(c);
+    cache_hold(c);
+}
+
 /* ---- in proportion to allocation */
 
 static void sweep_set_pace(double pages_per_byte) {
@@ -298,6 +307,7 @@ static void sweep_deduct_credit(struct cache *c, size_t span_bytes, size_t own_p
             sweep_set_pace(0);
             return;
         }
+        sweep_let_stop(c);
         size_t basis_now = __atomic_load_n(&sweep.pages_swept_basis, __ATOMIC_ACQUIRE);
         if (basis_now != basis) {
             basis = basis_now;
@@ -376,5 +386,6 @@ static void sweep_reclaim(struct cache *c, size_t npages) {
         if (freed > npages)
             __atomic_fetch_add(&sweep.reclaim_credit, freed - npages, __ATOMIC_RELAXED);
         npages -= freed < npages ? freed : npages;
+        sweep_let_stop(c);
     }
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 enum { TYPED_HEADER_BYTES = 8, TYPED_TINY_BYTES = 16, TYPED_WORD_BYTES = 8 };
+enum { TYPED_PIECE_BYTES = 256 << 10 }; /* of long work: a stop is obeyed between two pieces (Go malloc.go:1655) */
 
 /* All objects of size 0 (Go malloc.go:1022). */
 static uint64_t typed_zero_base;
@@ -26,6 +27,10 @@ static void gc_poll(struct cache *c);
 /* While marking, an object is born black; otherwise conservative scanning may see it from now on (Go
  * malloc.go:1223). */
 static inline void gc_publish(struct span *s, uintptr_t address);
+/* Zero-fills a block that the collector has no reason to read. It may take a second, most of it in faults on huge
+ * pages, and no stop waits for it: the thread counts as stopped meanwhile, and a cycle may begin or end. The block stays
+ * alive. */
+static void gc_zero(struct cache *c, void *block, size_t size_bytes);
 /* Remembers what a store has overwritten and stored while marking. The thread is busy. */
 static void gc_note_store(struct cache *c, void *old, void *value);
 
@@ -120,12 +125,15 @@ static uintptr_t typed_large(struct cache *c, const struct goalloc_type *type, s
     struct span *s = mcache_large(c, npages, type == NULL);
     if (s == NULL)
         return 0;
-    /* Zeroed before its type is known: until then there is nothing to scan (Go malloc.go:1536-1635). */
+    /* Black before it is zeroed, or a cycle that ends meanwhile would have to find it; zeroed before its type is known:
+     * until then there is nothing to scan (Go malloc.go:1536-1635). */
+    uintptr_t address = typed_publish(s, span_base(s));
     if ((zero || type != NULL) && s->needzero)
-        memset((void *)span_base(s), 0, span_object_bytes(s));
+        gc_zero(c, (void *)address, span_object_bytes(s));
     __atomic_store_n(&s->large_type, type, __ATOMIC_RELEASE);
     c->scan_alloc_bytes += type != NULL ? span_object_bytes(s) : 0;
-    return typed_publish(s, span_base(s));
+    os_publication_fence();
+    return address;
 }
 
 static void *typed_return(struct cache *c, uintptr_t address) {
@@ -188,31 +196,47 @@ static void typed_copy_word(void *dst, void *const *src, const struct goalloc_ty
         __atomic_store_n(to, src[word], __ATOMIC_RELAXED);
 }
 
+/* Bytes [from, end) of n objects. By whole words where there are pointers, so that a concurrent marker never sees half
+ * of one. */
+static void typed_move_piece(void *dst, const void *src, const struct goalloc_type *type, size_t from, size_t end,
+                             bool downwards) {
+    if (type->pointer_mask == 0 && type->masks == NULL) {
+        memmove((char *)dst + from, (const char *)src + from, end - from);
+        return;
+    }
+    from /= TYPED_WORD_BYTES;
+    end /= TYPED_WORD_BYTES;
+    for (size_t i = from; i < end; i++)
+        typed_copy_word(dst, src, type, downwards ? end - 1 - (i - from) : i);
+}
+
+static size_t typed_piece_end(size_t from, size_t bytes) {
+    return bytes - from > TYPED_PIECE_BYTES ? from + TYPED_PIECE_BYTES : bytes;
+}
+
+/* A thread that moves or clears can be stopped by a signal anywhere; between two pieces also where signals wait. */
 void goalloc_move(void *dst, const void *src, const struct goalloc_type *type, size_t n) {
     size_t bytes = n * type->size_bytes;
-    if (type->pointer_mask == 0 && type->masks == NULL) {
-        memmove(dst, src, bytes);
-        return;
+    bool downwards = (uintptr_t)dst - (uintptr_t)src < bytes; /* the target overlaps above */
+    size_t last = bytes == 0 ? 0 : (bytes - 1) / TYPED_PIECE_BYTES * TYPED_PIECE_BYTES;
+    for (size_t done = 0; done < bytes; done += TYPED_PIECE_BYTES) {
+        size_t from = downwards ? last - done : done;
+        typed_move_piece(dst, src, type, from, typed_piece_end(from, bytes), downwards);
+        goalloc_safepoint();
     }
-    /* By whole words, so that a concurrent marker never sees half a pointer; downwards when the target overlaps above.
-     */
-    size_t words = bytes / TYPED_WORD_BYTES;
-    if ((uintptr_t)dst - (uintptr_t)src < bytes) {
-        for (size_t i = words; i-- > 0;)
-            typed_copy_word(dst, src, type, i);
-        return;
-    }
-    for (size_t i = 0; i < words; i++)
-        typed_copy_word(dst, src, type, i);
 }
 
 void goalloc_clear(void *dst, const struct goalloc_type *type, size_t n) {
-    if (type->pointer_mask == 0 && type->masks == NULL) {
-        memset(dst, 0, n * type->size_bytes);
-        return;
+    size_t bytes = n * type->size_bytes;
+    bool pointers = type->pointer_mask != 0 || type->masks != NULL;
+    for (size_t from = 0; from < bytes; from += TYPED_PIECE_BYTES) {
+        size_t end = typed_piece_end(from, bytes);
+        if (!pointers)
+            memset((char *)dst + from, 0, end - from);
+        for (size_t at = from; pointers && at < end; at += TYPED_WORD_BYTES)
+            goalloc_store((char *)dst + at, NULL);
+        goalloc_safepoint();
     }
-    for (size_t i = 0; i < n * type->size_bytes / TYPED_WORD_BYTES; i++)
-        goalloc_store((void **)dst + i, NULL);
 }
 
 /* ---- threads */
@@ -250,10 +274,14 @@ static void front_rest_end(struct cache *c) {
 void goalloc_purge(void) {
     if (!heap_init())
         return;
-    struct cache *c = cache_self != &cache_none ? typed_enter() : NULL;
-    lock_acquire(&heap.lock);
-    page_scavenge(&heap.pages, SIZE_MAX);
-    lock_release(&heap.lock);
-    if (c != NULL)
-        typed_leave(c);
+    enum { PIECE_BYTES = 4 << 20 }; /* of memory given back, which takes time in proportion, at a time */
+    size_t done_bytes;
+    do {
+        struct cache *c = cache_self != &cache_none ? typed_enter() : NULL;
+        lock_acquire(&heap.lock);
+        done_bytes = page_scavenge(&heap.pages, PIECE_BYTES);
+        lock_release(&heap.lock);
+        if (c != NULL)
+            typed_leave(c);
+    } while (done_bytes >= PIECE_BYTES);
 }

@@ -539,7 +539,7 @@ static void gc_sweep_all(struct cache *c) {
         cache_hold(c);
         c->sweep_clocked = true;
         while (sweep_one(c) != SWEEP_NONE)
-            continue;
+            sweep_let_stop(c);
         c->sweep_clocked = false;
         cache_unhold(c);
         if (!sweep_done())

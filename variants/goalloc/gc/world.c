@@ -136,7 +136,8 @@ enum world_waiting { WORLD_RUNS, WORLD_WAITS, WORLD_HELD /* a stop has begun mea
  * touches nothing of the heap's or its cache's. */
 static void world_begin_wait(struct gc_thread *t, uintptr_t sp) {
     t->stop_sp = sp;
-    __atomic_store_n(&t->waiting, WORLD_WAITS, __ATOMIC_RELEASE); /* the stopper reads the stack */
+    /* Release: the stopper reads the stack. More than that for world_begin_wait_between. */
+    __atomic_store_n(&t->waiting, WORLD_WAITS, __ATOMIC_SEQ_CST);
 }
 
 static void world_end_wait(struct gc_thread *t) {
@@ -151,8 +152,20 @@ static void world_end_wait(struct gc_thread *t) {
     }
 }
 
+/* The same, once a stop that has been asked for already is over: the stopper asks first and then looks who waits, so
+ * that one of the two sees the other. */
+static void world_begin_wait_between(struct gc_thread *t, uintptr_t sp) {
+    for (;;) {
+        world_begin_wait(t, sp);
+        if (GOALLOC_LIKELY(__atomic_load_n(&t->cache->front.stop, __ATOMIC_SEQ_CST) == 0))
+            return;
+        world_end_wait(t);
+        world_park_spilled(t);
+    }
+}
+
 __attribute__((noinline)) static void world_wait_spilled(struct gc_thread *t, void (*wait)(void)) {
-    world_begin_wait(t, (uintptr_t)__builtin_frame_address(0));
+    world_begin_wait_between(t, (uintptr_t)__builtin_frame_address(0));
     wait();
     world_end_wait(t);
 }
@@ -164,10 +177,27 @@ __attribute__((noinline)) static void world_wait_by(struct gc_thread *t, void (*
     world_keep_frame();
 }
 
+/* In pieces, so that the thread does stand still soon after the world has stopped. */
+__attribute__((noinline)) static void world_zero_spilled(struct gc_thread *t, char *block, size_t size_bytes) {
+    for (size_t at = 0; at < size_bytes; at += TYPED_PIECE_BYTES) {
+        world_begin_wait_between(t, (uintptr_t)__builtin_frame_address(0));
+        memset(block + at, 0, size_bytes - at < TYPED_PIECE_BYTES ? size_bytes - at : TYPED_PIECE_BYTES);
+        world_end_wait(t);
+    }
+}
+
+__attribute__((noinline)) static void gc_zero(struct cache *c, void *block, size_t size_bytes) {
+    (void)c;
+    void *volatile found = block; /* in the part of the stack that is scanned: nothing else keeps the block alive */
+    __builtin_unwind_init();
+    world_zero_spilled(gc_self, found, size_bytes);
+    world_keep_frame();
+}
+
 /* The stopper's: true if the thread waits, and will until the world starts. */
 static bool world_hold(struct gc_thread *t) {
     uint32_t expected = WORLD_WAITS;
-    if (!__atomic_compare_exchange_n(&t->waiting, &expected, WORLD_HELD, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+    if (!__atomic_compare_exchange_n(&t->waiting, &expected, WORLD_HELD, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
         return false;
     __atomic_store_n(&t->stopped_epoch, world.epoch, __ATOMIC_RELAXED);
     return true;
@@ -261,10 +291,10 @@ static void world_stop(struct gc_thread *self) {
     __atomic_store_n(&world.epoch, world.epoch + 1, __ATOMIC_RELEASE);
     uint32_t expected = 0;
     for (struct gc_thread *t = world.threads; t != NULL; t = t->next) {
-        if (t == self || world_hold(t))
+        if (t == self)
             continue;
-        expected++;
-        __atomic_store_n(&t->cache->front.stop, 1, __ATOMIC_RELEASE);
+        __atomic_store_n(&t->cache->front.stop, 1, __ATOMIC_SEQ_CST);
+        expected += !world_hold(t);
     }
     __atomic_store_n(&world.spin, expected + 1 <= world.processors, __ATOMIC_RELAXED);
     /* Signals come last: whom the first of them wakes up may take this thread's processor, and those that allocate stop
