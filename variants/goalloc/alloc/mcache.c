@@ -14,8 +14,10 @@ static void mcache_live_add(int64_t bytes) {
     __atomic_fetch_add(&gc_account.live_bytes, (uint64_t)bytes, __ATOMIC_RELAXED);
 }
 
+/* A cycle counts anew, from what it has scanned, and goes by what there was when it began (Go mgcpacer.go:905). */
 static void mcache_scan_flush(struct cache *c) {
-    __atomic_fetch_add(&gc_account.scan_bytes, c->scan_alloc_bytes, __ATOMIC_RELAXED);
+    if (!goalloc_marking)
+        __atomic_fetch_add(&gc_account.scan_bytes, c->scan_alloc_bytes, __ATOMIC_RELAXED);
     c->scan_alloc_bytes = 0;
 }
 

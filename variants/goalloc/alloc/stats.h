@@ -48,7 +48,7 @@ static struct {
 static struct {
     uint64_t next_gc_bytes, last_gc_ns; /* heap goal; when the last cycle ended, UNIX time */
     uint64_t pause_total_ns, num_gc, num_forced_gc;
-    uint64_t live_bytes, heap_scan_bytes, stack_scan_bytes, globals_scan_bytes; /* of the last cycle */
+    uint64_t live_bytes, stack_scan_bytes, globals_scan_bytes; /* of the last cycle */
     uint64_t percent;       /* GOGC that the heap goal is of; all ones: off */
     uint64_t limited_cycle; /* in which the limiter of the collector's CPU last came on; 0: never */
 } gc_statistics;

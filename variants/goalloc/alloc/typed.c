@@ -72,8 +72,12 @@ static inline uintptr_t typed_publish(struct span *s, uintptr_t address) {
     return address;
 }
 
-/* Bytes of n consecutive objects up to the last pointer in them: what marking may have to read (Go mbitmap.go:641). */
+/* Bytes of n consecutive objects of up to 512 B up to the last pointer in them: what marking may have to read (Go
+ * mbitmap.go:632). Go counts an array of one-word elements as one word (mended in Go 1.27), and faithful builds begin
+ * and pace their cycles by the same figure. */
 static inline size_t typed_scan_bytes(const struct goalloc_type *type, size_t n) {
+    if (!heap.tuned && type->size_bytes == TYPED_WORD_BYTES)
+        return TYPED_WORD_BYTES;
     unsigned pointer_words = 64 - (unsigned)__builtin_clzll(type->pointer_mask);
     return (n - 1) * type->size_bytes + pointer_words * TYPED_WORD_BYTES;
 }

@@ -371,8 +371,10 @@ static void gc_to_sweeping(struct gc_thread *self, uint64_t asked_ns) {
     __atomic_store_n(&gc_account.live_bytes, gc.marked_bytes, __ATOMIC_RELAXED);
     __atomic_store_n(&gc_account.scan_bytes, work_bytes, __ATOMIC_RELAXED);
     sweep_begin();
-    for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
+    for (struct gc_thread *t = world.threads; t != NULL; t = t->next) {
+        t->cache->scan_alloc_bytes = 0; /* born in the cycle or scanned by it (Go mgc.go:1694) */
         mcache_prepare_for_sweep(t->cache);
+    }
     if (gc_settings.stop_the_world == 2)
         gc_sweep_stopped(self->cache);
     gc_set_goals(sweep_done());
@@ -429,7 +431,6 @@ static bool gc_end_marking(struct gc_thread *self, uint64_t asked_ns) {
     gc_statistics.num_gc++;
     gc_statistics.num_forced_gc += gc.forced;
     gc_statistics.live_bytes = gc.pacer.live_bytes;
-    gc_statistics.heap_scan_bytes = gc.pacer.last_heap_scan_bytes;
     gc_statistics.stack_scan_bytes = gc.pacer.last_stack_scan_bytes;
     gc_statistics.globals_scan_bytes = gc.pacer.globals_scan_bytes;
     gc_statistics.limited_cycle = gc.limiter.limited_cycle;

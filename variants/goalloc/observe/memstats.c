@@ -176,7 +176,8 @@ MEMSTATS_CYCLE(live, gc_statistics.live_bytes)
 MEMSTATS_CYCLE(limited, gc_statistics.limited_cycle)
 MEMSTATS_CYCLE(percent, gc_statistics.percent)
 MEMSTATS_CYCLE(scan_globals, gc_statistics.globals_scan_bytes)
-MEMSTATS_CYCLE(scan_heap, gc_statistics.heap_scan_bytes)
+/* What was allocated since counts, too, where a span came or went (Go metrics.go:200, mcache.go:222). */
+MEMSTATS_CYCLE(scan_heap, __atomic_load_n(&gc_account.scan_bytes, __ATOMIC_RELAXED))
 MEMSTATS_CYCLE(scan_stack, gc_statistics.stack_scan_bytes)
 
 enum memstats_kept { EVERYWHERE, TRACED, COLLECTING };
