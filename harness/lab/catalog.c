@@ -132,7 +132,7 @@ void catalog_load(struct catalog *out) {
     *out = (struct catalog){0};
     /* Tests put programs of their own in place of the real ones. */
     const char *dir = getenv("SPANLAB_BENCH_DIR");
-    char *pattern = lab_printf("%s/bench-*", dir != NULL ? dir : text_bin_dir());
+    char *pattern = lab_printf("%s/bench-*", dir != NULL && dir[0] != '\0' ? dir : text_bin_dir());
     glob_t found;
     if (glob(pattern, 0, NULL, &found) != 0)
         lab_die(LAB_CELL_FAILED, "no bench program at %s: run make build first", pattern);
@@ -204,6 +204,29 @@ struct catalog_subject *catalog_add_user(struct catalog *c, const char *spec) {
     s->summary = lab_printf("your library %s", path);
     s->flavour = lab_strdup("manual");
     return s;
+}
+
+static bool knob_known(const struct catalog_subject *s, const char *name) {
+    if (!s->present && s->knob_count == 0)
+        return true; /* what it has, it will say when it is there: it is n/a, not wrong */
+    for (size_t i = 0; i < s->knob_count; i++)
+        if (strcmp(s->knobs[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+int catalog_check_knobs(const struct catalog_subject *s, const char *text, char **formatted) {
+    struct settings knobs;
+    if (!settings_parse(text, &knobs))
+        return lab_error(LAB_USAGE, "the knobs of '%s' are '%s': write %s|name=value,name=value, each name once", s->name,
+                         text, s->name);
+    for (size_t i = 0; i < knobs.count; i++)
+        if (!knob_known(s, knobs.items[i].name))
+            return lab_error(LAB_USAGE, "%s has no knob '%s': spanlab explain %s lists them", s->name,
+                             knobs.items[i].name, s->name);
+    *formatted = settings_format(&knobs);
+    settings_free(&knobs);
+    return LAB_OK;
 }
 
 int catalog_unknown(const struct catalog *c, const char *kind, const char *name) {

@@ -58,6 +58,9 @@ bool catalog_runs(const struct catalog_subject *s, const struct catalog_workload
 /* Adds a user's subject "name:/path/lib.so". NULL after an error line. */
 struct catalog_subject *catalog_add_user(struct catalog *c, const char *spec);
 
+/* Are the knobs "a=1,b=2" this subject's? *formatted: sorted by name. 0, or LAB_USAGE after an error line. */
+int catalog_check_knobs(const struct catalog_subject *s, const char *text, char **formatted);
+
 /* "unknown subject 'x': did you mean 'y'? spanlab list shows all" on stderr; returns LAB_USAGE. */
 int catalog_unknown(const struct catalog *c, const char *kind, const char *name);
 

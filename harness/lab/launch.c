@@ -27,6 +27,24 @@ static bool allocator_variable(const char *assignment) {
     return false;
 }
 
+const char *launch_left_out(const struct catalog_subject *subject, const char **knob) {
+    static const char ours[] = "GOALLOC_";
+    bool built_here = false;
+    for (size_t i = 0; i < subject->knob_count; i++)
+        built_here |= strncmp(subject->knobs[i].variable, ours, strlen(ours)) == 0;
+    for (char **e = environ; *e != NULL; e++) {
+        if (!allocator_variable(*e))
+            continue;
+        *knob = NULL;
+        for (size_t i = 0; *knob == NULL && i < subject->knob_count; i++)
+            if (names_variable(*e, subject->knobs[i].variable))
+                *knob = subject->knobs[i].name;
+        if (*knob != NULL || (built_here && strncmp(*e, ours, strlen(ours)) == 0))
+            return *e;
+    }
+    return NULL;
+}
+
 struct text_list launch_environment(const struct catalog *catalog, const struct text_list *extra) {
     (void)catalog;
     struct text_list out = {0};

@@ -19,6 +19,10 @@ void launch_make(struct launch *out, const struct catalog_subject *subject, cons
                  const char *result_path);
 void launch_free(struct launch *l);
 
+/* The name=value in the caller's environment that launch_environment leaves out although it is meant for this subject, as
+ * one of its knobs or of its family; NULL when there is none. *knob: the knob's name, NULL when it is none. */
+const char *launch_left_out(const struct catalog_subject *subject, const char **knob);
+
 /* The variables that preload a subject and set its knobs, as NAME=value. */
 struct text_list launch_subject_variables(const struct catalog_subject *subject, const char *knobs);
 

@@ -43,7 +43,7 @@ static int print_help(FILE *out) {
 }
 
 int main(int argc, char **argv) {
-    signal(SIGPIPE, SIG_IGN); /* `spanlab list | head` is no failure */
+    command_inherited_sigpipe = signal(SIGPIPE, SIG_IGN); /* `spanlab list | head` is no failure */
     if (argc < 2)
         return print_help(stderr), LAB_USAGE;
     const char *name = argv[1];

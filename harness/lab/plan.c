@@ -36,29 +36,6 @@ struct text_list plan_split_subjects(const char *s) {
     return out;
 }
 
-static bool knob_known(const struct catalog_subject *s, const char *name) {
-    if (!s->present && s->knob_count == 0)
-        return true; /* what it has, it will say when it is there: it is n/a, not wrong */
-    for (size_t i = 0; i < s->knob_count; i++)
-        if (strcmp(s->knobs[i].name, name) == 0)
-            return true;
-    return false;
-}
-
-static int check_knobs(const struct catalog_subject *s, const char *text, char **formatted) {
-    struct settings knobs;
-    if (!settings_parse(text, &knobs))
-        return lab_error(LAB_USAGE, "the knobs of '%s' are '%s': write %s|name=value,name=value", s->name, text,
-                         s->name);
-    for (size_t i = 0; i < knobs.count; i++)
-        if (!knob_known(s, knobs.items[i].name))
-            return lab_error(LAB_USAGE, "%s has no knob '%s': spanlab explain %s lists them", s->name,
-                             knobs.items[i].name, s->name);
-    *formatted = settings_format(&knobs);
-    settings_free(&knobs);
-    return LAB_OK;
-}
-
 static void add_choice(struct choices *out, const char *subject, char *knobs) {
     out->items = lab_realloc(out->items, (out->count + 1) * sizeof *out->items);
     out->items[out->count++] = (struct choice){lab_strdup(subject), knobs};
@@ -82,7 +59,7 @@ static int add_choice_text(struct choices *out, struct catalog *catalog, const c
     }
     char *knobs = NULL;
     if (code == LAB_OK)
-        code = bar == NULL ? (knobs = lab_strdup(""), LAB_OK) : check_knobs(s, bar + 1, &knobs);
+        code = bar == NULL ? (knobs = lab_strdup(""), LAB_OK) : catalog_check_knobs(s, bar + 1, &knobs);
     if (code == LAB_OK)
         add_choice(out, s->name, knobs);
     free(name);

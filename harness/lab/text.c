@@ -52,13 +52,16 @@ bool settings_parse(const char *s, struct settings *out) {
     bool ok = true;
     for (size_t i = 0; ok && i < parts.count; i++) {
         char *equals = strchr(parts.items[i], '=');
-        ok = equals != NULL && equals != parts.items[i];
+        ok = equals != NULL && equals != parts.items[i] && equals[1] != '\0';
         if (!ok)
             break;
         *equals = '\0';
+        ok = settings_get(out, parts.items[i]) == NULL;
         settings_set(out, parts.items[i], equals + 1);
     }
     text_list_free(&parts);
+    if (!ok)
+        settings_free(out);
     return ok;
 }
 

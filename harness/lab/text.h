@@ -29,7 +29,7 @@ struct settings {
     struct setting *items;
     size_t count;
 };
-/* Parses; false when a part has no '=' or no name. */
+/* Parses; false when a part has no '=', no name or no value, or a name comes twice. */
 bool settings_parse(const char *s, struct settings *out);
 void settings_set(struct settings *s, const char *name, const char *value);
 const char *settings_get(const struct settings *s, const char *name);

@@ -22,7 +22,7 @@ static unsigned passed(char *text, const char *pattern) {
 
 char *checked_program(const char *name, char **missing) {
     const char *dir = getenv("SPANLAB_BENCH_DIR"); /* as catalog.c has it */
-    char *path = lab_printf("%s/%s", dir != NULL ? dir : text_bin_dir(), name);
+    char *path = lab_printf("%s/%s", dir != NULL && dir[0] != '\0' ? dir : text_bin_dir(), name);
     if (access(path, X_OK) != 0)
         *missing = lab_printf("%s is not built: it is one of the tests, so cmake needs -DSPANLAB_TESTS=ON", name);
     return path;

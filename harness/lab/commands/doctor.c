@@ -7,14 +7,13 @@
 #include "command.h"
 #include "error.h"
 #include "host.h"
-#include "launch.h"
+#include "probe.h"
 #include "text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static int missing;
@@ -46,33 +45,6 @@ static void check_program(const char *program, const char *needed_for, const cha
     free(detail);
 }
 
-/* The record of the null workload on a subject: proof, version. NULL when the process gave none. */
-static json_t *probe(const struct catalog_subject *s) {
-    struct text_list variables = launch_subject_variables(s, "");
-    char *command = lab_strdup("env -u LD_PRELOAD");
-    for (size_t i = 0; i < variables.count; i++) {
-        char *quoted = text_shell_quote(variables.items[i]), *longer = lab_printf("%s %s", command, quoted);
-        free(quoted);
-        free(command);
-        command = longer;
-    }
-    char *program = text_shell_quote(s->program);
-    char *library = s->library == NULL ? lab_strdup("") : lab_printf("--spanlab-library=%s", s->library);
-    char *full = lab_printf("%s %s --spanlab-workload=null --spanlab-smoke --spanlab-warmup=0 --spanlab-iterations=1 "
-                            "--spanlab-expect=%s %s 2>/dev/null",
-                            command, program, s->name, library);
-    FILE *pipe = popen(full, "re");
-    json_t *record = pipe == NULL ? NULL : json_loadf(pipe, 0, NULL);
-    if (pipe != NULL)
-        pclose(pipe);
-    free(full);
-    free(command);
-    free(program);
-    free(library);
-    text_list_free(&variables);
-    return record;
-}
-
 static void check_subject(const struct catalog_subject *s) {
     if (!s->present) {
         char *detail = lab_printf("n/a: %s", s->remedy);
@@ -80,7 +52,7 @@ static void check_subject(const struct catalog_subject *s) {
         free(detail);
         return; /* a peer that is not installed stops nothing */
     }
-    json_t *record = probe(s);
+    json_t *record = probe_subject(s, "");
     const char *status = json_string_value(json_object_get(record, "status"));
     json_t *subject = json_object_get(record, "subject"), *proof = json_object_get(record, "proof");
     const char *version = json_string_value(json_object_get(subject, "version"));
