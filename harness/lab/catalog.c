@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "catalog.h"
+#include "ask.h"
 #include "command.h"
 #include "error.h"
+#include "library.h"
 #include "text.h"
 
+#include <errno.h>
 #include <glob.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -11,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CATALOG_MAX_SUBJECTS = 1000 };
+enum { CATALOG_MAX_SUBJECTS = 1000, CATALOG_LIMIT_S = 600, NAME_MAX_BYTES = 63 };
 
 static char *text_or_null(json_t *object, const char *key) {
     const char *s = json_string_value(json_object_get(object, key));
@@ -102,30 +105,47 @@ static void read_workload(struct catalog *c, json_t *workload, bool traced) {
     free(name);
 }
 
-static void read_program(struct catalog *c, const char *program) {
-    char *quoted = text_shell_quote(program);
-    /* Whatever the caller preloads is not what is asked about. */
-    char *command = lab_printf("LD_PRELOAD= %s --spanlab-catalog", quoted);
-    FILE *pipe = popen(command, "re");
-    if (pipe == NULL)
-        lab_die(LAB_CELL_FAILED, "cannot start %s", program);
-    json_error_t error;
-    json_t *root = json_loadf(pipe, 0, &error);
-    int status = pclose(pipe);
-    if (root == NULL || status != 0)
-        lab_die(LAB_CELL_FAILED, "%s --spanlab-catalog gave no catalog (status %d, %s): rebuild with make build",
-                program, status, root == NULL ? error.text : "JSON was read");
-    const char *flavour = json_string_value(json_object_get(root, "flavour"));
-    if (flavour == NULL)
-        lab_die(LAB_CELL_FAILED, "the catalog of %s names no flavour: rebuild with make build", program);
+static void read_parts(struct catalog *c, json_t *root, const char *program, const char *flavour) {
     size_t i;
-    json_t *item;
-    json_t *workloads = json_object_get(root, "workloads");
+    json_t *item, *workloads = json_object_get(root, "workloads");
     json_array_foreach(json_object_get(root, "subjects"), i, item) read_subject(c, item, program, flavour, workloads);
     json_array_foreach(workloads, i, item) read_workload(c, item, strcmp(flavour, "traced") == 0);
+}
+
+/* A program that cannot say what it has stops only those who ask for it: its subject is n/a with the reason. */
+static void add_broken(struct catalog *c, const char *program, char *reason) {
+    const char *file = strrchr(program, '/') != NULL ? strrchr(program, '/') + 1 : program;
+    const char *name = strncmp(file, "bench-", 6) == 0 ? file + 6 : file;
+    struct catalog_subject *s = new_subject(c);
+    *s = (struct catalog_subject){.name = lab_strdup(name),
+                                  .summary = lab_printf("%s gives no catalog: %s", program, reason),
+                                  .reason = lab_printf("its program gives no catalog: %s", reason),
+                                  .remedy = lab_strdup("make build"),
+                                  .program = lab_strdup(program),
+                                  .flavour = lab_strdup(strcmp(name, "manual") == 0 ? "manual" : "traced")};
+    if (c->broken == NULL)
+        c->broken = lab_strdup(s->summary);
+    free(reason);
+}
+
+static void read_program(struct catalog *c, const char *program) {
+    char *argv[] = {lab_strdup(program), lab_strdup("--spanlab-catalog"), NULL};
+    struct answer a = ask(argv, NULL, CATALOG_LIMIT_S);
+    json_error_t error;
+    json_t *root = a.status == 0 ? json_loads(a.out, 0, &error) : NULL;
+    const char *flavour = json_string_value(json_object_get(root, "flavour"));
+    if (a.status != 0)
+        add_broken(c, program, answer_failure(&a));
+    else if (root == NULL)
+        add_broken(c, program, lab_printf("what it says is not JSON: %s", error.text));
+    else if (flavour == NULL)
+        add_broken(c, program, lab_strdup("it names no flavour"));
+    else
+        read_parts(c, root, program, flavour);
     json_decref(root);
-    free(command);
-    free(quoted);
+    answer_free(&a);
+    free(argv[0]);
+    free(argv[1]);
 }
 
 void catalog_load(struct catalog *out) {
@@ -141,6 +161,8 @@ void catalog_load(struct catalog *out) {
             read_program(out, found.gl_pathv[i]);
     globfree(&found);
     free(pattern);
+    if (out->workload_count == 0 && out->broken != NULL)
+        lab_die(LAB_CELL_FAILED, "%s", out->broken);
 }
 
 struct catalog_subject *catalog_find_subject(const struct catalog *c, const char *name) {
@@ -165,30 +187,70 @@ const struct catalog_param *catalog_find_param(const struct catalog_workload *w,
 }
 
 bool catalog_runs(const struct catalog_subject *s, const struct catalog_workload *w) {
+    if (s->reason != NULL)
+        return true; /* its program could not say */
     if (!s->present) /* what it would run is not known; what others of its flavour do */
         return strcmp(s->flavour, "traced") == 0 ? w->traced : w->manual;
     return text_list_has(&s->workloads, w->name);
 }
 
+static bool is_name(const char *name) {
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-";
+    size_t length = strspn(name, allowed);
+    return name[length] == '\0' && length > 0 && length <= NAME_MAX_BYTES && name[0] != '-';
+}
+
+/* The user's library of a "name:path" as an absolute path; NULL after an error line. */
+static char *user_library(const char *spec, const char *name, const char *path) {
+    if (!is_name(name)) {
+        lab_error(LAB_USAGE, "'%s' is no subject: write name:/path/lib.so, the name of letters, digits, '.', '_', '+' and "
+                             "'-'",
+                  spec);
+        return NULL;
+    }
+    char *real = realpath(path, NULL);
+    if (real == NULL) {
+        lab_error(LAB_USAGE, "there is no library at '%s' (%s): subject '%s' needs the path of a shared object, without "
+                             "space, colon and comma",
+                  path, strerror(errno), name);
+        return NULL;
+    }
+    char *problem = library_problem(real);
+    if (problem == NULL)
+        return real;
+    lab_error(LAB_USAGE, "%s cannot be preloaded as subject '%s': %s", real, name, problem);
+    free(problem);
+    free(real);
+    return NULL;
+}
+
+/* The subject that has this name already, where the same library is meant. */
+static struct catalog_subject *known_user(struct catalog_subject *known, const char *path) {
+    if (known->user && strcmp(known->library, path) == 0)
+        return known;
+    if (known->user)
+        lab_error(LAB_USAGE, "'%s' names two libraries, %s and %s: give each a name of its own", known->name,
+                  known->library, path);
+    else
+        lab_error(LAB_USAGE, "'%s' is the name of a known subject: give your library another one, e.g. my-%s:%s",
+                  known->name, known->name, path);
+    return NULL;
+}
+
 struct catalog_subject *catalog_add_user(struct catalog *c, const char *spec) {
     const char *colon = strchr(spec, ':');
-    char *name = lab_printf("%.*s", (int)(colon - spec), spec), *path = realpath(colon + 1, NULL);
-    if (path == NULL || access(path, R_OK) != 0) {
-        lab_error(LAB_USAGE, "there is no library at '%s': subject '%s' needs the path of a shared object", colon + 1,
-                  name);
+    char *name = lab_printf("%.*s", (int)(colon - spec), spec), *path = user_library(spec, name, colon + 1);
+    if (path == NULL)
         return NULL;
-    }
-    if (catalog_find_subject(c, name) != NULL) {
-        lab_error(LAB_USAGE, "'%s' is the name of a known subject: give your library another one, e.g. my-%s:%s", name,
-                  name, path);
-        return NULL;
-    }
+    struct catalog_subject *known = catalog_find_subject(c, name);
+    if (known != NULL)
+        return known_user(known, path);
     const struct catalog_subject *model = NULL;
     for (size_t i = 0; i < c->subject_count && model == NULL; i++)
-        if (strcmp(c->subjects[i].flavour, "manual") == 0)
+        if (strcmp(c->subjects[i].flavour, "manual") == 0 && c->subjects[i].reason == NULL)
             model = &c->subjects[i];
     if (model == NULL) {
-        lab_error(LAB_CELL_FAILED, "bench-manual is missing: run make build");
+        lab_error(LAB_CELL_FAILED, "%s", c->broken != NULL ? c->broken : "bench-manual is missing: run make build");
         return NULL;
     }
     struct catalog_subject *s = new_subject(c);
@@ -231,6 +293,8 @@ int catalog_check_knobs(const struct catalog_subject *s, const char *text, char 
 
 int catalog_unknown(const struct catalog *c, const char *kind, const char *name) {
     bool subjects = strcmp(kind, "subject") == 0;
+    if (c->broken != NULL)
+        return lab_error(LAB_CELL_FAILED, "%s '%s' is not known, and %s", kind, name, c->broken);
     size_t n = subjects ? c->subject_count : c->workload_count;
     const char **names = lab_alloc((n + 1) * sizeof *names);
     for (size_t i = 0; i < n; i++)

@@ -19,6 +19,7 @@ struct catalog_knob {
 struct catalog_subject {
     char *name, *summary;
     char *remedy;                       /* the command that makes it present; empty: it is built here */
+    char *reason;                       /* why it is not present; NULL: its library was not found, or it is not built */
     char *library;                      /* what is preloaded; NULL: nothing, or not found */
     char *program;                      /* the bench program that runs it */
     char *flavour;                      /* manual | traced */
@@ -45,9 +46,11 @@ struct catalog {
     size_t subject_count;
     struct catalog_workload *workloads;
     size_t workload_count;
+    char *broken; /* the first program that gave no catalog, and why; NULL: none */
 };
 
-/* Asks every bench program beside spanlab. Ends the program with a line when none is there or one answers nonsense. */
+/* Asks every bench program beside spanlab. A program that gives no catalog is an absent subject with the reason; ends the
+ * program with a line when there is none that gives one. */
 void catalog_load(struct catalog *out);
 
 struct catalog_subject *catalog_find_subject(const struct catalog *c, const char *name);
@@ -55,7 +58,8 @@ struct catalog_workload *catalog_find_workload(const struct catalog *c, const ch
 const struct catalog_param *catalog_find_param(const struct catalog_workload *w, const char *name);
 bool catalog_runs(const struct catalog_subject *s, const struct catalog_workload *w);
 
-/* Adds a user's subject "name:/path/lib.so". NULL after an error line. */
+/* Adds a user's subject "name:/path/lib.so", or finds it when it was added before. NULL after an error line, also when the
+ * loader does not load the library. */
 struct catalog_subject *catalog_add_user(struct catalog *c, const char *spec);
 
 /* Are the knobs "a=1,b=2" this subject's? *formatted: sorted by name. 0, or LAB_USAGE after an error line. */

@@ -23,7 +23,7 @@ struct text_list plan_split_subjects(const char *s) {
     for (size_t i = 0; i < parts.count; i++) {
         const char *part = parts.items[i];
         /* After a subject with knobs, name=value goes on with its knobs. */
-        bool knob = strchr(part, '=') != NULL && strchr(part, '|') == NULL && strchr(part, '/') == NULL;
+        bool knob = strchr(part, '=') != NULL && strpbrk(part, "|/:") == NULL;
         if (knob && out.count > 0 && strchr(out.items[out.count - 1], '|') != NULL) {
             char *longer = lab_printf("%s,%s", out.items[out.count - 1], part);
             free(out.items[out.count - 1]);
@@ -44,15 +44,10 @@ static void add_choice(struct choices *out, const char *subject, char *knobs) {
 static int add_choice_text(struct choices *out, struct catalog *catalog, const char *text) {
     char *name = lab_printf("%.*s", (int)strcspn(text, "|"), text);
     const char *bar = strchr(text, '|');
-    char *colon = strchr(name, ':');
     int code = LAB_OK;
     struct catalog_subject *s;
-    if (colon != NULL) {
-        char *bare = lab_printf("%.*s", (int)(colon - name), name);
-        s = catalog_find_subject(catalog, bare);
-        if (s == NULL || !s->user)
-            s = catalog_add_user(catalog, name);
-        free(bare);
+    if (strchr(name, ':') != NULL) {
+        s = catalog_add_user(catalog, name);
         code = s == NULL ? LAB_USAGE : LAB_OK;
     } else if ((s = catalog_find_subject(catalog, name)) == NULL) {
         code = catalog_unknown(catalog, "subject", name);
@@ -91,7 +86,8 @@ static void note_absent(struct plan *plan, const struct catalog_subject *s) {
             return;
     plan->absent = lab_realloc(plan->absent, (plan->absent_count + 1) * sizeof *plan->absent);
     plan->absent[plan->absent_count++] = (struct plan_absent){
-        lab_strdup(s->name), lab_strdup(s->preload ? "its library was not found" : "it has not been built"),
+        lab_strdup(s->name),
+        lab_strdup(s->reason != NULL ? s->reason : s->preload ? "its library was not found" : "it has not been built"),
         lab_strdup(s->remedy)};
 }
 

@@ -47,8 +47,10 @@ static void check_program(const char *program, const char *needed_for, const cha
 
 static void check_subject(const struct catalog_subject *s) {
     if (!s->present) {
-        char *detail = lab_printf("n/a: %s", s->remedy);
-        line("missing", s->name, detail);
+        char *detail = lab_printf("n/a: %s%s%s", s->reason != NULL ? s->reason : "", s->reason != NULL ? "; " : "",
+                                  s->remedy);
+        line(s->reason != NULL ? "FAILED" : "missing", s->name, detail);
+        missing += s->reason != NULL;
         free(detail);
         return; /* a peer that is not installed stops nothing */
     }
