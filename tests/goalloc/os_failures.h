@@ -415,6 +415,116 @@ static void a_process_may_lock_all_its_memory(void **state) {
     in_child(lock_everything);
 }
 
+/* ---- what is reserved and not used must not count: limits of data, locked memory, core files */
+
+/* A line of /proc/self/status, in bytes. */
+static size_t status_bytes(const char *name) {
+    char line[256];
+    size_t kib = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    require(status != NULL, "cannot read /proc/self/status");
+    while (fgets(line, sizeof line, status) != NULL)
+        if (strncmp(line, name, strlen(name)) == 0)
+            kib = strtoul(line + strlen(name) + 1, NULL, 10);
+    fclose(status);
+    require(kib != 0, "no %s in /proc/self/status", name);
+    return kib << 10;
+}
+
+static size_t large_bytes_until_refused(size_t size) {
+    size_t bytes = 0;
+    while (bytes < (size_t)1 << 30 && take_large(size) != NULL)
+        bytes += size;
+    return bytes;
+}
+
+static void limit_data(void) {
+    const size_t limit_bytes = (size_t)320 << 20;
+    struct rlimit limit = {limit_bytes, limit_bytes};
+    require(setrlimit(RLIMIT_DATA, &limit) == 0, "cannot limit the data");
+    size_t before_bytes = status_bytes("VmData"), bytes = large_bytes_until_refused((size_t)1 << 20);
+    require(bytes >= (limit_bytes - before_bytes) / 4 * 3, "of %zu bytes of data that the limit leaves, %zu are usable",
+            limit_bytes - before_bytes, bytes);
+}
+
+static void a_limit_of_data_is_usable(void **state) {
+    (void)state;
+    if (UNDER_SANITIZER)
+        skip(); /* the sanitizer's own tables are beyond any such limit */
+    in_child(limit_data);
+}
+
+static void lock_the_future(void) {
+    const size_t most_bytes = (size_t)48 << 20;
+    require(take_large(100) != NULL, "nothing is granted");
+    if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+        _exit(77);
+    require(take_large(100000) != NULL, "nothing is granted with all memory locked");
+    size_t bytes = status_bytes("VmRSS");
+    require(bytes <= most_bytes, "%zu bytes are in memory once all of it is locked; expected at most %zu", bytes,
+            most_bytes);
+}
+
+static void locking_all_memory_costs_what_is_used(void **state) {
+    (void)state;
+    if (UNDER_SANITIZER)
+        skip();
+    in_child(lock_the_future);
+}
+
+/* ---- something lies where the heap wants to be */
+
+static void *map_page_at(uintptr_t address) {
+    return __real_mmap((void *)address, OS_PAGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+                       0);
+}
+
+/* Those pages are no memory of ours: they stay. */
+static void limit_addresses_and(void (*block)(void)) {
+    struct rlimit limit = {(rlim_t)1 << 30, (rlim_t)1 << 30};
+    require(setrlimit(RLIMIT_AS, &limit) == 0, "cannot limit the address space");
+    block();
+    size_t bytes = large_bytes_until_refused((size_t)1 << 20);
+    require(bytes >= (size_t)700 << 20, "%zu bytes are granted; expected 700 MiB of an address space of 1 GiB", bytes);
+}
+
+static void block_the_first_hint(void) {
+    require(map_page_at(ARENA_FIRST_HINT) != MAP_FAILED, "cannot map a page at the first hint");
+}
+
+static void block_every_hint(void) {
+    for (uintptr_t i = 0; i < ARENA_HINTS; i++)
+        require(map_page_at(ARENA_FIRST_HINT + (i << 40)) != MAP_FAILED, "cannot map a page at hint %d", (int)i);
+}
+
+/* Where it has begun to grow. */
+static void block_the_way(void) {
+    require(take_large(100) != NULL, "nothing is granted");
+    for (uintptr_t at = heap.grow_end + (20 << 20); at < heap.grow_end + (400 << 20); at += 100 << 20)
+        require(map_page_at(at) != MAP_FAILED, "cannot map a page above the heap");
+}
+
+static void with_the_first_hint_taken(void) {
+    limit_addresses_and(block_the_first_hint);
+}
+
+static void with_every_hint_taken(void) {
+    limit_addresses_and(block_every_hint);
+}
+
+static void with_the_way_barred(void) {
+    limit_addresses_and(block_the_way);
+}
+
+static void a_limited_heap_finds_another_place(void **state) {
+    (void)state;
+    if (UNDER_SANITIZER)
+        skip();
+    in_child(with_the_first_hint_taken);
+    in_child(with_every_hint_taken);
+    in_child(with_the_way_barred);
+}
+
 /* More than there are addresses is no limit. */
 static void set_a_vast_limit(void) {
     struct rlimit limit = {(rlim_t)1 << 62, (rlim_t)1 << 62};
@@ -436,6 +546,9 @@ static int run_os_failure_tests(void) {
         cmocka_unit_test(refusals_with_small_tables),
         cmocka_unit_test(a_reservation_that_cannot_be_used_is_given_back),
         cmocka_unit_test(a_vast_limit_is_none),
+        cmocka_unit_test(a_limit_of_data_is_usable),
+        cmocka_unit_test(locking_all_memory_costs_what_is_used),
+        cmocka_unit_test(a_limited_heap_finds_another_place),
         cmocka_unit_test(locked_memory_stays),
         cmocka_unit_test(a_process_may_lock_all_its_memory),
     };

@@ -3,6 +3,7 @@
 #include "unity_manual.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { KIB = 1024 };
@@ -146,6 +147,79 @@ static void large_objects_grow_and_shrink_in_place(void **state) {
     assert_ptr_equal(goalloc_realloc(q, 48 * KIB), q);
     assert_int_equal(before - pages_in_use(), (400 - 48) * KIB / GOALLOC_PAGE_BYTES);
     goalloc_free(q);
+}
+
+static void expect_sound_block(char *p, size_t size_bytes, const char *when) {
+    char message[256];
+    struct goalloc_object o = {0};
+    if (goalloc_check(message, sizeof message) != 0)
+        fail_msg("%s: the heap is broken: %s", when, message);
+    for (size_t i = 0; i <= 64; i++) {
+        char *at = p + (size_bytes - 1) / 64 * i;
+        if (!goalloc_object_of(at, &o) || o.base != p || o.size_bytes != size_bytes)
+            fail_msg("%s: %p belongs to the %zu bytes at %p; expected the %zu bytes at %p", when, (void *)at,
+                     o.size_bytes, o.base, size_bytes, (void *)p);
+    }
+}
+
+/* The page table has fewer entries of long blocks (ARENA_HUGE_PAGES). Every way across that bound, in place. */
+static void blocks_cross_the_bound_of_huge_ones(void **state) {
+    (void)state;
+    const size_t bound = (size_t)ARENA_HUGE_PAGES * GOALLOC_PAGE_BYTES, mib = (size_t)1 << 20;
+    const size_t sizes[] = {bound + 100 * mib, bound - mib,     bound / 4,      bound + 200 * mib, 3 * bound,
+                            2 * bound + mib,   bound / 2 - mib, 16 * KIB * KIB, 4 * bound,         bound};
+    char *p = goalloc_malloc(16 * bound);
+    if (p == NULL)
+        skip(); /* a machine of less memory */
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        assert_ptr_equal(goalloc_realloc(p, sizes[i]), p);
+        expect_sound_block(p, sizes[i], "resized");
+    }
+    goalloc_free(p);
+    struct goalloc_object o;
+    for (size_t at = 0; at < 16 * bound; at += GOALLOC_PAGE_BYTES * 97)
+        if (goalloc_object_of(p + at, &o))
+            fail_msg("byte %zu of a block that was freed belongs to the object at %p", at, o.base);
+    assert_int_equal(goalloc_check((char[1]){0}, 1), 0);
+}
+
+/* Tables of pages that were never used are not read: each of their pages would be a fault. */
+static void a_huge_block_is_freed_without_touching_its_tables(void **state) {
+    (void)state;
+    struct rusage before, after;
+    char *p = goalloc_malloc((size_t)4 << 30);
+    if (p == NULL)
+        skip();
+    getrusage(RUSAGE_SELF, &before);
+    goalloc_free(p);
+    getrusage(RUSAGE_SELF, &after);
+    if (after.ru_minflt - before.ru_minflt > 64)
+        fail_msg("free of an untouched block of 4 GiB takes %ld page faults; expected at most 64",
+                 after.ru_minflt - before.ru_minflt);
+}
+
+/* What the machine could never back is refused before anything is reserved or entered for it. */
+static void what_cannot_be_aligned_is_refused_at_once(void **state) {
+    (void)state;
+    size_t memory_bytes = os_memory_bytes(), reserved_bytes = heap.arenas.reserved_bytes,
+           metadata_bytes = meta_committed_bytes();
+    for (unsigned bits = 30; bits < 64; bits++) {
+        size_t align_bytes = (size_t)1 << bits;
+        if (align_bytes <= memory_bytes)
+            continue;
+        const size_t sizes[] = {0, 1, 64, 5000, 100000, align_bytes, align_bytes / 2};
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            void *out = (void *)&out;
+            errno = 0;
+            void *aligned = goalloc_aligned_alloc(align_bytes, sizes[i]);
+            int error = goalloc_posix_memalign(&out, align_bytes, sizes[i]);
+            if (aligned != NULL || errno != ENOMEM || error != ENOMEM)
+                fail_msg("alignment 2^%u, %zu bytes: %p with errno %d, and %d; expected NULL and ENOMEM", bits,
+                         sizes[i], aligned, errno, error);
+        }
+    }
+    assert_int_equal(heap.arenas.reserved_bytes, reserved_bytes);
+    assert_int_equal(meta_committed_bytes(), metadata_bytes);
 }
 
 static void calloc_clears_recycled_memory(void **state) {
@@ -323,6 +397,9 @@ int main(void) {
         cmocka_unit_test(a_tiny_block_comes_back_when_both_halves_are_dead),
         cmocka_unit_test(object_of_knows_bounds),
         cmocka_unit_test(large_objects_grow_and_shrink_in_place),
+        cmocka_unit_test(a_huge_block_is_freed_without_touching_its_tables),
+        cmocka_unit_test(blocks_cross_the_bound_of_huge_ones),
+        cmocka_unit_test(what_cannot_be_aligned_is_refused_at_once),
         cmocka_unit_test(calloc_clears_recycled_memory),
         cmocka_unit_test(remote_frees_come_back_to_the_owner),
         cmocka_unit_test(orphans_are_given_back),

@@ -224,8 +224,14 @@ static void heap_pages_begin(const struct span *s) {
     }
 }
 
+/* Could the machine ever back so much? An alignment counts: the pages that it skips are grown into, too. */
+static bool heap_may_ask_for(size_t npages, size_t align_bytes) {
+    size_t align_pages = align_bytes > GOALLOC_PAGE_BYTES ? align_bytes >> GOALLOC_PAGE_SHIFT : 0;
+    return npages <= heap.largest_pages && align_pages <= heap.largest_pages - npages;
+}
+
 static struct span *heap_span_alloc(struct cache *c, size_t npages, uint8_t span_class, size_t align_bytes) {
-    if (npages > heap.largest_pages)
+    if (!heap_may_ask_for(npages, align_bytes))
         return NULL;
     struct span *s = heap_unused_record(c);
     if (s == NULL)

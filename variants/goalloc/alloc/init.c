@@ -25,24 +25,18 @@ static bool init_preset_tuned(void) {
     return knob_choice("GOALLOC_PRESET", presets, 0) == 0;
 }
 
-/* Is the range that limited tables cover to be had? Some sanitizers keep it for themselves. */
-static bool init_first_hint_is_free(void) {
-    void *p = os_reserve(ARENA_FIRST_HINT, ARENA_MIN_STEP_BYTES);
-    if (p != NULL)
-        os_unmap(p, ARENA_MIN_STEP_BYTES);
-    return p != NULL;
-}
-
 /* Go's geometry covers 48 bits of addresses. Under an address-space limit, or where tables for all of them are refused,
- * it covers what the heap may use then, from the first hint on. False: try again at the next request; each part may be
- * there by then. */
+ * it covers what the heap may use then, from an address on at which nothing lies yet. False: try again at the next
+ * request; each part may be there by then. */
 static bool init_pages(void) {
     if (heap.pages.chunks != NULL)
         return true;
     bool limited = os_address_limit_bytes() != SIZE_MAX;
+    heap.arenas.limited_base = 0;
     if (!limited && page_init(&heap.pages, 0, (size_t)1 << ARENA_ADDRESS_BITS))
         return true;
-    return (limited || init_first_hint_is_free()) && page_init(&heap.pages, ARENA_FIRST_HINT, ARENA_LIMITED_BYTES);
+    heap.arenas.limited_base = arena_limited_base();
+    return heap.arenas.limited_base != 0 && page_init(&heap.pages, heap.arenas.limited_base, ARENA_LIMITED_BYTES);
 }
 
 static bool init_once(void) {

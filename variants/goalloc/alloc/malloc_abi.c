@@ -170,7 +170,7 @@ static bool realloc_large_in_place(struct object *o, size_t size_bytes) {
     lock_acquire(&heap.lock);
     if (npages < s->npages) {
         uintptr_t tail = o->base + (npages << GOALLOC_PAGE_SHIFT);
-        arena_set_spans(&heap.arenas, tail, s->npages - npages, NULL);
+        arena_resize_spans(&heap.arenas, o->base, s->npages, npages, s);
         page_free(&heap.pages, tail, s->npages - npages);
     } else {
         if (npages > UINT32_MAX || !page_try_extend(&heap.pages, o->base, s->npages, npages, &scavenged_bytes)) {
@@ -179,7 +179,7 @@ static bool realloc_large_in_place(struct object *o, size_t size_bytes) {
         }
         uintptr_t more = o->base + ((uintptr_t)s->npages << GOALLOC_PAGE_SHIFT);
         arena_needs_zero(&heap.arenas, more, npages - s->npages);
-        arena_set_spans(&heap.arenas, more, npages - s->npages, s);
+        arena_resize_spans(&heap.arenas, o->base, s->npages, npages, s);
     }
     __atomic_fetch_add(&heap.pages_in_use, npages - s->npages, __ATOMIC_RELAXED);
     s->npages = (uint32_t)npages;

@@ -3,17 +3,45 @@
 
 static struct fixalloc arena_records = {.size_bytes = (sizeof(struct arena) + 63) & ~(size_t)63};
 
+static uintptr_t arena_hint(unsigned i) {
+    return ARENA_FIRST_HINT + ((uintptr_t)i << 40);
+}
+
+/* Is there room for a first step? A limit that refuses it would do so anywhere. */
+static bool arena_base_serves(uintptr_t base) {
+    bool taken;
+    void *p = os_reserve_at(base, ARENA_MIN_STEP_BYTES, &taken);
+    if (p != NULL)
+        os_unmap(p, ARENA_MIN_STEP_BYTES);
+    return !taken;
+}
+
+static uintptr_t arena_limited_base(void) {
+    for (unsigned i = 0; i < ARENA_HINTS; i++)
+        if (arena_base_serves(arena_hint(i)))
+            return arena_hint(i);
+    /* The kernel hands out addresses downwards: below what it offers there is room to grow. */
+    uintptr_t offered = (uintptr_t)os_reserve_aligned(ARENA_MIN_STEP_BYTES, ARENA_BYTES);
+    if (offered == 0)
+        return 0;
+    os_unmap((void *)offered, ARENA_MIN_STEP_BYTES);
+    bool below = offered > 2 * ARENA_LIMITED_BYTES && arena_base_serves(offered - ARENA_LIMITED_BYTES);
+    return below ? offered - ARENA_LIMITED_BYTES : offered;
+}
+
 static bool arena_space_init(struct arena_space *a, bool limited) {
+    if (limited && a->limited_base == 0)
+        a->limited_base = ARENA_FIRST_HINT;
     a->step_bytes = limited ? ARENA_MIN_STEP_BYTES : ARENA_BYTES;
-    a->map_first = limited ? ARENA_FIRST_HINT >> ARENA_SHIFT : 0;
+    a->map_first = limited ? a->limited_base >> ARENA_SHIFT : 0;
     size_t entries = limited ? ARENA_LIMITED_BYTES >> ARENA_SHIFT : ARENA_MAP_ENTRIES;
-    a->map = os_map_lazy(entries * sizeof *a->map);
+    a->map = os_map_readable(entries * sizeof *a->map);
     if (a->map == NULL)
         return false;
     __atomic_store_n(&a->map_entries, entries, __ATOMIC_RELEASE);
     for (unsigned i = 0; i < ARENA_HINTS; i++)
-        a->hints[i].address = ARENA_FIRST_HINT + ((uintptr_t)i << 40);
-    a->hint_count = ARENA_HINTS;
+        a->hints[i].address = limited ? a->limited_base : arena_hint(i);
+    a->hint_count = limited ? 1 : ARENA_HINTS;
     return true;
 }
 
@@ -26,15 +54,16 @@ static void arena_open_window(struct arena_space *a, uintptr_t first) {
     while (covered_bytes / 2 >= limit_bytes && covered_bytes > ARENA_BYTES)
         covered_bytes /= 2;
     size_t pages = covered_bytes >> GOALLOC_PAGE_SHIFT;
-    struct span **window = os_map_lazy(pages * sizeof *window);
+    struct span **window = os_map_readable(pages * sizeof *window);
     if (window == NULL)
         return;
-    uint8_t *classes = AXIS_COLLECTS ? os_map_lazy(pages) : NULL;
+    uint8_t *classes = AXIS_COLLECTS ? os_map_readable(pages) : NULL;
     if (AXIS_COLLECTS && classes == NULL) {
         os_unmap(window, pages * sizeof *window);
         return;
     }
-    uintptr_t below_bytes = first == ARENA_FIRST_HINT ? 0 : covered_bytes / 2;
+    bool upwards = first == ARENA_FIRST_HINT || a->limited_base != 0;
+    uintptr_t below_bytes = upwards ? 0 : covered_bytes / 2;
     if (below_bytes > first)
         below_bytes = first;
     a->window = window;
@@ -89,11 +118,38 @@ static bool arena_create(struct arena_space *a, uintptr_t base) {
     return true;
 }
 
+/* Makes entries [first, end) of a table writable that can be read everywhere, with the OS pages that they lie in. */
+static bool arena_open_entries(void *table, size_t entry_bytes, size_t first, size_t end) {
+    uintptr_t from = ((uintptr_t)table + first * entry_bytes) & ~(uintptr_t)(OS_PAGE_BYTES - 1);
+    uintptr_t to = ((uintptr_t)table + end * entry_bytes + OS_PAGE_BYTES - 1) & ~(uintptr_t)(OS_PAGE_BYTES - 1);
+    return os_commit((void *)from, to - from);
+}
+
+/* One system call for each table: a reservation of many arenas costs no more than that of one. */
+static bool arena_open_tables(struct arena_space *a, uintptr_t first, uintptr_t end) {
+    if (!arena_open_entries(a->map, sizeof *a->map, (first >> ARENA_SHIFT) - a->map_first,
+                            ((end - 1) >> ARENA_SHIFT) + 1 - a->map_first))
+        return false;
+    /* Both ends are whole arenas, and so is the window: an arena outside it has a table of its own. */
+    uintptr_t window_end = a->window_base + (a->window_pages << GOALLOC_PAGE_SHIFT);
+    first = first > a->window_base ? first : a->window_base;
+    end = end < window_end ? end : window_end;
+    if (a->window == NULL || first >= end)
+        return true;
+    size_t first_page = (first - a->window_base) >> GOALLOC_PAGE_SHIFT;
+    size_t end_page = (end - a->window_base) >> GOALLOC_PAGE_SHIFT;
+    return arena_open_entries(a->window, sizeof *a->window, first_page, end_page) &&
+           (a->page_classes == NULL ||
+            arena_open_entries(a->page_classes, sizeof *a->page_classes, first_page, end_page));
+}
+
 static bool arena_create_range(struct arena_space *a, uintptr_t base, size_t size_bytes) {
+    uintptr_t first = base & ~(uintptr_t)(ARENA_BYTES - 1);
     /* Later would be too late: what has a table of its own must not be looked up in the window. */
     if (a->window == NULL && a->count == 0)
-        arena_open_window(a, base & ~(uintptr_t)(ARENA_BYTES - 1));
-    uintptr_t first = base & ~(uintptr_t)(ARENA_BYTES - 1);
+        arena_open_window(a, first);
+    if (!arena_open_tables(a, first, (base + size_bytes + ARENA_BYTES - 1) & ~(uintptr_t)(ARENA_BYTES - 1)))
+        return false;
     for (uintptr_t at = first; at < base + size_bytes; at += ARENA_BYTES)
         if (!arena_create(a, at))
             return false;
@@ -135,13 +191,21 @@ static uintptr_t arena_reserve_anywhere(struct arena_space *a, size_t size_bytes
     return base;
 }
 
-/* Under an address-space limit every address is refused alike, so the first hint is not to blame and stays. */
+/* Under an address-space limit every address is refused alike, so the hint is not to blame and stays. Where something
+ * else lies in the way, the heap goes on behind it: the distance doubles, so that few attempts pass over anything. */
 static uintptr_t arena_reserve_limited(struct arena_space *a, size_t size_bytes) {
-    uintptr_t at = a->hints[0].address;
-    if (at + size_bytes > ARENA_FIRST_HINT + ARENA_LIMITED_BYTES || os_reserve(at, size_bytes) == NULL)
-        return 0;
-    a->hints[0].address = at + size_bytes;
-    return at;
+    uintptr_t at = a->hints[0].address, end = a->limited_base + ARENA_LIMITED_BYTES;
+    bool taken = true;
+    for (size_t skip_bytes = a->step_bytes; taken; skip_bytes *= 2) {
+        if (at + size_bytes > end)
+            return 0;
+        if (os_reserve_at(at, size_bytes, &taken) != NULL) {
+            a->hints[0].address = at + size_bytes;
+            return at;
+        }
+        at += skip_bytes;
+    }
+    return 0;
 }
 
 static void arena_unreserve(struct arena_space *a, uintptr_t base, size_t size_bytes) {
@@ -177,17 +241,42 @@ static void arena_set_spans(struct arena_space *a, uintptr_t base, size_t npages
         struct arena *arena = arena_of(a, base);
         size_t first = (base >> GOALLOC_PAGE_SHIFT) % ARENA_PAGES;
         size_t n = ARENA_PAGES - first < npages ? ARENA_PAGES - first : npages;
-        /* Clearing looks at every entry: a huge object may have grown page by page. */
+        /* The entries of a huge run in an arena are the first of its pages there (arena_resize_spans keeps it so):
+         * behind the last of them nothing is left to clear, and reading on would touch tables that nobody has used. */
         for (size_t i = 0; i < n; i++) {
             if (s != NULL ? (!huge || first_arena || i == 0) : arena->spans[first + i] != NULL)
                 __atomic_store_n(&arena->spans[first + i], s, __ATOMIC_RELEASE);
-            else if (s != NULL)
+            else if (huge)
                 break;
         }
         first_arena = false;
         npages -= n;
         base += n << GOALLOC_PAGE_SHIFT;
     }
+}
+
+/* A run that becomes huge keeps what it has, and gets one entry for each arena that it newly reaches. One that is huge
+ * no longer is entered at every page again, as all shorter runs are. */
+static void arena_resize_spans(struct arena_space *a, uintptr_t base, size_t npages_now, size_t npages_new,
+                               struct span *s) {
+    uintptr_t at = base + (npages_now << GOALLOC_PAGE_SHIFT), end = base + (npages_new << GOALLOC_PAGE_SHIFT);
+    if (npages_new < npages_now) {
+        arena_set_spans(a, end, npages_now - npages_new, NULL);
+        if (npages_now >= ARENA_HUGE_PAGES && npages_new < ARENA_HUGE_PAGES)
+            arena_set_spans(a, base, npages_new, s);
+        return;
+    }
+    if (npages_new < ARENA_HUGE_PAGES) {
+        arena_set_spans(a, at, npages_new - npages_now, s);
+        return;
+    }
+    uintptr_t first_arena_end = (base | (ARENA_BYTES - 1)) + 1;
+    if (at < first_arena_end) {
+        arena_set_spans(a, at, (first_arena_end - at) >> GOALLOC_PAGE_SHIFT, s);
+        at = first_arena_end;
+    }
+    for (at = (at + ARENA_BYTES - 1) & ~(uintptr_t)(ARENA_BYTES - 1); at < end; at += ARENA_BYTES)
+        arena_set_spans(a, at, 1, s);
 }
 
 static struct span *arena_span_of_huge(const struct arena_space *a, uintptr_t address) {

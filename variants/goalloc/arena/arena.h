@@ -36,13 +36,14 @@ struct arena {
 _Static_assert(sizeof(((struct arena *)0)->page_in_use) == 1024, "one bit per 8 KiB page of 64 MiB");
 
 struct arena_space {
+    uintptr_t limited_base; /* where the range of a limited heap begins; 0: at the first hint */
     uintptr_t window_base;
     size_t window_pages;
-    struct span **window;
+    struct span **window; /* readable; writable where there are arenas */
     /* The span class of each of the window's pages in which it alone says where objects lie (span_class_on_page), else
      * 0; so an object is found without its span's record. Atomic bytes; in builds that collect only. */
     uint8_t *page_classes;
-    struct arena **map; /* lazily touched; covers every address, or what an address-space limit could admit */
+    struct arena **map; /* likewise; covers every address, or what an address-space limit could admit */
     size_t map_first, map_entries;
     size_t step_bytes; /* ARENA_BYTES, or ARENA_MIN_STEP_BYTES under an address-space limit */
     size_t reserved_bytes;
@@ -55,8 +56,11 @@ struct arena_space {
     unsigned hint_count;
 };
 
-/* Prepares hints and the map; limited: for the range from the first hint on that a process with an address-space limit
- * may use. False when even the map cannot be had. Once, under the heap lock. */
+/* Where such a range can begin: at the first of Go's hints at which nothing lies, or else where the OS has room. */
+static uintptr_t arena_limited_base(void);
+
+/* Prepares hints and the map; limited: for the range from limited_base on that a process with an address-space limit may
+ * use. False when even the map cannot be had. Once, under the heap lock. */
 static bool arena_space_init(struct arena_space *a, bool limited);
 
 /* Reserves at least size bytes (rounded up to whole steps, stored in *got) and creates the arenas' metadata.
@@ -87,14 +91,19 @@ static inline struct span *arena_span_of(const struct arena_space *a, uintptr_t 
     return __atomic_load_n(&arena->spans[(address >> GOALLOC_PAGE_SHIFT) % ARENA_PAGES], __ATOMIC_ACQUIRE);
 }
 
-/* Longer runs are entered at every page of their first arena and at the first page of each further one only: the table
- * of a terabyte would itself take a gigabyte. */
-enum { ARENA_HUGE_PAGES = 16 * ARENA_PAGES };
+/* Runs of this length and longer are entered at every page of their first arena and at the first page of each further
+ * one only: the table of a terabyte would itself take a gigabyte, and a block is freed in the time that its entries
+ * take. */
+enum { ARENA_HUGE_PAGES = 2 * ARENA_PAGES };
 /* The lookup behind arena_span_of for interior addresses of such runs; same result for all others. */
 static struct span *arena_span_of_huge(const struct arena_space *a, uintptr_t address);
 
 /* Points the page-table entries of [base, base + npages) to s (NULL to clear). The run may cross arenas. */
 static void arena_set_spans(struct arena_space *a, uintptr_t base, size_t npages, struct span *s);
+
+/* The run of s at base has npages_now pages and becomes longer or shorter in place; its entries follow. */
+static void arena_resize_spans(struct arena_space *a, uintptr_t base, size_t npages_now, size_t npages_new,
+                               struct span *s);
 
 /* The span class of the page that address lies in, if objects are found by it; else 0. Any address is allowed. */
 static inline uint8_t arena_page_class(const struct arena_space *a, uintptr_t address) {

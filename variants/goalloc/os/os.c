@@ -14,31 +14,39 @@
 #include <time.h>
 #include <unistd.h>
 
-static void *os_map(uintptr_t hint, size_t size_bytes, int flags) {
+static void *os_map(uintptr_t hint, size_t size_bytes, int protection, int flags, int *error) {
     int saved_errno = errno;
-    void *p = mmap((void *)hint, size_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
+    void *p = mmap((void *)hint, size_bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
+    *error = p == MAP_FAILED ? errno : 0;
     errno = saved_errno;
     return p == MAP_FAILED ? NULL : p;
 }
 
-static void *os_reserve(uintptr_t hint, size_t size_bytes) {
-    if (hint == 0)
-        return os_map(0, size_bytes, 0);
+static void *os_reserve_at(uintptr_t hint, size_t size_bytes, bool *taken) {
+    int error;
     /* ThreadSanitizer turns an address that it wants for itself into 0, which must then not be insisted on. */
-    void *p = os_map(hint, size_bytes, OS_THREAD_SANITIZER ? 0 : MAP_FIXED_NOREPLACE);
+    void *p = os_map(hint, size_bytes, PROT_NONE, OS_THREAD_SANITIZER ? 0 : MAP_FIXED_NOREPLACE, &error);
+    *taken = error == EEXIST;
     /* Kernels before 4.17 take the flag for a mere hint and may answer elsewhere. */
     if (p != NULL && (uintptr_t)p != hint) {
         os_unmap(p, size_bytes);
+        *taken = true;
         return NULL;
     }
     return p;
+}
+
+static void *os_reserve(uintptr_t hint, size_t size_bytes) {
+    int error;
+    bool taken;
+    return hint == 0 ? os_map(0, size_bytes, PROT_NONE, 0, &error) : os_reserve_at(hint, size_bytes, &taken);
 }
 
 static void *os_reserve_aligned(size_t size_bytes, size_t align_bytes) {
     size_t padded_bytes;
     if (__builtin_add_overflow(size_bytes, align_bytes, &padded_bytes))
         return NULL;
-    char *p = os_map(0, padded_bytes, 0);
+    char *p = os_reserve(0, padded_bytes);
     if (p == NULL)
         return NULL;
     uintptr_t base = ((uintptr_t)p + align_bytes - 1) & ~(uintptr_t)(align_bytes - 1);
@@ -51,10 +59,13 @@ static void *os_reserve_aligned(size_t size_bytes, size_t align_bytes) {
 }
 
 static void *os_map_lazy(size_t size_bytes) {
-    int saved_errno = errno;
-    void *p = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    errno = saved_errno;
-    return p == MAP_FAILED ? NULL : p;
+    int error;
+    return os_map(0, size_bytes, PROT_READ | PROT_WRITE, 0, &error);
+}
+
+static void *os_map_readable(size_t size_bytes) {
+    int error;
+    return os_map(0, size_bytes, PROT_READ, 0, &error);
 }
 
 static size_t os_address_limit_bytes(void) {

@@ -43,12 +43,20 @@ enum { OS_PAGE_BYTES = 4096, OS_ADDRESS_BITS = 47 };
 /* Reserves exactly [hint, hint + size); NULL when that range is not wholly free. hint 0: anywhere. */
 static void *os_reserve(uintptr_t hint, size_t size_bytes);
 
+/* The same; *taken: it failed because something lies there, and not because the OS refuses more. */
+static void *os_reserve_at(uintptr_t hint, size_t size_bytes, bool *taken);
+
 /* Reserves size bytes anywhere, aligned to align (a power of two, at least a page); NULL on failure. */
 static void *os_reserve_aligned(size_t size_bytes, size_t align_bytes);
 
 /* Readable zero memory anywhere that costs physical pages only where it is written; for sparse tables. NULL on failure.
  */
 static void *os_map_lazy(size_t size_bytes);
+
+/* Zero memory anywhere that can be read only, until os_commit makes parts of it writable: for sparse tables of which
+ * any entry may be read. What is not writable counts neither against a limit of data (RLIMIT_DATA) nor as committed
+ * memory, and costs nothing where a process locks its memory or dumps it. NULL on failure. */
+static void *os_map_readable(size_t size_bytes);
 
 /* The address-space limit of this process in bytes (RLIMIT_AS), SIZE_MAX when there is none that matters. */
 static size_t os_address_limit_bytes(void);

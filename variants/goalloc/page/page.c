@@ -2,6 +2,8 @@
 #include "page/page.h"
 #include "page/summary.c"
 
+#include <string.h>
+
 /* log2 of the pages that an entry of a level covers: 21, 18, 15, 12, 9. */
 static inline unsigned page_level_log(unsigned level) {
     return PAGE_MAX_LOG - level * PAGE_LEVEL_BITS;
@@ -147,8 +149,8 @@ static bool page_grow(struct page_heap *ph, uintptr_t base, size_t size_bytes) {
         to = ((to - 1) >> PAGE_LEVEL_BITS) + 1;
     }
     for (size_t c = first; c < end; c++) {
-        bits_clear(ph->chunks[c].in_use, 0, PAGE_CHUNK_PAGES);
-        bits_set(ph->chunks[c].released, 0, PAGE_CHUNK_PAGES);
+        memset(ph->chunks[c].in_use, 0, sizeof ph->chunks[c].in_use);
+        memset(ph->chunks[c].released, 0xff, sizeof ph->chunks[c].released);
     }
     ph->free_pages += count * PAGE_CHUNK_PAGES;
     ph->scavenged_free_pages += count * PAGE_CHUNK_PAGES;
@@ -185,6 +187,49 @@ static void page_expect_range(const struct page_heap *ph, size_t page, size_t np
                (void *)page_address(ph, page));
 }
 
+/* A whole chunk costs a few instructions; a large block is made of them. */
+static inline bool page_piece_is_chunk(struct page_piece p) {
+    return p.count == PAGE_CHUNK_PAGES;
+}
+
+static bool page_words_all(const uint64_t *map, uint64_t value) {
+    uint64_t differs = 0;
+    for (unsigned w = 0; w < PAGE_CHUNK_WORDS; w++)
+        differs |= map[w] ^ value;
+    return differs == 0;
+}
+
+static bool page_piece_all_free(const struct page_chunk *chunk, struct page_piece p) {
+    return page_piece_is_chunk(p) ? page_words_all(chunk->in_use, 0) : bits_all_clear(chunk->in_use, p.first, p.count);
+}
+
+static bool page_piece_all_in_use(const struct page_chunk *chunk, struct page_piece p) {
+    return page_piece_is_chunk(p) ? page_words_all(chunk->in_use, ~UINT64_C(0))
+                                  : bits_all_set(chunk->in_use, p.first, p.count);
+}
+
+static unsigned page_piece_released(const struct page_chunk *chunk, struct page_piece p) {
+    if (page_piece_is_chunk(p) && page_words_all(chunk->released, chunk->released[0]) &&
+        (chunk->released[0] == 0 || chunk->released[0] == ~UINT64_C(0)))
+        return chunk->released[0] == 0 ? 0 : PAGE_CHUNK_PAGES;
+    return bits_count(chunk->released, p.first, p.count);
+}
+
+/* The bits of a piece in a map, all at once. */
+static void page_piece_set(uint64_t *map, struct page_piece p) {
+    if (page_piece_is_chunk(p))
+        memset(map, 0xff, PAGE_CHUNK_WORDS * sizeof *map);
+    else
+        bits_set(map, p.first, p.count);
+}
+
+static void page_piece_clear(uint64_t *map, struct page_piece p) {
+    if (page_piece_is_chunk(p))
+        memset(map, 0, PAGE_CHUNK_WORDS * sizeof *map);
+    else
+        bits_clear(map, p.first, p.count);
+}
+
 /* Takes a run that is known to be free. */
 static void page_take(struct page_heap *ph, size_t page, size_t npages, size_t *scavenged_bytes) {
     size_t at = page, left = npages, released = 0;
@@ -194,13 +239,13 @@ static void page_take(struct page_heap *ph, size_t page, size_t npages, size_t *
     while (left > 0) {
         struct page_piece p = page_next_piece(&at, &left);
         struct page_chunk *chunk = &ph->chunks[p.chunk];
-        if (GOALLOC_UNLIKELY(!bits_all_clear(chunk->in_use, p.first, p.count)))
+        if (GOALLOC_UNLIKELY(!page_piece_all_free(chunk, p)))
             os_die("corrupted page heap: the summaries call %zu pages at %p free, and some are in use", npages,
                    (void *)page_address(ph, page));
-        released += bits_count(chunk->released, p.first, p.count);
-        bits_set(chunk->in_use, p.first, p.count);
+        released += page_piece_released(chunk, p);
+        page_piece_set(chunk->in_use, p);
         /* In use it is backed again as soon as it is touched. */
-        bits_clear(chunk->released, p.first, p.count);
+        page_piece_clear(chunk->released, p);
     }
     ph->free_pages -= npages;
     ph->scavenged_free_pages -= released;
@@ -325,9 +370,9 @@ static void page_free(struct page_heap *ph, uintptr_t base, size_t npages) {
     while (left > 0) {
         struct page_piece p = page_next_piece(&at, &left);
         struct page_chunk *chunk = &ph->chunks[p.chunk];
-        if (!bits_all_set(chunk->in_use, p.first, p.count))
+        if (!page_piece_all_in_use(chunk, p))
             os_die("corrupted page heap: pages freed twice in the %zu pages at %p", npages, (void *)base);
-        bits_clear(chunk->in_use, p.first, p.count);
+        page_piece_clear(chunk->in_use, p);
     }
     ph->free_pages += npages;
     if (ph->search_page > page)
@@ -358,7 +403,7 @@ static bool page_try_extend(struct page_heap *ph, uintptr_t base, size_t npages_
         /* A chunk that was never grown into has no bitmap to read. */
         if (summary_max(page_chunk_summary(ph, p.chunk)) < p.count)
             return false;
-        if (!bits_all_clear(ph->chunks[p.chunk].in_use, p.first, p.count))
+        if (!page_piece_all_free(&ph->chunks[p.chunk], p))
             return false;
     }
     page_take(ph, page, more, scavenged_bytes);
