@@ -24,7 +24,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { EXIT_RECORD_OK = 0, EXIT_RECORD_BAD = 1, EXIT_USAGE = 2 };
+enum { EXIT_RECORD_OK = 0, EXIT_RECORD_BAD = 1, EXIT_USAGE = 2, EXIT_NO_RECORD = 4 }; /* docs/record.md */
 
 struct flags {
     char *workload, *params, *mode, *expect, *library, *knobs, *result, *heapmap, *heapmap_at;
@@ -54,10 +54,14 @@ static int usage(const char *format, const char *what) {
 
 /* ---- one cell */
 
+/* Writes a record that does not say ok. */
+static int give_up(const char *status, const char *message) {
+    return result_write(result, status, message) ? EXIT_RECORD_BAD : EXIT_NO_RECORD;
+}
+
 static void end_invocation(struct bench *b, enum bench_status status, const char *message) {
     (void)b;
-    result_write(result, status == BENCH_OOM ? "oom" : "failed", message);
-    _exit(EXIT_RECORD_BAD);
+    _exit(give_up(status == BENCH_OOM ? "oom" : "failed", message));
 }
 
 /* The measured function: one iteration of the library is one of the workload, set-up and tear-down included; its time is
@@ -157,19 +161,16 @@ static int run_one_cell(const struct flags *f) {
     result->harness_ns_per_op = -1;
     if (!proof_run(&cell.proof, &cell.subject, f->library, f->knobs)) {
         fprintf(stderr, "spanlab: %s\n", cell.proof.failure);
-        result_write(result, "failed", cell.proof.failure);
-        return EXIT_RECORD_BAD;
+        return give_up("failed", cell.proof.failure);
     }
     char error[512];
     if (f->heapmap != NULL && !heapmap_rehearse(&cell.heapmap, &cell.bench, error, sizeof error)) {
-        result_write(result, "failed", error);
-        return EXIT_RECORD_BAD;
+        return give_up("failed", error);
     }
     if (strcmp(f->mode, "memory") == 0) {
         if (!memory_open(&cell.memory, &cell.bench, subject_counters(), cell.subject.peer != NULL ? cell.subject.peer->purge : NULL,
                          error, sizeof error)) {
-            result_write(result, "failed", error);
-            return EXIT_RECORD_BAD;
+            return give_up("failed", error);
         }
         result->memory = &cell.memory;
         cell.memory.heapmap = f->heapmap != NULL ? &cell.heapmap : NULL;
@@ -177,8 +178,7 @@ static int run_one_cell(const struct flags *f) {
     cell.warmup = (unsigned)f->warmup;
     flavour_attach();
     if (!collector_open()) {
-        result_write(result, "failed", "no memory for what the collector does");
-        return EXIT_RECORD_BAD;
+        return give_up("failed", "no memory for what the collector does");
     }
     struct gbench *b = gbench_register(cell.bench.workload->name, run_cell, &cell.bench);
     gbench_use_manual_time(b);
@@ -189,7 +189,7 @@ static int run_one_cell(const struct flags *f) {
     if (f->heapmap != NULL)
         written &= heapmap_write(&cell.heapmap, &cell.bench, cell.subject.name, cell.proof.version);
     flavour_detach();
-    return written ? EXIT_RECORD_OK : EXIT_RECORD_BAD;
+    return written ? EXIT_RECORD_OK : EXIT_NO_RECORD;
 }
 
 /* ---- an ordinary Google Benchmark program */

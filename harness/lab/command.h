@@ -25,9 +25,6 @@ struct command {
     int (*run)(int argc, const char **argv);
 };
 
-/* What SIGPIPE did when spanlab was started: a program that exec runs shall find it so. */
-extern void (*command_inherited_sigpipe)(int);
-
 #define COMMAND(id)                                                                                                    \
     static const struct command command_##id;                                                                         \
     static const struct command *const command_entry_##id __attribute__((used, section("spanlab_commands"))) =        \

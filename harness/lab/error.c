@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "error.h"
-#include "command.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-void (*command_inherited_sigpipe)(int);
 
 static void print_line(const char *format, va_list args) {
     fflush(stdout);

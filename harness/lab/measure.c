@@ -4,9 +4,11 @@
 #include "error.h"
 #include "launch.h"
 #include "progress.h"
+#include "record.h"
 #include "spawn.h"
 #include "text.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <jansson.h>
@@ -75,24 +77,27 @@ static bool is_disturbed(json_t *record) {
            json_integer_value(json_object_get(d, "runqueue_ns")) > wall * DISTURBED_RUNQUEUE_PERCENT / 100;
 }
 
-static const char *judge_record(struct verdict *v, const char *path) {
+/* "ok" is believed when all is there that is read from a record. */
+static const char *judge_record(struct verdict *v, const char *path, const struct store_todo *t) {
     v->record = text_read_file(path);
-    json_error_t error;
-    json_t *root = v->record == NULL ? NULL : json_loads(v->record, 0, &error);
+    json_t *root;
+    const char *defect = record_defect(v->record, t->memory, t->memory ? 1 : t->iterations, &root);
     const char *status = json_string_value(json_object_get(root, "status"));
-    if (root == NULL || status == NULL) {
+    if (status == NULL) {
         v->message = lab_strdup("the process wrote no valid record");
         free(v->record);
         v->record = NULL;
+        json_decref(root);
         return "failed";
     }
-    const char *message = json_string_value(json_object_get(root, "message"));
+    bool ok = strcmp(status, "ok") == 0;
+    const char *message = ok ? defect : json_string_value(json_object_get(root, "message"));
     const char *checksum = json_string_value(json_object_get(root, "checksum"));
     v->message = lab_strdup(message != NULL ? message : "");
     v->checksum = lab_strdup(checksum != NULL ? checksum : "");
     v->disturbance = json_dumps(json_object_get(root, "disturbance"), JSON_COMPACT);
     v->disturbed = is_disturbed(root);
-    const char *known = strcmp(status, "ok") == 0 ? "ok" : strcmp(status, "oom") == 0 ? "oom" : "failed";
+    const char *known = ok && defect == NULL ? "ok" : strcmp(status, "oom") == 0 ? "oom" : "failed";
     json_decref(root);
     return known;
 }
@@ -124,7 +129,7 @@ static void judge(struct engine *e, struct verdict *v, const struct store_todo *
         return;
     }
     v->exit_code = WEXITSTATUS(r->wait_status);
-    v->status = judge_record(v, e->result_path);
+    v->status = judge_record(v, e->result_path, t);
     if (v->exit_code != 0 && strcmp(v->status, "ok") == 0) {
         v->status = "failed";
         free(v->message);
@@ -138,6 +143,47 @@ static void judge(struct engine *e, struct verdict *v, const struct store_todo *
     }
 }
 
+/* ---- what is no fault of the subject's */
+
+/* errno where a file of the run cannot grow by what a record takes, else 0. */
+static int no_room(const char *dir) {
+    enum { PROBE_BYTES = 64 << 10 };
+    char *path = lab_printf("%s/process-%ld-probe", dir, (long)getpid());
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    int code = fd < 0 ? errno : posix_fallocate(fd, 0, PROBE_BYTES);
+    if (fd >= 0)
+        close(fd);
+    unlink(path);
+    free(path);
+    return code == ENOSPC || code == EDQUOT || code == EFBIG || code == EROFS || code == EIO ? code : 0;
+}
+
+/* The disk or a limit failed, not the subject: the process is not stored, and resume runs it again. 0: it may be judged. */
+static int blame_host(struct engine *e, const struct verdict *v, const struct store_todo *t, const struct spawn_result *r) {
+    enum { COULD_NOT_WRITE = 4 }; /* of a bench program: docs/record.md */
+    const char *dir = e->store->dir;
+    if (r->start_failed && r->start_step == SPAWN_FILES)
+        return lab_error(LAB_DISK, "cannot write in %s (%s): everything measured before is kept; free some space, then spanlab "
+                                   "resume %s",
+                         dir, strerror(r->start_errno), dir);
+    if (r->start_failed && r->start_step == SPAWN_PROCESS)
+        return lab_error(LAB_CELL_FAILED, "no process can be started (%s): everything measured before is kept; end some others, "
+                                          "then spanlab resume %s",
+                         strerror(r->start_errno), dir);
+    if (r->start_failed || r->timed_out || strcmp(v->status, "ok") == 0)
+        return LAB_OK;
+    if (v->signal == SIGXFSZ)
+        return lab_error(LAB_DISK, "a file may not grow further (ulimit -f) while %s ran: everything measured before is kept; raise "
+                                   "the limit, then spanlab resume %s",
+                         t->subject, dir);
+    int code = v->record == NULL ? no_room(dir) : 0;
+    if (code != 0 || (v->record == NULL && v->exit_code == COULD_NOT_WRITE))
+        return lab_error(LAB_DISK, "no room left in %s for the record of %s (%s): everything measured before is kept; free some "
+                                   "space, then spanlab resume %s",
+                         dir, t->subject, code != 0 ? strerror(code) : v->message, dir);
+    return LAB_OK;
+}
+
 static void verdict_free(struct verdict *v) {
     free(v->message);
     free(v->record);
@@ -146,7 +192,47 @@ static void verdict_free(struct verdict *v) {
     free(v->stderr_tail);
 }
 
-/* Runs and commits one attempt. 0, LAB_DISK or LAB_INTERRUPTED; *again: it should be repeated. */
+static int commit(struct engine *e, const struct store_todo *t, const struct launch *l, const char *started_at,
+                  const struct spawn_result *r, const struct verdict *v) {
+    struct store_outcome o = {.started_at = started_at,
+                              .status = v->status,
+                              .message = v->message,
+                              .stderr_tail = strcmp(v->status, "ok") == 0 ? "" : v->stderr_tail,
+                              .reproduce = l->reproduce,
+                              .disturbance = v->disturbance != NULL ? v->disturbance : "{}",
+                              .layout = l->layout,
+                              .checksum = v->checksum,
+                              .record = v->record,
+                              .wall_ns = r->wall_ns,
+                              .peak_bytes = r->peak_bytes,
+                              .exit_code = v->exit_code,
+                              .signal = v->signal,
+                              .disturbed = v->disturbed};
+    return store_commit(e->store, t, e->options->session, &o);
+}
+
+/* What a process that ended left: judged, stored, told. */
+static int take_result(struct engine *e, struct store_todo *t, const struct launch *l, const char *started_at,
+                       const struct spawn_result *r, bool *again) {
+    struct verdict v;
+    judge(e, &v, t, r);
+    int code = blame_host(e, &v, t, r);
+    if (code == LAB_OK) {
+        code = commit(e, t, l, started_at, r, &v);
+        bool ok = strcmp(v.status, "ok") == 0;
+        /* A crash is run again for the value that its process owes; the crash itself stays and counts. Out of memory and a
+         * failed proof would only happen again. */
+        bool flaky = strcmp(v.status, "crash") == 0 || strcmp(v.status, "timeout") == 0;
+        bool repeat = v.disturbed && !e->untimed && e->repeats < e->planned / REPEAT_SHARE;
+        *again = t->attempt == 1 && (ok ? repeat : flaky);
+        e->repeats += *again && ok;
+        progress_end(&e->progress, t, v.status, v.message, r->wall_ns, l->reproduce, v.disturbed);
+    }
+    verdict_free(&v);
+    return code;
+}
+
+/* Runs and commits one attempt. 0 or an enum lab_exit; *again: it should be repeated. */
 static int run_attempt(struct engine *e, struct store_todo *t, bool *again) {
     struct catalog_subject *subject = catalog_find_subject(e->catalog, t->subject);
     if (subject == NULL || !subject->present)
@@ -162,34 +248,7 @@ static int run_attempt(struct engine *e, struct store_todo *t, bool *again) {
     char *started_at = text_now_utc();
     progress_begin(&e->progress, t);
     bool finished = spawner_run(&e->spawner, &request, engine_tick, e, &result);
-    int code = LAB_INTERRUPTED;
-    if (finished) {
-        struct verdict v;
-        judge(e, &v, t, &result);
-        struct store_outcome o = {.started_at = started_at,
-                                  .status = v.status,
-                                  .message = v.message,
-                                  .stderr_tail = strcmp(v.status, "ok") == 0 ? "" : v.stderr_tail,
-                                  .reproduce = l.reproduce,
-                                  .disturbance = v.disturbance != NULL ? v.disturbance : "{}",
-                                  .layout = l.layout,
-                                  .checksum = v.checksum,
-                                  .record = v.record,
-                                  .wall_ns = result.wall_ns,
-                                  .peak_bytes = result.peak_bytes,
-                                  .exit_code = v.exit_code,
-                                  .signal = v.signal,
-                                  .disturbed = v.disturbed};
-        code = store_commit(e->store, t, e->options->session, &o);
-        bool ok = strcmp(v.status, "ok") == 0;
-        /* Out of memory and a failed proof would only happen again. */
-        bool flaky = strcmp(v.status, "crash") == 0 || strcmp(v.status, "timeout") == 0;
-        bool repeat = v.disturbed && !e->untimed && e->repeats < e->planned / REPEAT_SHARE;
-        *again = t->attempt == 1 && (ok ? repeat : flaky);
-        e->repeats += *again && ok;
-        progress_end(&e->progress, t, v.status, v.message, result.wall_ns, l.reproduce, v.disturbed);
-        verdict_free(&v);
-    }
+    int code = finished ? take_result(e, t, &l, started_at, &result, again) : LAB_INTERRUPTED;
     free(started_at);
     l.arguments.count--; /* the NULLs */
     l.environment.count--;
@@ -270,6 +329,13 @@ static void name_files(struct engine *e, const char *dir) {
     e->stderr_path = lab_printf("%s/process-%ld-stderr.txt", dir, (long)getpid());
 }
 
+/* A process that failed has failed, whatever the one after it did; and so has one that did other work than the others. */
+static bool anything_failed(struct store *s) {
+    return store_count(s, "SELECT count(*) FROM invocation WHERE status<>'ok'") > 0 ||
+           store_count(s, "SELECT count(*) FROM (SELECT 1 FROM invocation i JOIN cell c ON c.id=i.cell_id WHERE i.status='ok'"
+                          " AND i.checksum<>'' GROUP BY c.workload, c.params HAVING count(DISTINCT i.checksum)>1)") > 0;
+}
+
 static int measure(struct store *s, struct catalog *catalog, const struct measure_options *options, bool untimed) {
     struct engine e = {
         .store = s, .catalog = catalog, .options = options, .start_ns = text_now_ns(), .untimed = untimed};
@@ -291,9 +357,7 @@ static int measure(struct store *s, struct catalog *catalog, const struct measur
     free(e.result_path);
     free(e.stdout_path);
     free(e.stderr_path);
-    if (code == LAB_OK &&
-        store_count(s, "SELECT count(*) FROM invocation i WHERE status<>'ok' AND NOT EXISTS (SELECT 1 FROM"
-                       " invocation j WHERE j.position=i.position AND j.status='ok')") > 0)
+    if (code == LAB_OK && anything_failed(s))
         code = LAB_CELL_FAILED;
     return code;
 }

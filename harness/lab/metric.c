@@ -38,3 +38,11 @@ double metric_number(json_t *record, const char *object, const char *key) {
     json_t *n = json_object_get(json_object_get(record, object), key);
     return json_is_number(n) ? json_number_value(n) : NAN;
 }
+
+bool metric_below(const struct metric *m, json_t *record) {
+    return m->below != NULL && m->below(record);
+}
+
+bool metric_rss_below(json_t *record) {
+    return metric_number(record, "memory", "peak_rss_bytes") < METRIC_RSS_RESOLUTION_BYTES; /* false of NAN */
+}

@@ -24,6 +24,8 @@ struct metric {
     int order;              /* place in exports */
     /* Of one record (docs/record.md); NAN is n/a. */
     double (*extract)(json_t *record);
+    /* NULL, or whether the value is a bound: the true one is below it, and nobody knows how far. */
+    bool (*below)(json_t *record);
 };
 
 #define METRIC(id)                                                                                                     \
@@ -37,6 +39,11 @@ const struct metric *metric_at(size_t i);
 size_t metric_count(void);
 /* Index of a name; ends the program when there is none (a bug). */
 size_t metric_index(const char *name);
+
+/* Whether the metric's value of this record is a bound. */
+bool metric_below(const struct metric *m, json_t *record);
+/* Whether the peak of the resident set is below what the kernel's counters resolve. */
+bool metric_rss_below(json_t *record);
 
 /* A number below an object of the record, NAN when null or absent. */
 double metric_number(json_t *record, const char *object, const char *key);

@@ -17,32 +17,27 @@ static struct progress_cell *cell_of(struct progress *p, long id) {
     return &p->cells[p->cell_count++];
 }
 
-/* Reads (cell, seconds, n) rows into the history, (cell, n) rows of work left. */
-static void load(struct progress *p, struct store *s, const char *sql, bool history) {
-    sqlite3_stmt *q;
-    if (sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) != SQLITE_OK)
-        return; /* an estimate may be missing */
-    while (sqlite3_step(q) == SQLITE_ROW) {
-        struct progress_cell *c = cell_of(p, sqlite3_column_int64(q, 0));
-        if (history) {
-            c->seconds = sqlite3_column_double(q, 1);
-            c->count = sqlite3_column_int64(q, 2);
-        } else {
-            c->left = sqlite3_column_int64(q, 1);
-        }
-    }
-    sqlite3_finalize(q);
+/* A row (cell, seconds, n) of history. */
+static void take_history(void *context, sqlite3_stmt *row) {
+    struct progress_cell *c = cell_of(context, sqlite3_column_int64(row, 0));
+    c->seconds = sqlite3_column_double(row, 1);
+    c->count = sqlite3_column_int64(row, 2);
+}
+
+/* A row (cell, n) of what is left. */
+static void take_left(void *context, sqlite3_stmt *row) {
+    cell_of(context, sqlite3_column_int64(row, 0))->left = sqlite3_column_int64(row, 1);
 }
 
 void progress_start(struct progress *p, struct store *s, long planned) {
     *p = (struct progress){.terminal = isatty(STDERR_FILENO), .planned = planned, .start_ns = text_now_ns()};
     p->done = store_count(s, "SELECT count(DISTINCT position) FROM invocation");
-    load(p, s, "SELECT cell_id, sum(wall_ns)/1e9, count(*) FROM invocation GROUP BY cell_id", true);
-    load(p, s,
-         "SELECT cell_id, count(*) FROM planned p WHERE NOT EXISTS (SELECT 1 FROM invocation i WHERE "
-         "i.position=p.position)"
-         " GROUP BY cell_id",
-         false);
+    store_each(s, "SELECT cell_id, sum(wall_ns)/1e9, count(*) FROM invocation GROUP BY cell_id", take_history, p);
+    store_each(s,
+               "SELECT cell_id, count(*) FROM planned p WHERE NOT EXISTS (SELECT 1 FROM invocation i WHERE "
+               "i.position=p.position)"
+               " GROUP BY cell_id",
+               take_left, p);
 }
 
 /* Cells without history are taken to cost what the others do on average; 1 s when there is none at all. */

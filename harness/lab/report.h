@@ -5,7 +5,10 @@
 #ifndef SPANLAB_REPORT_H
 #define SPANLAB_REPORT_H
 
-/* Draws run_dir/report/index.html. 0, or an enum lab_exit after an error line. */
-int report_write(const char *run_dir);
+#include "rundata.h"
+
+/* Draws report/index.html in the run's folder. 0, or an enum lab_exit after an error line, and then the page that was there
+ * stays. */
+int report_write(const struct run *r);
 
 #endif

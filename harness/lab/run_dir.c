@@ -3,6 +3,8 @@
 #include "command.h"
 #include "error.h"
 #include "host.h"
+#include "store_file.h"
+#include "whole.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -73,8 +75,12 @@ static int set_meta_taken(struct store *s, const char *key, char *value) {
 
 static void write_manifest(const char *dir, json_t *manifest) {
     char *path = lab_printf("%s/manifest.json", dir);
-    if (json_dump_file(manifest, path, JSON_INDENT(2) | JSON_SORT_KEYS) != 0)
-        lab_error(LAB_DISK, "cannot write %s; run.sqlite holds the same facts", path);
+    struct whole_file file;
+    /* Where it cannot be written a line says so; run.sqlite holds the same facts. */
+    if (whole_begin(&file, path) == LAB_OK) {
+        json_dumpf(manifest, file.out, JSON_INDENT(2) | JSON_SORT_KEYS);
+        whole_end(&file);
+    }
     free(path);
 }
 
@@ -96,15 +102,14 @@ static int describe(struct store *s, const struct run_options *o, const struct c
                     const char **argv) {
     json_t *host = host_facts(), *binaries = host_binaries(catalog);
     char *command = command_line(argc, argv), *created = text_now_utc(), *matrix = matrix_text(o->request.matrix);
-    json_t *manifest = json_pack("{s:i s:s s:s s:s s:s s:I s:b s:O s:O}", "schema_version", 1, "spanlab_version",
+    json_t *manifest = json_pack("{s:i s:s s:s s:s s:s s:I s:b s:O s:O}", "schema_version", STORE_VERSION, "spanlab_version",
                                  SPANLAB_VERSION, "created_at", created, "command", command, "matrix",
                                  o->request.matrix, "seed", (json_int_t)o->request.seed, "fixed_layout",
                                  o->request.fixed_layout, "host", host, "binaries", binaries);
     write_manifest(s->dir, manifest);
     const char *slash = strrchr(s->dir, '/');
-    int code = store_set_meta(s, "schema_version", "1");
+    int code = set_meta_taken(s, "schema_version", lab_printf("%d", STORE_VERSION));
     code = code ? code : store_set_meta(s, "spanlab_version", SPANLAB_VERSION);
-    code = code ? code : store_set_meta(s, "run_id", slash != NULL ? slash + 1 : s->dir);
     code = code ? code : store_set_meta(s, "created_at", created);
     code = code ? code : store_set_meta(s, "command", command);
     code = code ? code : store_set_meta(s, "matrix", matrix != NULL ? matrix : "");
@@ -115,6 +120,8 @@ static int describe(struct store *s, const struct run_options *o, const struct c
     code = code ? code : set_meta_taken(s, "host", json_dumps(host, JSON_COMPACT));
     code = code ? code : set_meta_taken(s, "host_identity", host_identity());
     code = code ? code : set_meta_taken(s, "binaries", json_dumps(binaries, JSON_COMPACT | JSON_SORT_KEYS));
+    /* The last: a run that has it has all of them. */
+    code = code ? code : store_set_meta(s, "run_id", slash != NULL ? slash + 1 : s->dir);
     json_decref(manifest);
     json_decref(host);
     json_decref(binaries);
@@ -133,19 +140,32 @@ static void point_latest(const char *dir) {
                   dir);
 }
 
+/* Of two runs that begin in one minute each makes a folder of its own. */
+static int make_own_folder(const char *matrix, char **dir) {
+    int code = make_dirs("results");
+    *dir = run_dir_name(matrix);
+    while (code == LAB_OK && mkdir(*dir, 0755) != 0) {
+        if (errno != EEXIST)
+            return lab_error(LAB_DISK, "cannot make the folder %s (%s): name another one with -o", *dir, strerror(errno));
+        free(*dir);
+        *dir = run_dir_name(matrix);
+    }
+    return code;
+}
+
 int run_dir_create(struct store *s, const struct run_options *o, const struct catalog *catalog, const struct plan *plan,
                    int argc, const char **argv) {
-    char *dir = o->output != NULL ? lab_strdup(o->output) : run_dir_name(o->request.matrix);
-    char *there = lab_printf("%s/run.sqlite", dir);
-    int code = access(there, F_OK) == 0
-                   ? lab_error(LAB_USAGE, "%s holds a run already: spanlab resume %s, or another folder", dir, dir)
-                   : make_dirs(dir);
+    char *dir = o->output != NULL ? lab_strdup(o->output) : NULL;
+    int code = dir != NULL ? make_dirs(dir) : make_own_folder(o->request.matrix, &dir);
     code = code ? code : check_room(dir);
     code = code ? code : store_create(s, dir, plan);
-    code = code ? code : describe(s, o, catalog, argc, argv);
-    if (code == LAB_OK)
-        point_latest(dir);
-    free(there);
+    if (code == LAB_OK) {
+        code = describe(s, o, catalog, argc, argv);
+        if (code == LAB_OK)
+            point_latest(dir);
+        else
+            store_discard(s);
+    }
     free(dir);
     return code;
 }

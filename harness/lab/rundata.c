@@ -3,6 +3,8 @@
 #include "collectors.h"
 #include "command.h"
 #include "error.h"
+#include "record.h"
+#include "store_file.h"
 #include "text.h"
 
 #include <sqlite3.h>
@@ -32,29 +34,40 @@ static char *column(sqlite3_stmt *q, int i) {
     return lab_strdup(text != NULL ? text : "");
 }
 
-static void read_meta(struct run *r, sqlite3 *db) {
-    sqlite3_stmt *q;
+static sqlite3_stmt *prepare(sqlite3 *db, const char *sql) {
+    sqlite3_stmt *q = NULL;
+    return sqlite3_prepare_v2(db, sql, -1, &q, NULL) == SQLITE_OK ? q : NULL;
+}
+
+/* Whether all rows were read: finalize tells what the last step met. */
+static bool finished(sqlite3_stmt *q) {
+    return sqlite3_finalize(q) == SQLITE_OK;
+}
+
+static bool read_meta(struct run *r, sqlite3 *db) {
+    sqlite3_stmt *q = prepare(db, "SELECT key, value FROM meta");
     r->meta = json_object();
-    if (sqlite3_prepare_v2(db, "SELECT key, value FROM meta", -1, &q, NULL) != SQLITE_OK)
-        return;
-    while (sqlite3_step(q) == SQLITE_ROW)
-        json_object_set_new(r->meta, (const char *)sqlite3_column_text(q, 0),
-                            json_string((const char *)sqlite3_column_text(q, 1)));
-    sqlite3_finalize(q);
+    if (q == NULL)
+        return false;
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        char *key = column(q, 0), *value = column(q, 1);
+        json_object_set_new(r->meta, key, json_string(value));
+        free(key);
+        free(value);
+    }
+    bool whole = finished(q);
     const char *host = json_string_value(json_object_get(r->meta, "host"));
     r->host = host == NULL ? NULL : json_loads(host, 0, NULL);
     const char *id = json_string_value(json_object_get(r->meta, "run_id"));
     r->id = lab_strdup(id != NULL ? id : r->dir);
+    return whole;
 }
 
-static void read_cells(struct run *r, sqlite3 *db) {
-    sqlite3_stmt *q;
-    if (sqlite3_prepare_v2(
-            db,
-            "SELECT id,subject,knobs,workload,params,threads,flavour,verdict,(SELECT count(*) FROM planned p"
-            " WHERE p.cell_id=cell.id) FROM cell ORDER BY id",
-            -1, &q, NULL) != SQLITE_OK)
-        return;
+static bool read_cells(struct run *r, sqlite3 *db) {
+    sqlite3_stmt *q = prepare(db, "SELECT id,subject,knobs,workload,params,threads,flavour,verdict,(SELECT count(*) FROM planned p"
+                                  " WHERE p.cell_id=cell.id) FROM cell ORDER BY id");
+    if (q == NULL)
+        return false;
     while (sqlite3_step(q) == SQLITE_ROW) {
         r->cells = lab_realloc(r->cells, (r->cell_count + 1) * sizeof *r->cells);
         struct run_cell *c = &r->cells[r->cell_count++];
@@ -70,7 +83,7 @@ static void read_cells(struct run *r, sqlite3 *db) {
         c->label = c->knobs[0] == '\0' ? lab_strdup(c->subject) : lab_printf("%s|%s", c->subject, c->knobs);
         c->series = lab_alloc(metric_count() * sizeof *c->series);
     }
-    sqlite3_finalize(q);
+    return finished(q);
 }
 
 static struct run_cell *cell_by_id(struct run *r, long id) {
@@ -80,27 +93,26 @@ static struct run_cell *cell_by_id(struct run *r, long id) {
     return NULL;
 }
 
-static void add_value(struct run_series *s, double value) {
+static void add_value(struct run_series *s, double value, bool below) {
     if (isnan(value))
         return; /* n/a */
     s->values = lab_realloc(s->values, (s->count + 1) * sizeof *s->values);
-    s->values[s->count++] = value;
+    s->below = lab_realloc(s->below, (s->count + 1) * sizeof *s->below);
+    s->values[s->count] = value;
+    s->below[s->count++] = below;
+    s->bounds += below;
 }
 
-static void add_record(struct run_cell *c, const char *text, bool memory) {
-    json_t *record = json_loads(text, 0, NULL);
-    if (record == NULL)
-        return;
+static void add_record(struct run_cell *c, json_t *record, bool memory) {
     for (size_t i = 0; i < metric_count(); i++)
         if (metric_at(i)->memory == memory)
-            add_value(&c->series[i], metric_at(i)->extract(record));
+            add_value(&c->series[i], metric_at(i)->extract(record), metric_below(metric_at(i), record));
     c->ok += !memory;
     if (!memory)
         collectors_add_record(c, record);
     json_t **keep = memory ? &c->memory_record : &c->record;
     if (*keep == NULL)
         *keep = json_incref(record);
-    json_decref(record);
 }
 
 static void take_checksum(struct run_cell *c, const char *checksum) {
@@ -112,50 +124,73 @@ static void take_checksum(struct run_cell *c, const char *checksum) {
     c->checksum = lab_strdup(checksum);
 }
 
-/* A position's attempts: an undisturbed good one counts before a disturbed one; what failed twice has failed. */
-static void read_invocations(struct run *r, sqlite3 *db) {
-    static const char sql[] =
-        "SELECT cell_id,mode,status,message,reproduce,checksum,record,position,disturbed FROM invocation"
-        " ORDER BY position, (status='ok') DESC, disturbed, attempt";
-    sqlite3_stmt *q;
-    long last_position = -1;
-    if (sqlite3_prepare_v2(db, sql, -1, &q, NULL) != SQLITE_OK)
-        return;
-    while (sqlite3_step(q) == SQLITE_ROW) {
-        if (sqlite3_column_int64(q, 7) == last_position)
-            continue;
-        last_position = sqlite3_column_int64(q, 7);
-        r->done++;
-        struct run_cell *c = cell_by_id(r, sqlite3_column_int64(q, 0));
-        if (c == NULL)
-            continue;
-        bool memory = strcmp((const char *)sqlite3_column_text(q, 1), "memory") == 0;
-        r->disturbed += sqlite3_column_int(q, 8);
-        if (strcmp((const char *)sqlite3_column_text(q, 2), "ok") == 0) {
-            add_record(c, (const char *)sqlite3_column_text(q, 6), memory);
-            take_checksum(c, (const char *)sqlite3_column_text(q, 5));
-            continue;
-        }
-        r->failed++;
-        c->failed++;
-        free(c->failure);
-        free(c->reproduce);
-        c->failure =
-            lab_printf("%s: %s", (const char *)sqlite3_column_text(q, 2), (const char *)sqlite3_column_text(q, 3));
-        c->reproduce = column(q, 4);
-    }
-    sqlite3_finalize(q);
+static void add_failure(struct run *r, struct run_cell *c, struct run_failure f) {
+    c->failures = lab_realloc(c->failures, (size_t)(c->failed + 1) * sizeof *c->failures);
+    c->failures[c->failed++] = f;
+    r->failed++;
+    free(c->failure);
+    free(c->reproduce);
+    c->failure = lab_printf("%s: %s", f.status, f.message);
+    c->reproduce = lab_strdup(f.reproduce);
 }
 
-static void read_absent(struct run *r, sqlite3 *db) {
-    sqlite3_stmt *q;
-    if (sqlite3_prepare_v2(db, "SELECT subject,reason,remedy FROM absent ORDER BY subject", -1, &q, NULL) != SQLITE_OK)
-        return;
+/* One row: a process that failed counts whatever came after it; of those that ended well the first of a position does. */
+static void take_invocation(struct run *r, struct run_cell *c, sqlite3_stmt *q, bool *position_served) {
+    char *mode = column(q, 1), *status = column(q, 2), *record = column(q, 6), *checksum = column(q, 5);
+    bool memory = strcmp(mode, "memory") == 0, ok = strcmp(status, "ok") == 0;
+    json_t *parsed = NULL;
+    const char *defect = ok ? record_defect(record, memory, 0, &parsed) : NULL;
+    c->processes++;
+    if (ok && defect == NULL && !*position_served) {
+        *position_served = true;
+        r->disturbed += sqlite3_column_int(q, 8);
+        add_record(c, parsed, memory);
+        take_checksum(c, checksum);
+    }
+    if (!ok || defect != NULL)
+        add_failure(r, c, (struct run_failure){.status = lab_strdup(ok ? "damaged" : status),
+                                               .message = ok ? lab_printf("in the store, %s", defect) : column(q, 3),
+                                               .reproduce = column(q, 4),
+                                               .memory = memory,
+                                               .made_up_for = *position_served});
+    r->damaged += defect != NULL;
+    json_decref(parsed);
+    free(mode);
+    free(status);
+    free(record);
+    free(checksum);
+}
+
+/* Of a position's attempts an undisturbed good one comes first, then a disturbed one, then what failed. */
+static bool read_invocations(struct run *r, sqlite3 *db) {
+    sqlite3_stmt *q = prepare(db, "SELECT cell_id,mode,status,message,reproduce,checksum,record,position,disturbed FROM invocation"
+                                  " ORDER BY position, (status='ok') DESC, disturbed, attempt");
+    long last_position = -1;
+    bool position_served = false;
+    if (q == NULL)
+        return false;
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        if (sqlite3_column_int64(q, 7) != last_position) {
+            last_position = sqlite3_column_int64(q, 7);
+            position_served = false;
+            r->done++;
+        }
+        struct run_cell *c = cell_by_id(r, sqlite3_column_int64(q, 0));
+        if (c != NULL)
+            take_invocation(r, c, q, &position_served);
+    }
+    return finished(q);
+}
+
+static bool read_absent(struct run *r, sqlite3 *db) {
+    sqlite3_stmt *q = prepare(db, "SELECT subject,reason,remedy FROM absent ORDER BY subject");
+    if (q == NULL)
+        return false;
     while (sqlite3_step(q) == SQLITE_ROW) {
         r->absent = lab_realloc(r->absent, (r->absent_count + 1) * sizeof *r->absent);
         r->absent[r->absent_count++] = (struct run_absent){column(q, 0), column(q, 1), column(q, 2)};
     }
-    sqlite3_finalize(q);
+    return finished(q);
 }
 
 /* ---- rows */
@@ -305,6 +340,20 @@ double run_median(const struct run_cell *c, const char *metric) {
     return stats_median(s.values, s.count);
 }
 
+/* Bounds are the least values there are, so the median is one when the middle is. */
+bool run_is_below(const struct run_cell *c, const char *metric) {
+    const struct run_series *s = &c->series[metric_index(metric)];
+    return s->bounds > 0 && s->bounds >= (s->count + 1) / 2;
+}
+
+const char *run_bound(const struct run_cell *c, size_t metric, size_t value) {
+    const struct run_series *s = &c->series[metric];
+    if (s->below != NULL && s->below[value])
+        return "<";
+    const char *name = metric_at(metric)->name;
+    return c->pauses_inexact && strncmp(name, "gc_pause_", 9) == 0 ? "<=" : ""; /* upper ends of a histogram's buckets */
+}
+
 bool run_row_shows(const struct run *r, size_t row, const char *metric) {
     if (!metric_at(metric_index(metric))->own)
         return true;
@@ -315,19 +364,25 @@ bool run_row_shows(const struct run *r, size_t row, const char *metric) {
 }
 
 struct run_contrast run_ratio(const struct run_cell *a, const struct run_cell *b, const char *metric) {
-    struct run_contrast out = {.ratio = NAN, .p = NAN};
+    struct run_contrast out = {.ratio = NAN, .p = NAN, .limit = NAN};
     if (a == NULL || b == NULL || a->invalid || b->invalid)
         return out;
     struct stats_series x = run_values(a, metric), y = run_values(b, metric);
     double below = stats_median(y.values, y.count);
     if (x.count == 0 || y.count == 0 || !(below > 0))
         return out;
-    /* Two sizes below the resolution cannot be told apart. */
-    if (strcmp(metric, "peak_rss") == 0 && below <= METRIC_RSS_RESOLUTION_BYTES &&
-        stats_median(x.values, x.count) <= METRIC_RSS_RESOLUTION_BYTES)
+    double limit = stats_median(x.values, x.count) / below;
+    bool upper = run_is_below(a, metric), lower = run_is_below(b, metric);
+    if (upper || lower) { /* of two bounds nothing is known */
+        out.limit = limit;
+        out.bound = upper && lower ? 0 : upper ? '<' : '>';
         return out;
-    out.ratio = stats_median(x.values, x.count) / below;
-    if (x.count >= STATS_LEAST_FOR_INTERVAL && y.count >= STATS_LEAST_FOR_INTERVAL)
+    }
+    out.ratio = limit;
+    /* A resampled median may be one of the bounds, which are no values. */
+    size_t index = metric_index(metric);
+    bool exact = a->series[index].bounds == 0 && b->series[index].bounds == 0;
+    if (exact && x.count >= STATS_LEAST_FOR_INTERVAL && y.count >= STATS_LEAST_FOR_INTERVAL)
         out.interval = stats_ratio_interval(x, y, STATISTICS_SEED);
     return out;
 }
@@ -379,7 +434,7 @@ struct run_geomean run_over_best_peer(const struct run *r, const char *label, co
         }
         x[out.rows] = run_values(c, metric);
         y[out.rows] = run_values(best, metric);
-        all_known &= x[out.rows].count >= STATS_LEAST_FOR_INTERVAL && y[out.rows].count >= STATS_LEAST_FOR_INTERVAL;
+        all_known &= ratio.interval.known;
         log_sum += log(ratio.ratio);
         out.rows++;
     }
@@ -395,32 +450,30 @@ struct run_geomean run_over_best_peer(const struct run *r, const char *label, co
 
 /* ---- all */
 
+static bool read_all(struct run *r, sqlite3 *db) {
+    return read_meta(r, db) && read_cells(r, db) && read_invocations(r, db) && read_absent(r, db);
+}
+
 struct run *run_load(const char *dir) {
-    char *path = lab_printf("%s/run.sqlite", dir);
-    sqlite3 *db;
-    int code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL); /* a WAL is recovered by a writer only */
-    if (code != SQLITE_OK) {
-        sqlite3_close(db);
-        code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL);
-    }
-    if (code != SQLITE_OK) {
-        lab_error(LAB_USAGE, "%s is not a run (%s): name a folder that holds run.sqlite", dir, sqlite3_errmsg(db));
-        sqlite3_close(db);
-        free(path);
+    sqlite3 *db = store_read(dir);
+    if (db == NULL)
         return NULL;
-    }
     struct run *r = lab_alloc(sizeof *r);
     r->dir = lab_strdup(dir);
-    read_meta(r, db);
-    read_cells(r, db);
-    read_invocations(r, db);
-    read_absent(r, db);
+    bool whole = read_all(r, db);
+    if (!whole)
+        lab_error(LAB_DISK, "cannot read %s/run.sqlite (%s): restore a copy, or begin a new run", dir, sqlite3_errmsg(db));
     sqlite3_close(db);
-    free(path);
+    if (!whole) {
+        run_free(r);
+        return NULL;
+    }
     for (size_t i = 0; i < r->cell_count; i++)
         r->planned += r->cells[i].planned;
     make_rows(r);
     check_checksums(r);
+    for (size_t i = 0; i < r->cell_count; i++)
+        r->invalid += r->cells[i].invalid;
     collectors_fill_marking(r);
     choose_baselines(r);
     list_subjects(r);
@@ -428,11 +481,27 @@ struct run *run_load(const char *dir) {
     return r;
 }
 
+int run_told(const struct run *r) {
+    if (r->damaged == 0)
+        return LAB_OK;
+    return lab_error(LAB_CELL_FAILED, "%ld records of %s cannot be read, and count as failed: restore a copy of run.sqlite, or "
+                                      "measure anew",
+                     r->damaged, r->dir);
+}
+
 void run_free(struct run *r) {
     for (size_t i = 0; i < r->cell_count; i++) {
         struct run_cell *c = &r->cells[i];
-        for (size_t k = 0; k < metric_count(); k++)
+        for (size_t k = 0; k < metric_count(); k++) {
             free(c->series[k].values);
+            free(c->series[k].below);
+        }
+        for (long k = 0; k < c->failed; k++) {
+            free(c->failures[k].status);
+            free(c->failures[k].message);
+            free(c->failures[k].reproduce);
+        }
+        free(c->failures);
         free(c->series);
         free(c->pauses.values);
         json_decref(c->record);

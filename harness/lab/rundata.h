@@ -14,7 +14,16 @@
 
 struct run_series {
     double *values; /* one per process */
-    size_t count;
+    bool *below;    /* the same: the value is a bound (struct metric); NULL where none is */
+    size_t count, bounds;
+};
+
+/* A process that did not end well. */
+struct run_failure {
+    char *status;  /* failed | crash | timeout | oom | damaged: its stored record cannot be read */
+    char *message, *reproduce;
+    bool memory;
+    bool made_up_for; /* the process that was run in its place ended well */
 };
 
 struct run_cell {
@@ -28,8 +37,10 @@ struct run_cell {
     bool pauses_inexact;       /* upper bounds of buckets */
     struct run_series *series;       /* by metric index */
     json_t *record, *memory_record;  /* of one good process of each mode; NULL when there is none */
-    long ok, failed, planned;        /* throughput processes: good, failed for good; of both modes */
-    char *failure, *reproduce;       /* of the last that failed */
+    long ok, planned;                /* throughput processes that ended well; planned ones of both modes */
+    struct run_failure *failures;    /* every process that did not end well, whatever came after it */
+    long failed, processes;          /* how many they are, of how many that ran */
+    char *failure, *reproduce;       /* of the last of them; "crash: SIGABRT: Aborted" */
     size_t row;
 };
 
@@ -51,6 +62,8 @@ struct run_absent {
 struct run_contrast {
     double ratio; /* NAN: not comparable */
     struct stats_interval interval;
+    double limit; /* where a side is a bound: what the ratio is below ('<') or above ('>'); ratio is NAN then */
+    char bound;   /* 0: none */
     double p; /* Holm-adjusted, NAN in screening rows */
     char mark; /* '+' better, '-' worse, '~' no difference shown, 0 none: screening or baseline */
 };
@@ -67,18 +80,27 @@ struct run {
     struct run_absent *absent;
     size_t absent_count;
     struct run_contrast *time_contrasts; /* by cell, against the row's baseline */
-    long planned, done, disturbed, failed;
+    long planned, done, disturbed;
+    long failed, invalid, damaged; /* processes; cells with another checksum; records that cannot be read, among the failed */
 };
 
 /* NULL after an error line. */
 struct run *run_load(const char *dir);
 void run_free(struct run *r);
+/* What a command that shows the run ends with: LAB_CELL_FAILED after a line when records of it cannot be read. */
+int run_told(const struct run *r);
 
 /* The cell of a row and a subject's label; NULL when it was not planned. */
 struct run_cell *run_find(const struct run *r, size_t row, const char *label);
 
 struct stats_series run_values(const struct run_cell *c, const char *metric);
 double run_median(const struct run_cell *c, const char *metric);
+
+/* Is the median a bound (struct metric) and no value? */
+bool run_is_below(const struct run_cell *c, const char *metric);
+
+/* What a value of a series is to the true one: "" the same, "<" or "<=": all that is known is that it is below. */
+const char *run_bound(const struct run_cell *c, size_t metric, size_t value);
 
 /* Is a row to be shown in a table of this metric? Not if it is another workload's own. */
 bool run_row_shows(const struct run *r, size_t row, const char *metric);

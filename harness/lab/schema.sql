@@ -1,4 +1,5 @@
--- run.sqlite, version 1. One row of `invocation` is committed per finished process; nothing is ever updated in it but
+-- run.sqlite, version 2 (user_version below, and meta.schema_version). A newer one is refused, an older one migrated
+-- (store_file.c). One row of `invocation` is committed per finished process; nothing is ever updated in it but
 -- by a repeat, which is a row of its own (attempt > 1). Raw samples stay raw; everything shown is computed on reading.
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 --   keys: schema_version, run_id, created_at, seed, matrix (flattened YAML), command, host (JSON), spanlab_version,
@@ -56,3 +57,6 @@ CREATE TABLE IF NOT EXISTS sample (  -- throughput mode
 CREATE TABLE IF NOT EXISTS absent (  -- subjects asked for that are not on this machine
   subject TEXT PRIMARY KEY, reason TEXT NOT NULL, remedy TEXT NOT NULL DEFAULT ''
 );
+CREATE UNIQUE INDEX IF NOT EXISTS invocation_attempt ON invocation(position, attempt);
+CREATE INDEX IF NOT EXISTS invocation_cell ON invocation(cell_id, mode, status);
+PRAGMA user_version = 2;

@@ -23,9 +23,12 @@ struct spawn_request {
     bool no_aslr;
 };
 
+/* Where a start failed: at the program, at the files of its output, or before there was a process. */
+enum spawn_step { SPAWN_PROGRAM, SPAWN_FILES, SPAWN_PROCESS };
+
 struct spawn_result {
     int32_t wait_status;
-    uint8_t timed_out, start_failed;
+    uint8_t timed_out, start_failed, start_step; /* enum spawn_step */
     int32_t start_errno;
     uint64_t wall_ns, peak_bytes; /* largest resident set of the process */
 };

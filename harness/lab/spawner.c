@@ -39,10 +39,16 @@ static char *take_list(char *at, char **list) {
     return at + 1;
 }
 
+/* What a child that does not get to its program tells. */
+struct start_error {
+    int step, code;
+};
+
 static void child(const char *out, const char *err, int no_aslr, int error_pipe) {
     setpgid(0, 0);
     int out_fd = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0644), err_fd = open(err, O_WRONLY | O_CREAT | O_TRUNC, 0644);
     int null_fd = open("/dev/null", O_RDONLY);
+    struct start_error error = {SPAWN_FILES, errno};
     if (out_fd < 0 || err_fd < 0 || null_fd < 0)
         goto failed;
     dup2(null_fd, 0);
@@ -54,9 +60,9 @@ static void child(const char *out, const char *err, int no_aslr, int error_pipe)
         if (fd != error_pipe)
             close(fd);
     execve(argv_list[0], argv_list, environment_list);
-failed:;
-    int code = errno;
-    if (write(error_pipe, &code, sizeof code) < 0)
+    error = (struct start_error){SPAWN_PROGRAM, errno};
+failed:
+    if (write(error_pipe, &error, sizeof error) < 0)
         _exit(126);
     _exit(127);
 }
@@ -111,10 +117,11 @@ static void run_one(void) {
         await(pid, start + (uint64_t)timeout_ms * 1000000, &result);
     }
     result.wall_ns = now_ns() - start;
-    int start_errno;
-    if (pid < 0 || read(error_pipe[0], &start_errno, sizeof start_errno) == sizeof start_errno) {
+    struct start_error error = {SPAWN_PROCESS, pid < 0 ? errno : 0};
+    if (pid < 0 || read(error_pipe[0], &error, sizeof error) == sizeof error) {
         result.start_failed = 1;
-        result.start_errno = pid < 0 ? errno : start_errno;
+        result.start_step = (uint8_t)error.step;
+        result.start_errno = error.code;
     }
     close(error_pipe[0]);
     send(SOCKET, &result, sizeof result, MSG_NOSIGNAL);

@@ -3,6 +3,7 @@
 #include "command.h"
 #include "embedded.h"
 #include "error.h"
+#include "store_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,17 +14,23 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { RESERVE_BYTES = 1 << 20 };
+enum { RESERVE_BYTES = 1 << 20, BUSY_MS = 10000 };
 
 static int store_fail(struct store *s, const char *doing) {
-    int code = sqlite3_extended_errcode(s->db), primary = code & 0xff;
-    bool full = primary == SQLITE_FULL || primary == SQLITE_IOERR || errno == ENOSPC;
-    if (full)
+    int primary = sqlite3_extended_errcode(s->db) & 0xff, system = sqlite3_system_errno(s->db);
+    system = system != 0 ? system : errno;
+    if (system == EFBIG)
+        return lab_error(LAB_DISK,
+                         "a file may not grow further (ulimit -f) while %s in %s: everything measured before is kept; raise the "
+                         "limit, then spanlab resume %s",
+                         doing, s->dir, s->dir);
+    if (primary == SQLITE_FULL || system == ENOSPC || system == EDQUOT)
         return lab_error(LAB_DISK,
                          "no room left while %s in %s (%s): everything measured before is kept; free some space, "
                          "then spanlab resume %s",
                          doing, s->dir, sqlite3_errmsg(s->db), s->dir);
-    return lab_error(LAB_DISK, "cannot go on %s in %s/run.sqlite: %s", doing, s->dir, sqlite3_errmsg(s->db));
+    return lab_error(LAB_DISK, "cannot go on %s in %s/run.sqlite (%s): everything measured before is kept; spanlab resume %s",
+                     doing, s->dir, sqlite3_errmsg(s->db), s->dir);
 }
 
 static void make_reserve(struct store *s) {
@@ -36,7 +43,6 @@ static void make_reserve(struct store *s) {
 }
 
 static int store_pragmas(struct store *s) {
-    sqlite3_busy_timeout(s->db, 10000);
     /* FULL: a commit is on the disk before the next process starts. */
     if (sqlite3_exec(s->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;", NULL, NULL, NULL) != SQLITE_OK)
         return store_fail(s, "opening the store");
@@ -50,15 +56,14 @@ static int store_pragmas(struct store *s) {
     return LAB_OK;
 }
 
-static int store_connect(struct store *s, const char *dir, int flags) {
-    *s = (struct store){.dir = lab_strdup(dir), .reserve = lab_printf("%s/reserve", dir)};
-    char *path = lab_printf("%s/run.sqlite", dir);
+static int store_connect(struct store *s, int flags) {
+    char *path = lab_printf("%s/run.sqlite", s->dir);
     int code = sqlite3_open_v2(path, &s->db, flags, NULL);
     free(path);
     if (code != SQLITE_OK)
-        return lab_error(LAB_USAGE, "%s is not a run (%s): name a folder that holds run.sqlite", dir,
+        return lab_error(LAB_USAGE, "%s is not a run (%s): name a folder that holds run.sqlite", s->dir,
                          sqlite3_errmsg(s->db));
-    return store_pragmas(s);
+    return sqlite3_busy_timeout(s->db, BUSY_MS) == SQLITE_OK ? LAB_OK : store_fail(s, "opening the store");
 }
 
 /* Binds by letter: i for long, t for text. */
@@ -68,16 +73,17 @@ static int store_run(struct store *s, const char *doing, const char *sql, const 
         return store_fail(s, doing);
     va_list args;
     va_start(args, types);
-    for (int i = 0; types[i] != '\0'; i++) {
+    int bound = SQLITE_OK;
+    for (int i = 0; types[i] != '\0' && bound == SQLITE_OK; i++) {
         if (types[i] == 'i')
-            sqlite3_bind_int64(statement, i + 1, va_arg(args, long));
+            bound = sqlite3_bind_int64(statement, i + 1, va_arg(args, long));
         else {
             const char *text = va_arg(args, const char *);
-            sqlite3_bind_text(statement, i + 1, text != NULL ? text : "", -1, SQLITE_TRANSIENT);
+            bound = sqlite3_bind_text(statement, i + 1, text != NULL ? text : "", -1, SQLITE_TRANSIENT);
         }
     }
     va_end(args);
-    int code = sqlite3_step(statement);
+    int code = bound == SQLITE_OK ? sqlite3_step(statement) : bound;
     sqlite3_finalize(statement);
     return code == SQLITE_DONE || code == SQLITE_ROW ? LAB_OK : store_fail(s, doing);
 }
@@ -109,67 +115,122 @@ static int write_plan(struct store *s, const struct plan *plan) {
     return code;
 }
 
+void store_discard(struct store *s) {
+    static const char *const files[] = {"", "-wal", "-shm", "-journal"};
+    sqlite3_close(s->db);
+    s->db = NULL;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char *path = lab_printf("%s/run.sqlite%s", s->dir, files[i]);
+        unlink(path);
+        free(path);
+    }
+    store_close(s);
+}
+
+static int create_tables(struct store *s, const struct plan *plan) {
+    int code = store_connect(s, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+    code = code ? code : store_pragmas(s);
+    code = code ? code : store_exec(s, "creating the tables", embedded_schema);
+    code = code ? code : store_exec(s, "writing the plan", "BEGIN");
+    code = code ? code : write_plan(s, plan);
+    return code ? code : store_exec(s, "writing the plan", "COMMIT");
+}
+
 int store_create(struct store *s, const char *dir, const struct plan *plan) {
-    int code = store_connect(s, dir, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
-    if (code == LAB_OK)
-        code = store_exec(s, "creating the tables", embedded_schema);
-    if (code == LAB_OK)
-        code = store_exec(s, "writing the plan", "BEGIN");
-    if (code == LAB_OK)
-        code = write_plan(s, plan);
-    if (code == LAB_OK)
-        code = store_exec(s, "writing the plan", "COMMIT");
+    *s = (struct store){.dir = lab_strdup(dir), .reserve = lab_printf("%s/reserve", dir), .lock = -1};
+    char *there = lab_printf("%s/run.sqlite", dir);
+    int code = store_lock(dir, &s->lock);
+    if (code == LAB_OK && access(there, F_OK) == 0)
+        code = lab_error(LAB_USAGE, "%s holds a run already: spanlab resume %s, or another folder", dir, dir);
+    free(there);
+    if (code != LAB_OK) {
+        store_close(s);
+        return code;
+    }
+    code = create_tables(s, plan);
     if (code == LAB_OK)
         make_reserve(s);
+    else
+        store_discard(s);
     return code;
 }
 
 int store_open(struct store *s, const char *dir) {
-    int code = store_connect(s, dir, SQLITE_OPEN_READWRITE);
+    *s = (struct store){.dir = lab_strdup(dir), .reserve = lab_printf("%s/reserve", dir), .lock = -1};
+    int code = store_look(dir);
+    code = code ? code : store_lock(dir, &s->lock);
+    code = code ? code : store_connect(s, SQLITE_OPEN_READWRITE);
+    code = code ? code : store_admit(s->db, dir);
+    code = code ? code : store_pragmas(s);
     if (code == LAB_OK)
         make_reserve(s);
+    else
+        store_close(s);
     return code;
 }
 
 void store_close(struct store *s) {
     sqlite3_close(s->db);
-    if (s->reserve != NULL)
+    if (s->lock >= 0)
         unlink(s->reserve);
+    if (s->dir != NULL)
+        store_unlock(s->dir, s->lock);
     free(s->dir);
     free(s->reserve);
-    *s = (struct store){0};
+    *s = (struct store){.lock = -1};
 }
 
 int store_set_meta(struct store *s, const char *key, const char *value) {
     return store_run(s, "writing the run's facts", "INSERT OR REPLACE INTO meta VALUES (?,?)", "tt", key, value);
 }
 
-char *store_get_meta(struct store *s, const char *key) {
-    sqlite3_stmt *statement;
-    char *value = NULL;
-    if (sqlite3_prepare_v2(s->db, "SELECT value FROM meta WHERE key=?", -1, &statement, NULL) != SQLITE_OK)
-        return NULL;
-    sqlite3_bind_text(statement, 1, key, -1, SQLITE_STATIC);
-    if (sqlite3_step(statement) == SQLITE_ROW)
-        value = lab_strdup((const char *)sqlite3_column_text(statement, 0));
-    sqlite3_finalize(statement);
-    return value;
+/* For reading what was admitted when it was opened: what fails now is the disk. */
+_Noreturn static void die_reading(struct store *s) {
+    lab_die(LAB_DISK, "cannot read %s/run.sqlite (%s): everything measured before is kept; spanlab resume %s", s->dir,
+            sqlite3_errmsg(s->db), s->dir);
 }
 
-long store_count(struct store *s, const char *sql) {
-    sqlite3_stmt *statement;
-    long n = 0;
-    if (sqlite3_prepare_v2(s->db, sql, -1, &statement, NULL) != SQLITE_OK)
-        lab_die(LAB_DISK, "cannot read %s/run.sqlite: %s", s->dir, sqlite3_errmsg(s->db));
-    if (sqlite3_step(statement) == SQLITE_ROW)
-        n = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    return n;
+static sqlite3_stmt *prepare(struct store *s, const char *sql) {
+    sqlite3_stmt *q;
+    if (sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) != SQLITE_OK)
+        die_reading(s);
+    return q;
+}
+
+/* Whether there is another row. */
+static bool next_row(struct store *s, sqlite3_stmt *q) {
+    int code = sqlite3_step(q);
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        die_reading(s);
+    return code == SQLITE_ROW;
+}
+
+void store_each(struct store *s, const char *sql, void (*take)(void *context, sqlite3_stmt *row), void *context) {
+    sqlite3_stmt *q = prepare(s, sql);
+    while (next_row(s, q))
+        take(context, q);
+    sqlite3_finalize(q);
 }
 
 static char *column(sqlite3_stmt *statement, int i) {
     const char *text = (const char *)sqlite3_column_text(statement, i);
     return lab_strdup(text != NULL ? text : "");
+}
+
+char *store_get_meta(struct store *s, const char *key) {
+    sqlite3_stmt *q = prepare(s, "SELECT value FROM meta WHERE key=?");
+    if (sqlite3_bind_text(q, 1, key, -1, SQLITE_STATIC) != SQLITE_OK)
+        die_reading(s);
+    char *value = next_row(s, q) ? column(q, 0) : NULL;
+    sqlite3_finalize(q);
+    return value;
+}
+
+long store_count(struct store *s, const char *sql) {
+    sqlite3_stmt *q = prepare(s, sql);
+    long n = next_row(s, q) ? sqlite3_column_int64(q, 0) : 0;
+    sqlite3_finalize(q);
+    return n;
 }
 
 bool store_next(struct store *s, struct store_todo *out) {
@@ -178,18 +239,14 @@ bool store_next(struct store *s, struct store_todo *out) {
         "c.flavour,"
         " c.threads, c.warmup, c.iterations, c.timeout_s FROM planned p JOIN cell c ON c.id = p.cell_id"
         " WHERE NOT EXISTS (SELECT 1 FROM invocation i WHERE i.position = p.position)"
-        " AND (SELECT count(*) FROM invocation i WHERE i.cell_id = c.id AND i.status <> 'ok') < ?"
-        " ORDER BY p.position LIMIT 1";
-    sqlite3_stmt *q;
-    if (sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) != SQLITE_OK)
-        lab_die(LAB_DISK, "cannot read %s/run.sqlite: %s", s->dir, sqlite3_errmsg(s->db));
-    sqlite3_bind_int(q, 1, STORE_QUARANTINE_AFTER);
-    bool found = sqlite3_step(q) == SQLITE_ROW;
+        " AND NOT " STORE_HOPELESS " ORDER BY p.position LIMIT 1";
+    sqlite3_stmt *q = prepare(s, sql);
+    bool found = next_row(s, q);
     if (found)
         *out = (struct store_todo){
             .position = sqlite3_column_int64(q, 0),
             .cell_id = sqlite3_column_int64(q, 1),
-            .memory = strcmp((const char *)sqlite3_column_text(q, 2), "memory") == 0,
+            .memory = sqlite3_column_bytes(q, 2) == 6, /* "memory" */
             .number = (unsigned)sqlite3_column_int(q, 3),
             .attempt = 1,
             .layout_seed = (uint64_t)sqlite3_column_int64(q, 4),
@@ -221,7 +278,7 @@ static int insert_samples(struct store *s, long invocation, const char *record) 
     int code = LAB_OK;
     json_array_foreach(json_object_get(root, "samples"), i, sample) {
         code = store_run(s, "storing samples", "INSERT INTO sample VALUES (?,?,?,?,?,?,?)", "iiiiiii", invocation,
-                         (long)json_integer_value(json_object_get(sample, "iteration")),
+                         (long)i, /* as the record counts them */
                          (long)json_is_true(json_object_get(sample, "warmup")),
                          (long)json_integer_value(json_object_get(sample, "wall_ns")),
                          (long)json_integer_value(json_object_get(sample, "cpu_ns")),
@@ -253,7 +310,7 @@ static int try_commit(struct store *s, const struct store_todo *t, int session, 
     if (code == LAB_OK)
         code = store_exec(s, "storing a result", "COMMIT");
     if (code != LAB_OK)
-        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL); /* fails where SQLite has rolled back itself */
     return code;
 }
 

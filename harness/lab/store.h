@@ -12,6 +12,7 @@
 struct store {
     sqlite3 *db;
     char *dir, *reserve; /* the reserve file is given up when the disk is full, so that the last commit fits */
+    int lock;            /* of the folder: one process writes it */
 };
 
 /* What is still to do, joined with its cell. Strings are the caller's (store_todo_free). */
@@ -33,15 +34,18 @@ struct store_outcome {
 
 /* Creates dir/run.sqlite with the plan in it. 0, or an enum lab_exit after an error line. */
 int store_create(struct store *s, const char *dir, const struct plan *plan);
+/* Opens it to go on: locked, checked, brought to this version. The same. */
 int store_open(struct store *s, const char *dir);
 void store_close(struct store *s);
+/* Closes it and removes it: a run that could not be begun is none. */
+void store_discard(struct store *s);
 
 /* 0, or an enum lab_exit after an error line: LAB_DISK when the disk is full. */
 int store_set_meta(struct store *s, const char *key, const char *value);
 /* NULL when there is none. */
 char *store_get_meta(struct store *s, const char *key);
 
-/* The next invocation in planned order that has no row, whose cell is not quarantined. False: nothing is left. */
+/* The next invocation in planned order that has no row and is not hopeless. False: nothing is left. */
 bool store_next(struct store *s, struct store_todo *out);
 void store_todo_free(struct store_todo *t);
 
@@ -50,10 +54,17 @@ int store_commit(struct store *s, const struct store_todo *t, int session, const
 
 /* One number of one row: counts for progress. */
 long store_count(struct store *s, const char *sql);
+/* All rows of a statement. */
+void store_each(struct store *s, const char *sql, void (*take)(void *context, sqlite3_stmt *row), void *context);
 
 /* Adds invocations of a cell to the end of the plan. */
 int store_extend(struct store *s, long cell_id, bool memory, unsigned number, uint64_t layout_seed);
 
-enum { STORE_QUARANTINE_AFTER = 2 }; /* failed processes of a cell, its retry included, before its rest is left out */
+/* Of a planned process p: two of its cell and mode ran into their time limit and none ended well. Each further one would
+ * cost its whole limit. Everything else that fails is quick, and is run: how often it fails is a result. */
+#define STORE_HOPELESS                                                                                                  \
+    "((SELECT count(DISTINCT i.position) FROM invocation i WHERE i.cell_id=p.cell_id AND i.mode=p.mode"                \
+    " AND i.status='timeout') >= 2 AND NOT EXISTS (SELECT 1 FROM invocation i WHERE i.cell_id=p.cell_id"               \
+    " AND i.mode=p.mode AND i.status='ok'))"
 
 #endif

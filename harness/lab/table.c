@@ -66,6 +66,16 @@ static char *quantity(double value, const char *unit) {
     return value >= 100 ? lab_printf("%.0fns", value) : lab_printf(value >= 10 ? "%.1fns" : "%.2fns", value);
 }
 
+/* Its figures rest on the processes that ended well. */
+static const char *failed_mark(const struct run_cell *c) {
+    return c->failed > 0 ? "!" : "";
+}
+
+/* "<0.50": a side of the ratio is below what is resolved. */
+static char *limit_text(const struct run_cell *c, struct run_contrast ratio) {
+    return lab_printf("%c%.2f%s", ratio.bound, ratio.limit, failed_mark(c));
+}
+
 static char *cell_text(const struct run *r, struct run_cell *c, size_t row, const char *metric, const struct style *s) {
     if (c == NULL)
         return lab_strdup("");
@@ -73,25 +83,32 @@ static char *cell_text(const struct run *r, struct run_cell *c, size_t row, cons
         return lab_strdup("INVALID");
     bool bytes = strcmp(metric, "peak_rss") == 0;
     double median = run_median(c, metric);
-    if (bytes && median <= METRIC_RSS_RESOLUTION_BYTES)
-        return lab_strdup("<1M");
     if (isnan(median))
         return lab_strdup(c->failed > 0 ? "FAILED" : "n/a");
+    if (bytes && run_is_below(c, metric))
+        return lab_printf("<1M%s", failed_mark(c));
     char spread[16];
     struct run_cell *baseline = r->rows[row].baseline;
     const char *unit = metric_at(metric_index(metric))->unit;
     bool ratio_already = strcmp(unit, "ratio") == 0; /* a ratio of ratios would say nothing */
-    if (c == baseline || baseline == NULL || ratio_already || (bytes && isnan(run_ratio(c, baseline, metric).ratio))) {
+    bool alone = c == baseline || baseline == NULL || ratio_already;
+    struct run_contrast ratio = alone   ? (struct run_contrast){.ratio = NAN}
+                                : bytes ? run_ratio(c, baseline, metric)
+                                        : r->time_contrasts[c - r->cells];
+    if (ratio.bound != 0)
+        return limit_text(c, ratio);
+    if (alone || (bytes && isnan(ratio.ratio))) {
         struct stats_series v = run_values(c, metric);
-        percent(spread, sizeof spread, median, stats_median_interval(v.values, v.count), s);
-        char *number = quantity(median, unit), *text = lab_printf("%s %s", number, spread);
+        struct stats_interval i = stats_median_interval(v.values, v.count);
+        i.known &= c->series[metric_index(metric)].bounds == 0;
+        percent(spread, sizeof spread, median, i, s);
+        char *number = quantity(median, unit), *text = lab_printf("%s %s%s", number, spread, failed_mark(c));
         free(number);
         return text;
     }
-    struct run_contrast ratio = bytes ? run_ratio(c, baseline, metric) : r->time_contrasts[c - r->cells];
     percent(spread, sizeof spread, ratio.ratio, ratio.interval, s);
     const char *mark = ratio.mark == '+' ? s->better : ratio.mark == '-' ? s->worse : ratio.mark == '~' ? s->same : " ";
-    return lab_printf("%.2f %s%s", ratio.ratio, spread, mark);
+    return lab_printf("%.2f %s%s%s", ratio.ratio, spread, mark, failed_mark(c));
 }
 
 /* Length of the part of a subject's name that goes on one line: whole, or up to behind a '-', or up to a '|'. */
@@ -226,21 +243,21 @@ static void print_problems(const struct run *r, FILE *out) {
     for (size_t i = 0; i < r->cell_count; i++) {
         const struct run_cell *c = &r->cells[i];
         if (c->failed > 0)
-            fprintf(out, "FAILED  %s %s: %ld processes; %s\n        again: %s\n", c->label, r->rows[c->row].label,
-                    c->failed, c->failure, c->reproduce);
+            fprintf(out, "FAILED  %s %s: %ld of %ld processes; %s\n        again: %s\n", c->label, r->rows[c->row].label,
+                    c->failed, c->processes, c->failure, c->reproduce);
         if (c->invalid)
             fprintf(out, "INVALID %s %s: its checksum %s is not that of the other subjects: it did other work\n",
                     c->label, r->rows[c->row].label, c->checksum);
     }
 }
 
-int table_print(const char *run_dir, FILE *out) {
-    struct run *r = run_load(run_dir);
-    if (r == NULL)
-        return LAB_USAGE;
+void table_print(const struct run *r, FILE *out) {
     struct style s = style_for(out);
-    fprintf(out, "\nRun %s: %ld of %ld processes, %ld disturbed, %ld failed\n\n", r->id, r->done, r->planned,
-            r->disturbed, r->failed);
+    fprintf(out, "\nRun %s: %ld of %ld processes, %ld disturbed, %ld failed", r->id, r->done, r->planned, r->disturbed,
+            r->failed);
+    if (r->invalid > 0)
+        fprintf(out, ", %ld cells invalid", r->invalid);
+    fputs("\n\n", out);
     print_blocks(r, "TIME, lower is better", "time", out, &s);
     print_blocks(r, "PEAK RSS, lower better", "peak_rss", out, &s);
     print_blocks(r, "FOOTPRINT OVER BOUND", "footprint_over_bound", out, &s);
@@ -255,6 +272,4 @@ int table_print(const char *run_dir, FILE *out) {
         s.plus_minus, STATS_LEAST_FOR_INTERVAL, s.better, s.worse, s.same);
     print_floors(r, out);
     print_problems(r, out);
-    run_free(r);
-    return LAB_OK;
 }

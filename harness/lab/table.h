@@ -5,9 +5,11 @@
 #ifndef SPANLAB_TABLE_H
 #define SPANLAB_TABLE_H
 
+#include "rundata.h"
+
 #include <stdio.h>
 
-/* Prints the table of the run in run_dir, finished or not. 0, or an enum lab_exit after an error line. */
-int table_print(const char *run_dir, FILE *out);
+/* Of a run finished or not. */
+void table_print(const struct run *r, FILE *out);
 
 #endif

@@ -2,6 +2,7 @@
 #include "claims/checked.h"
 #include "error.h"
 #include "text.h"
+#include "whole.h"
 
 #include <fnmatch.h>
 #include <stdlib.h>
@@ -30,10 +31,10 @@ char *checked_program(const char *name, char **missing) {
 
 struct checked checked_tests(struct spawner *spawner, const struct claim_check *check) {
     struct checked out = {0};
-    char said[] = "/tmp/spanlab-check-XXXXXX", *path = checked_program(check->program, &out.missing);
+    char *said = whole_temporary_name("check"), *path = checked_program(check->program, &out.missing);
     int fd = mkstemp(said);
     if (out.missing == NULL && fd < 0)
-        out.missing = lab_strdup("no file can be made in /tmp");
+        lab_die(whole_temporary_error(said), "no test can be run without it");
     if (out.missing == NULL) {
         char *argv[] = {path, NULL}, *environment[] = {NULL};
         struct spawn_request request = {argv, environment, said, "/dev/null", CHECK_TIMEOUT_MS, false};
@@ -50,6 +51,7 @@ struct checked checked_tests(struct spawner *spawner, const struct claim_check *
         close(fd);
         unlink(said);
     }
+    free(said);
     free(path);
     return out;
 }

@@ -4,6 +4,7 @@
 #include "error.h"
 #include "launch.h"
 #include "text.h"
+#include "whole.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -240,11 +241,9 @@ static struct counts counts_of(struct spawner *spawner, const struct counted_wis
 
 struct counted counted_figure(struct spawner *spawner, const struct counted_wish *w) {
     struct counted out = {.per_operation = NAN};
-    char folder[] = "/tmp/spanlab-count-XXXXXX";
-    if (mkdtemp(folder) == NULL) {
-        out.missing = lab_strdup("no folder can be made in /tmp");
-        return out;
-    }
+    char *folder = whole_temporary_name("count");
+    if (mkdtemp(folder) == NULL)
+        lab_die(whole_temporary_error(folder), "nothing can be counted without it");
     double figures[2] = {NAN, NAN};
     const unsigned operations[2] = {w->count->from, w->count->to};
     for (int i = 0; i < 2 && out.missing == NULL; i++) {
@@ -262,5 +261,6 @@ struct counted counted_figure(struct spawner *spawner, const struct counted_wish
     if (out.missing == NULL)
         out.per_operation = (figures[1] - figures[0]) / (w->count->to - w->count->from);
     rmdir(folder);
+    free(folder);
     return out;
 }

@@ -6,6 +6,7 @@
 #include "error.h"
 #include "measure.h"
 #include "text.h"
+#include "whole.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,7 +114,10 @@ static bool write_matrix(const char *path, const struct claim *const *claims, si
     fprintf(yaml, "summary: the experiments of claims\ncells:\n");
     for (size_t i = 0; i < count; i++)
         tell_all_wishes(claims[i], add_cell, &m);
-    fclose(yaml);
+    bool failed = ferror(yaml) != 0;
+    failed |= fclose(yaml) != 0;
+    if (failed)
+        lab_die(LAB_DISK, "cannot finish %s: free some space, or set TMPDIR to another folder", path);
     return m.any;
 }
 
@@ -127,7 +131,10 @@ static void take_figure(struct experiment *e, const struct claim *c, const struc
     struct reading r = reading_take(e, c, m, cost);
     *out = (struct claim_figure){
         .figure = r.figure, .verdict = claim_judge(c, r.figure), .subject = r.version, .missing = r.missing};
-    if (r.differs && c->class == CLAIM_D) {
+    if (r.missing == NULL && r.failed != NULL) {
+        out->verdict = VERDICT_INCONCLUSIVE;
+        out->missing = r.failed;
+    } else if (r.differs && c->class == CLAIM_D) {
         out->verdict = VERDICT_INCONCLUSIVE;
         out->missing = lab_strdup("two processes gave different figures, and the claim's class is D");
     }
@@ -179,9 +186,9 @@ void experiments_prepare(void) {
 }
 
 static int run_group(const struct group *g, struct experiment_listener listener, struct claim_outcome *outcomes) {
-    char folder[] = "/tmp/spanlab-claims-XXXXXX";
+    char *folder = whole_temporary_name("claims");
     if (mkdtemp(folder) == NULL)
-        return lab_error(LAB_DISK, "cannot make a folder in /tmp");
+        return whole_temporary_error(folder);
     char *path = lab_printf("%s/claims.yaml", folder);
     experiments_prepare();
     struct experiment e = {.catalog = bench_programs};
@@ -198,6 +205,7 @@ static int run_group(const struct group *g, struct experiment_listener listener,
         store_close(&e.store);
     unlink(path);
     rmdir(folder);
+    free(folder);
     free(path);
     return code;
 }

@@ -5,6 +5,7 @@
 #include "command.h"
 #include "error.h"
 #include "metric.h"
+#include "record.h"
 #include "stats.h"
 #include "text.h"
 
@@ -116,7 +117,7 @@ static const struct plan_cell *planned_cell(const struct plan *plan, struct read
 struct side {
     double *values;
     size_t count;
-    char *missing, *version;
+    char *missing, *version, *failed; /* as in struct reading */
     bool differs;
 };
 
@@ -141,27 +142,41 @@ static double figure_of(json_t *record, const char *figure) {
     return m != NULL ? m->extract(record) : metric_number(record, "workload_counters", figure);
 }
 
-static void take_record(struct side *s, const char *text, struct reading_wish w) {
-    json_t *record = json_loads(text, 0, NULL);
+static bool below_resolution(json_t *record, const char *figure) {
+    const struct metric *m = metric_named(figure);
+    return m != NULL && metric_below(m, record);
+}
+
+/* False: the record cannot be read. */
+static bool take_record(struct side *s, const char *text, struct reading_wish w) {
+    json_t *record;
+    if (record_defect(text, reading_from_memory_run(w.figure), 0, &record) != NULL) {
+        json_decref(record);
+        return false;
+    }
     double value = figure_of(record, w.figure);
     const char *version = json_string_value(json_object_get(json_object_get(record, "subject"), "version"));
     if (s->version == NULL)
         s->version = lab_printf("%s (%s)", w.subject, version != NULL ? version : "version unknown");
+    if (s->missing == NULL && below_resolution(record, w.figure))
+        s->missing = lab_printf("%s of %s on %s is below what is resolved, which is no figure", w.figure, w.subject, w.workload);
     s->differs |= s->count > 0 && value != s->values[0];
     side_add(s, value);
     json_decref(record);
+    return true;
 }
 
 static sqlite3_stmt *records_of(struct experiment *e, const struct plan_cell *cell, const char *mode) {
     static const char sql[] =
-        "SELECT i.record, i.wall_ns, i.peak_bytes FROM invocation i JOIN cell c ON c.id=i.cell_id WHERE c.subject=?"
-        " AND c.knobs=? AND c.workload=? AND c.params=? AND i.mode=? AND i.status='ok'";
+        "SELECT i.record, i.wall_ns, i.peak_bytes, i.status='ok' FROM invocation i JOIN cell c ON c.id=i.cell_id WHERE c.subject=?"
+        " AND c.knobs=? AND c.workload=? AND c.params=? AND i.mode=? ORDER BY i.id";
     sqlite3_stmt *s;
-    if (sqlite3_prepare_v2(e->store.db, sql, -1, &s, NULL) != SQLITE_OK)
-        lab_die(LAB_DISK, "%s: %s", e->store.dir, sqlite3_errmsg(e->store.db));
+    int code = sqlite3_prepare_v2(e->store.db, sql, -1, &s, NULL);
     const char *const bound[] = {cell->subject->name, cell->knobs, cell->workload->name, cell->params, mode};
-    for (int i = 0; i < 5; i++)
-        sqlite3_bind_text(s, i + 1, bound[i], -1, SQLITE_STATIC);
+    for (int i = 0; i < 5 && code == SQLITE_OK; i++)
+        code = sqlite3_bind_text(s, i + 1, bound[i], -1, SQLITE_STATIC);
+    if (code != SQLITE_OK)
+        lab_die(LAB_DISK, "cannot read %s/run.sqlite: %s", e->store.dir, sqlite3_errmsg(e->store.db));
     return s;
 }
 
@@ -179,14 +194,22 @@ static struct side read_cell(struct experiment *e, struct reading_wish w, struct
         return side;
     }
     sqlite3_stmt *s = records_of(e, cell, reading_from_memory_run(w.figure) ? "memory" : "throughput");
-    while (sqlite3_step(s) == SQLITE_ROW) {
-        take_record(&side, (const char *)sqlite3_column_text(s, 0), w);
-        cost_add(cost, (double)sqlite3_column_int64(s, 1) / 1e9, (double)sqlite3_column_int64(s, 2), 1);
+    unsigned processes = 0, failed = 0;
+    for (; sqlite3_step(s) == SQLITE_ROW; processes++) {
+        const char *record = (const char *)sqlite3_column_text(s, 0);
+        bool good = sqlite3_column_int(s, 3) && take_record(&side, record, w);
+        failed += !good;
+        if (good)
+            cost_add(cost, (double)sqlite3_column_int64(s, 1) / 1e9, (double)sqlite3_column_int64(s, 2), 1);
     }
-    sqlite3_finalize(s);
+    if (sqlite3_finalize(s) != SQLITE_OK)
+        lab_die(LAB_DISK, "cannot read %s/run.sqlite: %s", e->store.dir, sqlite3_errmsg(e->store.db));
+    if (failed > 0)
+        side.failed = lab_printf("%u of %u processes of %s on %s failed: spanlab report shows how", failed, processes, w.subject,
+                                 w.workload);
     if (side.count < AGREEING_PROCESSES)
         side.missing = lab_printf("%s on %s failed: spanlab report shows how", w.subject, w.workload);
-    else if (isnan(stats_median(side.values, side.count)))
+    else if (side.missing == NULL && isnan(stats_median(side.values, side.count)))
         side.missing = lab_printf("%s on %s tells no %s", w.subject, w.workload, w.figure);
     return side;
 }
@@ -360,6 +383,7 @@ static struct reading take_slope(struct experiment *e, const struct claim *c, co
         struct side *side = &sides[read++];
         *side = read_cell(e, w, cost);
         r.missing = side->missing;
+        r.failed = r.failed != NULL ? r.failed : side->failed;
         r.differs |= side->differs;
         r.version = r.version != NULL ? r.version : side->version;
         free(subject);
@@ -394,6 +418,7 @@ struct reading reading_take(struct experiment *e, const struct claim *c, const s
             b = read(e, reading_wish_against(c, m, i), cost);
         all.differs |= a.differs || b.differs;
         all.missing = a.missing != NULL ? a.missing : b.missing;
+        all.failed = all.failed != NULL ? all.failed : a.failed != NULL ? a.failed : b.failed;
         all.version = a.version != NULL ? a.version : all.version;
         struct claim_value here = value_between(c, m, &a, &b);
         all.figure = (struct claim_value){all.figure.value + here.value, here.low, here.high};

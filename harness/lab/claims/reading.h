@@ -39,6 +39,7 @@ struct reading {
     struct claim_value figure;
     bool differs;            /* two processes disagree */
     char *missing, *version; /* why there is no figure; of whom it is */
+    char *failed;            /* NULL, or which processes failed: the figure is of those that survived */
 };
 /* What it took is added to cost. */
 struct reading reading_take(struct experiment *e, const struct claim *c, const struct claim_measure *m,

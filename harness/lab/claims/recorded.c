@@ -3,6 +3,7 @@
 #include "command.h"
 #include "error.h"
 #include "text.h"
+#include "whole.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -111,9 +112,12 @@ int recorded_write(const char *folder, const struct claim *c, const struct claim
                   "recorded_at", now, "spanlab_version", SPANLAB_VERSION);
     if (c->beside_count != 0)
         json_object_set_new(root, "beside", beside_json(c, o));
-    int code = LAB_OK;
-    if (json_dump_file(root, path, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) != 0)
-        code = lab_error(LAB_DISK, "cannot write %s: %s", path, strerror(errno));
+    struct whole_file file;
+    int code = whole_begin(&file, path);
+    if (code == LAB_OK) {
+        json_dumpf(root, file.out, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+        code = whole_end(&file);
+    }
     json_decref(root);
     free(now);
     free(path);

@@ -12,6 +12,7 @@
 #include "error.h"
 #include "run_dir.h"
 #include "text.h"
+#include "whole.h"
 
 #include <math.h>
 #include <popt.h>
@@ -449,10 +450,12 @@ static int check_table(const char *path, const char *whole) {
 }
 
 static int write_table(const char *path, const char *whole) {
-    FILE *out = fopen(path, "w");
-    bool good = out != NULL && fputs(whole, out) >= 0;
-    good = out != NULL && fclose(out) == 0 && good;
-    return good ? LAB_OK : lab_error(LAB_DISK, "cannot write %s", path);
+    struct whole_file file;
+    int code = whole_begin(&file, path);
+    if (code != LAB_OK)
+        return code;
+    fputs(whole, file.out);
+    return whole_end(&file);
 }
 
 static int report(const struct claims_options *o) {

@@ -148,7 +148,6 @@ static _Noreturn void become(char *const *arguments, char *const *environment, c
                              const struct sigaction *before, const sigset_t *mask, pid_t parent) {
     for (size_t i = 0; i < PASSED_ON; i++)
         sigaction(passed_on[i], &before[i], NULL);
-    signal(SIGPIPE, command_inherited_sigpipe);
     /* Nothing that cannot be reported on outlives a killed spanlab. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)

@@ -6,8 +6,8 @@
 #include "error.h"
 #include "format.h"
 #include "options.h"
+#include "whole.h"
 
-#include <errno.h>
 #include <popt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,14 +36,17 @@ static int unknown(const char *name) {
 }
 
 static int write_run(const struct run *r, const struct format *f, const char *path) {
-    FILE *out = path == NULL ? stdout : fopen(path, "w");
-    if (out == NULL)
-        return lab_error(LAB_DISK, "cannot write %s: %s", path, strerror(errno));
-    f->write(r, out);
-    int failed = ferror(out);
-    if (path != NULL)
-        failed |= fclose(out);
-    return failed ? lab_error(LAB_DISK, "cannot finish %s: %s", path != NULL ? path : "standard output", strerror(errno)) : LAB_OK;
+    struct whole_file file;
+    if (path == NULL) {
+        f->write(r, stdout); /* main says when it is full */
+        return run_told(r);
+    }
+    int code = whole_begin(&file, path);
+    if (code != LAB_OK)
+        return code;
+    f->write(r, file.out);
+    code = whole_end(&file);
+    return code ? code : run_told(r);
 }
 
 static int export(int argc, const char **argv) {

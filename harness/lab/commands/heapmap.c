@@ -9,6 +9,7 @@
 #include "plan.h"
 #include "spawn.h"
 #include "text.h"
+#include "whole.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -92,7 +93,7 @@ struct paths {
 };
 
 static bool paths_make(struct paths *p) {
-    p->dir = lab_strdup("/tmp/spanlab-XXXXXX");
+    p->dir = whole_temporary_name("map");
     if (mkdtemp(p->dir) == NULL)
         return false;
     p->record = lab_printf("%s/record.json", p->dir);
@@ -200,13 +201,12 @@ static int check_drained(const struct map *m, json_t *record) {
 }
 
 static int write_drawing(const struct map *m, const char *path) {
-    FILE *out = fopen(path, "w");
-    if (out == NULL)
-        return lab_error(LAB_DISK, "cannot write %s: %s", path, strerror(errno));
-    map_draw(m, out);
-    int failed = ferror(out);
-    failed |= fclose(out);
-    return failed ? lab_error(LAB_DISK, "cannot finish %s: %s", path, strerror(errno)) : LAB_OK;
+    struct whole_file file;
+    int code = whole_begin(&file, path);
+    if (code != LAB_OK)
+        return code;
+    map_draw(m, file.out);
+    return whole_end(&file);
 }
 
 /* "preset = tuned"; the caller's to free. */
@@ -223,10 +223,14 @@ static char *knobs_of(json_t *subject) {
 }
 
 static int write_raw(const struct map *m, json_t *record, const char *path) {
+    struct whole_file file;
+    int code = whole_begin(&file, path);
+    if (code != LAB_OK)
+        return code;
     json_t *raw = json_pack("{s:O s:O}", "record", record, "map", m->document);
-    int failed = json_dump_file(raw, path, JSON_COMPACT);
+    json_dumpf(raw, file.out, JSON_COMPACT);
     json_decref(raw);
-    return failed != 0 ? lab_error(LAB_DISK, "cannot write %s: %s", path, strerror(errno)) : LAB_OK;
+    return whole_end(&file);
 }
 
 static int draw(const struct heapmap_options *o, const struct paths *p, json_t *record) {
@@ -273,7 +277,7 @@ static int heapmap(int argc, const char **argv) {
     if (code != LAB_OK)
         return code;
     if (!paths_make(&p))
-        return lab_error(LAB_DISK, "no temporary folder: %s", strerror(errno));
+        return whole_temporary_error(p.dir);
     json_t *record = NULL;
     code = run_cell(&o, cell, &p, &record);
     if (code == LAB_OK)

@@ -21,11 +21,16 @@ static int report(int argc, const char **argv) {
     char *dir = options_run_dir(argc == 2 ? argv[1] : NULL);
     if (dir == NULL)
         return LAB_USAGE;
-    int code = table_print(dir, stdout);
-    if (code == LAB_OK)
-        code = report_write(dir);
-    if (code == LAB_OK)
-        printf("%s/report/index.html\n", dir);
+    struct run *r = run_load(dir);
+    int code = LAB_USAGE;
+    if (r != NULL) {
+        table_print(r, stdout);
+        code = report_write(r);
+        if (code == LAB_OK)
+            printf("%s/report/index.html\n", dir);
+        code = code ? code : run_told(r);
+        run_free(r);
+    }
     free(dir);
     return code;
 }

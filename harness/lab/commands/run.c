@@ -16,24 +16,46 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The table of what there is, and the page where the run was not stopped. */
+static int show(const char *dir, bool page) {
+    struct run *r = run_load(dir);
+    if (r == NULL)
+        return LAB_DISK; /* it was just written */
+    table_print(r, stdout);
+    fflush(stdout);
+    int code = page ? report_write(r) : LAB_OK;
+    if (page && code == LAB_OK)
+        fprintf(stderr, "report  %s/report/index.html    raw  %s/run.sqlite\n", dir, dir);
+    run_free(r);
+    return code;
+}
+
+static void tell_rest(const char *dir, int code, long left, long hopeless) {
+    if (code == LAB_INTERRUPTED)
+        fprintf(stderr, "interrupted: %ld processes are left; go on with: spanlab resume %s\n", left, dir);
+    else if (left > hopeless && code != LAB_DISK)
+        fprintf(stderr, "%ld planned processes were not run (budget spent): spanlab resume %s\n", left - hopeless, dir);
+    if (hopeless > 0)
+        fprintf(stderr, "%ld planned processes are left out: those of their cell before them all ran into their time limit\n",
+                hopeless);
+}
+
 /* Whatever ended the measuring, what there is gets shown. */
 static int finish(struct store *s, int code) {
     char *dir = lab_strdup(s->dir);
-    long left = store_count(s, "SELECT count(*) FROM planned p WHERE NOT EXISTS (SELECT 1 FROM invocation i WHERE"
-                               " i.position=p.position)");
+    static const char count_left[] = "SELECT count(*) FROM planned p WHERE NOT EXISTS (SELECT 1 FROM invocation i WHERE"
+                                     " i.position=p.position)";
+    long left = store_count(s, count_left);
+    char *sql = lab_printf("%s AND %s", count_left, STORE_HOPELESS);
+    long hopeless = store_count(s, sql);
     long measured = store_count(s, "SELECT count(*) FROM invocation");
+    free(sql);
     store_close(s);
     if (measured > 0) {
-        int shown = table_print(dir, stdout);
-        fflush(stdout);
-        if (shown == LAB_OK && code != LAB_INTERRUPTED && code != LAB_DISK && report_write(dir) == LAB_OK)
-            fprintf(stderr, "report  %s/report/index.html    raw  %s/run.sqlite\n", dir, dir);
+        int shown = show(dir, code != LAB_INTERRUPTED && code != LAB_DISK);
+        code = code == LAB_OK ? shown : code;
     }
-    if (code == LAB_INTERRUPTED)
-        fprintf(stderr, "interrupted: %ld processes are left; go on with: spanlab resume %s\n", left, dir);
-    else if (left > 0 && code != LAB_DISK)
-        fprintf(stderr, "%ld planned processes were not run (budget spent, or their cell failed): spanlab resume %s\n", left,
-                dir);
+    tell_rest(dir, code, left, hopeless);
     free(dir);
     return code;
 }

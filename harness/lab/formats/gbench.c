@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * gbench: Google Benchmark's JSON, one entry per process as a repetition; failed cells carry error_occurred. No NaN is
- * ever written: what is not there is left out.
+ * gbench: Google Benchmark's JSON, one entry per process as a repetition; a process that failed is an entry with
+ * error_occurred, and the others of its cell carry failed_processes. METRIC_bound "<": the true value is below. No NaN is ever
+ * written: what is not there is left out.
  */
 #include "error.h"
 #include "format.h"
@@ -34,30 +35,56 @@ static json_t *entry(const struct run *r, const struct run_cell *c, size_t repet
     return e;
 }
 
-/* Real and CPU time of each process; memory figures go to the repetition of their number. */
-static void add_cell(const struct run *r, const struct run_cell *c, json_t *list) {
-    size_t time = metric_index("time"), cpu = metric_index("cpu"), n = c->series[time].count;
-    for (size_t v = 0; v < n; v++) {
-        json_t *e = entry(r, c, v, n);
-        json_object_set_new(e, "iterations", json_integer(1));
-        json_object_set_new(e, "real_time", json_real(c->series[time].values[v]));
-        json_object_set_new(e, "cpu_time", json_real(v < c->series[cpu].count ? c->series[cpu].values[v] : 0));
-        json_object_set_new(e, "time_unit", json_string("ns"));
-        for (size_t k = 0; k < metric_count(); k++)
-            if (k != time && k != cpu && v < c->series[k].count)
-                json_object_set_new(e, metric_at(k)->name, json_real(c->series[k].values[v]));
-        json_array_append_new(list, e);
+static void add_metrics(const struct run_cell *c, size_t process, json_t *e) {
+    size_t time = metric_index("time"), cpu = metric_index("cpu");
+    for (size_t k = 0; k < metric_count(); k++) {
+        if (k == time || k == cpu || process >= c->series[k].count)
+            continue;
+        const char *bound = run_bound(c, k, process);
+        json_object_set_new(e, metric_at(k)->name, json_real(c->series[k].values[process]));
+        if (bound[0] == '\0')
+            continue;
+        char *name = lab_printf("%s_bound", metric_at(k)->name);
+        json_object_set_new(e, name, json_string(bound));
+        free(name);
     }
-    if (c->failed == 0 && !c->invalid)
-        return;
-    json_t *e = entry(r, c, n, n + 1);
+}
+
+static void add_error(const struct run *r, const struct run_cell *c, size_t repetition, size_t repetitions, const char *message,
+                      json_t *list) {
+    json_t *e = entry(r, c, repetition, repetitions);
     json_object_set_new(e, "error_occurred", json_true());
-    json_object_set_new(e, "error_message", json_string(c->invalid ? "INVALID: another checksum" : c->failure));
+    json_object_set_new(e, "error_message", json_string(message));
     json_object_set_new(e, "iterations", json_integer(0));
     json_object_set_new(e, "real_time", json_real(0));
     json_object_set_new(e, "cpu_time", json_real(0));
     json_object_set_new(e, "time_unit", json_string("ns"));
     json_array_append_new(list, e);
+}
+
+/* Real and CPU time of each process; memory figures go to the repetition of their number. */
+static void add_cell(const struct run *r, const struct run_cell *c, json_t *list) {
+    size_t time = metric_index("time"), cpu = metric_index("cpu"), n = c->series[time].count;
+    size_t all = n + (size_t)c->failed + c->invalid;
+    for (size_t v = 0; v < n; v++) {
+        json_t *e = entry(r, c, v, all);
+        json_object_set_new(e, "iterations", json_integer(1));
+        json_object_set_new(e, "real_time", json_real(c->series[time].values[v]));
+        json_object_set_new(e, "cpu_time", json_real(v < c->series[cpu].count ? c->series[cpu].values[v] : 0));
+        json_object_set_new(e, "time_unit", json_string("ns"));
+        if (c->failed > 0)
+            json_object_set_new(e, "failed_processes", json_integer(c->failed));
+        add_metrics(c, v, e);
+        json_array_append_new(list, e);
+    }
+    for (long i = 0; i < c->failed; i++) {
+        char *message = lab_printf("%s%s: %s", c->failures[i].memory ? "memory process: " : "", c->failures[i].status,
+                                   c->failures[i].message);
+        add_error(r, c, n + (size_t)i, all, message, list);
+        free(message);
+    }
+    if (c->invalid)
+        add_error(r, c, all - 1, all, "INVALID: another checksum", list);
 }
 
 static void write(const struct run *r, FILE *out) {

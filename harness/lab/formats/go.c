@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * go: Go's benchmark text, one line per process, for benchstat -col /alloc. Units are sweet's where it has them.
+ * go: Go's benchmark text, one line per process, for benchstat -col /alloc. Units are sweet's where it has them. A line holds
+ * numbers only: a peak that is a bound has a unit of its own, and so has the number of processes of a cell that failed.
  */
 #include "format.h"
 
@@ -35,28 +36,42 @@ static void line_start(const struct run *r, const struct run_cell *c, FILE *out)
     fprintf(out, "/threads=%u-%u", c->threads, c->threads);
 }
 
-static void write(const struct run *r, FILE *out) {
-    const char *cpu = json_string_value(json_object_get(r->host, "cpu"));
-    size_t time = metric_index("time"), cpu_time = metric_index("cpu"), rss = metric_index("peak_rss");
-    fprintf(out, "spanlab-run: %s\ngoos: linux\ncpu: %s\nUnit cpu-ns/op better=lower assume=nothing\nUnit peak-RSS-bytes better=lower "
-                 "assume=nothing\n",
-            r->id, cpu != NULL ? cpu : "unknown");
-    for (size_t i = 0; i < r->cell_count; i++) {
-        const struct run_cell *c = &r->cells[i];
-        if (c->invalid)
-            continue; /* a benchstat line can carry no status */
-        for (size_t v = 0; v < c->series[time].count; v++) {
-            line_start(r, c, out);
-            fprintf(out, "\t1\t%.6g ns/op", c->series[time].values[v]);
-            if (v < c->series[cpu_time].count)
-                fprintf(out, "\t%.6g cpu-ns/op", c->series[cpu_time].values[v]);
-            fputc('\n', out);
-        }
-        for (size_t v = 0; v < c->series[rss].count; v++) {
-            line_start(r, c, out);
-            fprintf(out, "\t1\t%.0f peak-RSS-bytes\n", c->series[rss].values[v]);
-        }
+static void write_memory(const struct run *r, const struct run_cell *c, FILE *out) {
+    size_t rss = metric_index("peak_rss");
+    for (size_t v = 0; v < c->series[rss].count; v++) {
+        line_start(r, c, out);
+        fprintf(out, "\t1\t%.0f %s\n", c->series[rss].values[v],
+                run_bound(c, rss, v)[0] == '\0' ? "peak-RSS-bytes" : "peak-RSS-below-bytes");
     }
+}
+
+static void write_cell(const struct run *r, const struct run_cell *c, FILE *out) {
+    size_t time = metric_index("time"), cpu_time = metric_index("cpu");
+    if (c->failed > 0 || c->invalid) {
+        line_start(r, c, out);
+        fprintf(out, "\t1\t%ld failed-processes", c->failed);
+        fputs(c->invalid ? "\t1 invalid-cells\n" : "\n", out);
+    }
+    if (c->invalid)
+        return; /* its figures are of other work */
+    for (size_t v = 0; v < c->series[time].count; v++) {
+        line_start(r, c, out);
+        fprintf(out, "\t1\t%.6g ns/op", c->series[time].values[v]);
+        if (v < c->series[cpu_time].count)
+            fprintf(out, "\t%.6g cpu-ns/op", c->series[cpu_time].values[v]);
+        fputc('\n', out);
+    }
+    write_memory(r, c, out);
+}
+
+static void write(const struct run *r, FILE *out) {
+    static const char *const units[] = {"cpu-ns/op", "peak-RSS-bytes", "peak-RSS-below-bytes", "failed-processes", "invalid-cells"};
+    const char *cpu = json_string_value(json_object_get(r->host, "cpu"));
+    fprintf(out, "spanlab-run: %s\ngoos: linux\ncpu: %s\n", r->id, cpu != NULL ? cpu : "unknown");
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        fprintf(out, "Unit %s better=lower assume=nothing\n", units[i]);
+    for (size_t i = 0; i < r->cell_count; i++)
+        write_cell(r, &r->cells[i], out);
 }
 
 FORMAT(go) = {"go", "Go benchmark text: benchstat -col /alloc", write};

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "html.h"
+#include "command.h"
 #include "error.h"
 #include "text.h"
+#include "whole.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,14 +23,24 @@ void html_text(FILE *out, const char *text) {
     }
 }
 
+const char html_undrawn[] = "gnuplot drew nothing; run spanlab report again with gnuplot-nox installed.";
+
+static struct html_drawings drawings;
+
+struct html_drawings html_drawings_told(void) {
+    struct html_drawings told = drawings;
+    drawings = (struct html_drawings){0};
+    return told;
+}
+
 /* gnuplot numbers its gradients and clip paths alike in every drawing; within one page they must differ. */
 static void copy_svg(FILE *out, char *svg) {
     static int drawing;
     drawing++;
     char *at = strstr(svg, "<svg");
     if (at == NULL) {
-        fputs("<p class=\"none\">gnuplot drew nothing; run spanlab report again with gnuplot-nox installed.</p>\n",
-              out);
+        fprintf(out, "<p class=\"none\">%s</p>\n", html_undrawn);
+        drawings.undrawn++;
         return;
     }
     while (*at != '\0') {
@@ -38,20 +51,36 @@ static void copy_svg(FILE *out, char *svg) {
     }
 }
 
-void html_plot(FILE *out, int width, int height, const char *script) {
-    char script_path[] = "/tmp/spanlab-XXXXXX";
-    int fd = mkstemp(script_path);
+/* The path of a file that holds the script; NULL after a line, which is said once. */
+static char *write_script(int width, int height, const char *script) {
+    char *path = whole_temporary_name("plot");
+    int fd = mkostemp(path, O_CLOEXEC);
     FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
-    if (f == NULL) {
-        fputs("<p class=\"none\">No temporary file could be made for gnuplot.</p>\n", out);
-        return;
+    bool good = f != NULL;
+    if (good) {
+        fprintf(f, "set terminal svg size %d,%d dynamic font 'DejaVu Sans,Arial,12' background '#ffffff' noenhanced\n", width,
+                height);
+        fputs("set encoding utf8\nset border 3 lc rgb '#555555'\nset tics nomirror\nset grid lc rgb '#dddddd'\n", f);
+        fputs(script, f);
+        good = ferror(f) == 0;
+        good &= fclose(f) == 0;
     }
-    fprintf(f, "set terminal svg size %d,%d dynamic font 'DejaVu Sans,Arial,12' background '#ffffff' noenhanced\n",
-            width, height);
-    fputs("set encoding utf8\nset border 3 lc rgb '#555555'\nset tics nomirror\nset grid lc rgb '#dddddd'\n", f);
-    fputs(script, f);
-    fclose(f);
-    char *command = lab_printf("gnuplot %s 2>/dev/null", script_path), *svg = lab_strdup("");
+    if (good)
+        return path;
+    if (drawings.code == LAB_OK)
+        drawings.code = whole_temporary_error(path);
+    if (fd >= 0)
+        unlink(path);
+    free(path);
+    return NULL;
+}
+
+void html_plot(FILE *out, int width, int height, const char *script) {
+    char *script_path = write_script(width, height, script);
+    if (script_path == NULL)
+        return;
+    char *quoted = text_shell_quote(script_path);
+    char *command = lab_printf("gnuplot %s 2>/dev/null", quoted), *svg = lab_strdup("");
     FILE *pipe = popen(command, "re");
     size_t used = 0, room = 1 << 16;
     svg = lab_realloc(svg, room);
@@ -67,6 +96,8 @@ void html_plot(FILE *out, int width, int height, const char *script) {
     copy_svg(out, svg);
     fputs("</figure>\n", out);
     unlink(script_path);
+    free(script_path);
+    free(quoted);
     free(command);
     free(svg);
 }

@@ -12,9 +12,18 @@
 /* Text with <, > and & made safe. */
 void html_text(FILE *out, const char *text);
 
-/* Draws a gnuplot script as SVG into the page; `data` are the script's inline data blocks. A sentence instead when
- * gnuplot fails. */
+/* Draws a gnuplot script as SVG into the page; `data` are the script's inline data blocks. The sentence html_undrawn
+ * instead when gnuplot fails. */
 void html_plot(FILE *out, int width, int height, const char *script);
+extern const char html_undrawn[];
+
+/* How the drawings went since this was last asked: LAB_DISK after a line where gnuplot's script could not be written, and
+ * how many gnuplot did not draw. */
+struct html_drawings {
+    int code;
+    size_t undrawn;
+};
+struct html_drawings html_drawings_told(void);
 
 /* How a subject of the run is drawn: no two of the first 91 alike, and distinct to colour-blind readers. */
 struct html_style {

@@ -14,6 +14,47 @@ static void number(FILE *out, double value, const char *unit) {
     fputs(text, out);
 }
 
+/* The interval of the median, or why there is none. */
+static void interval(const struct run_cell *c, const struct metric *m, FILE *out) {
+    struct stats_series v = run_values(c, m->name);
+    struct stats_interval i = stats_median_interval(v.values, v.count);
+    size_t bounds = c->series[metric_index(m->name)].bounds;
+    if (bounds > 0) {
+        fprintf(out, "<span>%zu of %zu processes below, no interval</span>", bounds, v.count);
+    } else if (i.known) {
+        fputs("<span>[", out);
+        number(out, i.low, m->unit);
+        fputs(", ", out);
+        number(out, i.high, m->unit);
+        fputs("]</span>", out);
+    } else {
+        fprintf(out, "<span>%zu process%s, no interval</span>", v.count, v.count == 1 ? "" : "es");
+    }
+}
+
+static void ratio(const struct run_contrast *t, bool time, FILE *out) {
+    if (t->bound != 0) {
+        fprintf(out, "<br><span>%s\303\227%.2f</span>", t->bound == '<' ? "&lt; " : "&gt; ", t->limit);
+        return;
+    }
+    if (isnan(t->ratio))
+        return;
+    fprintf(out, "<br><span>\303\227%.2f", t->ratio);
+    if (t->interval.known)
+        fprintf(out, " [%.2f, %.2f]", t->interval.low, t->interval.high);
+    fprintf(out, "%s</span>", !time            ? ""
+                              : t->mark == '+' ? " faster"
+                              : t->mark == '-' ? " slower"
+                              : t->mark == '~' ? " ~"
+                                              : " screening");
+}
+
+/* Its figures are of the processes that ended well. */
+static void failures(const struct run_cell *c, FILE *out) {
+    if (c->failed > 0)
+        fprintf(out, "<br><b>%ld of %ld processes FAILED</b>", c->failed, c->processes);
+}
+
 static void cell(const struct run *r, struct run_cell *c, const struct metric *m, FILE *out) {
     if (c == NULL) {
         fputs("<td></td>", out);
@@ -25,37 +66,22 @@ static void cell(const struct run *r, struct run_cell *c, const struct metric *m
                 c->invalid ? "INVALID" : c->failed > 0 ? "FAILED" : "n/a");
         return;
     }
-    struct stats_series v = run_values(c, m->name);
-    struct stats_interval i = stats_median_interval(v.values, v.count);
-    bool time = strcmp(m->name, "time") == 0, below = strcmp(m->name, "peak_rss") == 0 && median <= METRIC_RSS_RESOLUTION_BYTES;
+    bool time = strcmp(m->name, "time") == 0, baseline = c == r->rows[c->row].baseline;
     struct run_contrast t = time ? r->time_contrasts[c - r->cells] : run_ratio(c, r->rows[c->row].baseline, m->name);
-    fprintf(out, "<td class=\"%s\">", time && t.mark == '+' ? "better" : time && t.mark == '-' ? "worse" : "");
-    if (below) {
-        fputs("&lt; 1 MiB</td>", out);
-        return;
-    }
-    fputs("<b>", out);
+    fprintf(out, "<td class=\"%s\">", c->failed > 0             ? "some"
+                                      : time && t.mark == '+' ? "better"
+                                      : time && t.mark == '-' ? "worse"
+                                                              : "");
+    fputs(run_is_below(c, m->name) ? "<b>&lt; " : "<b>", out);
     number(out, median, m->unit);
-    fputs("</b><br>", out);
-    if (i.known) {
-        fputs("<span>[", out);
-        number(out, i.low, m->unit);
-        fputs(", ", out);
-        number(out, i.high, m->unit);
-        fputs("]</span>", out);
-    } else {
-        fprintf(out, "<span>%zu process%s, no interval</span>", v.count, v.count == 1 ? "" : "es");
+    fputs("</b>", out);
+    if (!run_is_below(c, m->name)) {
+        fputs("<br>", out);
+        interval(c, m, out);
     }
-    if (c != r->rows[c->row].baseline && !isnan(t.ratio)) {
-        fprintf(out, "<br><span>\303\227%.2f", t.ratio);
-        if (t.interval.known)
-            fprintf(out, " [%.2f, %.2f]", t.interval.low, t.interval.high);
-        fprintf(out, "%s</span>", !time            ? ""
-                                  : t.mark == '+' ? " faster"
-                                  : t.mark == '-' ? " slower"
-                                  : t.mark == '~' ? " ~"
-                                                  : " screening");
-    }
+    if (!baseline)
+        ratio(&t, time, out);
+    failures(c, out);
     fputs("</td>", out);
 }
 

@@ -7,6 +7,7 @@
 #include "error.h"
 #include "html.h"
 #include "text.h"
+#include "whole.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ static const char style[] =
     "h1{font-size:1.5em;margin-bottom:.2em}h2{border-bottom:1px solid #ccc;padding-bottom:.2em;margin-top:2em}"
     "table{border-collapse:collapse;font-size:12px;margin:.6em 0}th,td{border:1px solid #ccc;padding:.25em .5em;text-align:left;"
     "vertical-align:top}th{background:#f3f3f3}td span{color:#555}.wide{overflow-x:auto}.wide td{font-size:11px}td.better{background:#e3f1e8}"
-    "td.worse{background:#fbe9dd}td.bad{background:#f6d0d0;font-weight:bold}td.none,.none{color:#777}"
+    "td.worse{background:#fbe9dd}td.bad{background:#f6d0d0;font-weight:bold}td.some{border:2px solid #b03030}td.none,.none{color:#777}"
     "figure{margin:0;overflow-x:auto}figure svg{max-width:100%;height:auto}.how{font-size:12px;color:#555}"
     ".key{display:inline-block;width:1.1em;height:.8em;border:1px solid #444;margin:0 .4em 0 1em}"
     "code{background:#f3f3f3;padding:0 .2em;overflow-wrap:anywhere}@media print{h2{break-before:auto}table{break-inside:avoid}}";
@@ -50,6 +51,8 @@ static void machine_table(const struct run *r, FILE *out) {
         host_row(out, keys[i][1], json_object_get(r->host, keys[i][0]));
     fprintf(out, "<tr><th>processes</th><td>%ld of %ld, %ld disturbed, %ld failed</td></tr>\n", r->done, r->planned, r->disturbed,
             r->failed);
+    if (r->invalid > 0)
+        fprintf(out, "<tr><th>invalid cells</th><td>%ld</td></tr>\n", r->invalid);
     fputs("<tr><th>command</th><td><code>", out);
     html_text(out, meta(r, "command"));
     fprintf(out, "</code></td></tr><tr><th>seed</th><td>%s</td></tr><tr><th>layout</th><td>%s</td></tr><tr><th>begun</th><td>%s</td>"
@@ -95,6 +98,29 @@ static void subjects_table(const struct run *r, FILE *out) {
     fputs("</table>\n", out);
 }
 
+/* Whether the cell has one. */
+static bool problem(const struct run *r, const struct run_cell *c, FILE *out) {
+    if (c->invalid) {
+        fputs("<li>INVALID ", out);
+        html_text(out, c->label);
+        fputc(' ', out);
+        html_text(out, r->rows[c->row].label);
+        fputs(": its checksum differs from the other subjects'</li>\n", out);
+    }
+    if (c->failed > 0) {
+        fputs("<li>FAILED ", out);
+        html_text(out, c->label);
+        fputc(' ', out);
+        html_text(out, r->rows[c->row].label);
+        fprintf(out, ": %ld of %ld processes; ", c->failed, c->processes);
+        html_text(out, c->failure);
+        fputs("<br><code>", out);
+        html_text(out, c->reproduce);
+        fputs("</code></li>\n", out);
+    }
+    return c->failed > 0 || c->invalid;
+}
+
 static void problems(const struct run *r, FILE *out) {
     fputs("<h3>What failed or is missing</h3>\n", out);
     bool any = r->absent_count > 0;
@@ -102,20 +128,8 @@ static void problems(const struct run *r, FILE *out) {
     for (size_t i = 0; i < r->absent_count; i++)
         fprintf(out, "<li>n/a: %s, %s%s%s</li>\n", r->absent[i].subject, r->absent[i].reason,
                 r->absent[i].remedy[0] != '\0' ? "; " : "", r->absent[i].remedy);
-    for (size_t i = 0; i < r->cell_count; i++) {
-        const struct run_cell *c = &r->cells[i];
-        if (c->failed == 0 && !c->invalid)
-            continue;
-        any = true;
-        fprintf(out, "<li>%s %s %s: ", c->invalid ? "INVALID" : "FAILED", c->label, r->rows[c->row].label);
-        html_text(out, c->invalid ? "its checksum differs from the other subjects'" : c->failure);
-        if (c->reproduce != NULL) {
-            fputs("<br><code>", out);
-            html_text(out, c->reproduce);
-            fputs("</code>", out);
-        }
-        fputs("</li>\n", out);
-    }
+    for (size_t i = 0; i < r->cell_count; i++)
+        any |= problem(r, &r->cells[i], out);
     fputs(any ? "</ul>\n" : "</ul><p>Nothing.</p>\n", out);
 }
 
@@ -152,13 +166,13 @@ static void write_page(const struct run *r, FILE *out) {
     fprintf(out, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>spanlab %s</title>\n<style>%s</style></head>"
                  "<body>\n",
             r->id, style);
-    fprintf(out, "<h1>spanlab: run %s</h1>\n<p>%ld of %ld processes, %zu subjects, %zu rows; spanlab %s. <a "
+    fprintf(out, "<h1>spanlab: run %s</h1>\n<p>%ld of %ld processes, %ld failed, %zu subjects, %zu rows; spanlab %s. <a "
                  "href=\"#pareto\">time and memory</a> \302\267 <a href=\"#matrix\">all cells</a> \302\267 <a "
                  "href=\"#timelines\">over the operations</a> \302\267 <a "
                  "href=\"#timespace\">time and space of collectors</a> \302\267 <a href=\"#collectors\">collectors</a> \302\267 <a "
                  "href=\"#policies\">sawtooth and Robson</a> \302\267 <a href=\"#fragmentation\">what the memory is</a> \302\267 <a "
                  "href=\"#claims\">claims</a> \302\267 <a href=\"#machine\">machine and commands</a></p>\n",
-            r->id, r->done, r->planned, r->subject_count, r->row_count, meta(r, "spanlab_version"));
+            r->id, r->done, r->planned, r->failed, r->subject_count, r->row_count, meta(r, "spanlab_version"));
     report_pareto(r, out);
     report_matrix(r, out);
     report_timelines(r, out);
@@ -171,23 +185,45 @@ static void write_page(const struct run *r, FILE *out) {
     fputs("</body></html>\n", out);
 }
 
-int report_write(const char *run_dir) {
-    struct run *r = run_load(run_dir);
-    if (r == NULL)
-        return LAB_USAGE;
-    char *dir = lab_printf("%s/report", run_dir), *path = lab_printf("%s/index.html", dir);
-    mkdir(dir, 0755);
-    FILE *out = fopen(path, "w");
-    int code = LAB_OK;
-    if (out == NULL) {
-        code = lab_error(LAB_DISK, "cannot write %s: %s", path, strerror(errno));
-    } else {
-        write_page(r, out);
-        if (ferror(out) != 0 || fclose(out) != 0)
-            code = lab_error(LAB_DISK, "cannot finish %s: %s", path, strerror(errno));
-    }
+/* Whether there is a page with all its drawings. */
+static bool drawn_before(const char *path) {
+    char *text = text_read_file(path);
+    bool drawn = text != NULL && strstr(text, "</html>") != NULL && strstr(text, html_undrawn) == NULL;
+    free(text);
+    return drawn;
+}
+
+/* A page without its drawings is better than none, and worse than the one with them. */
+static int check_drawings(const char *path) {
+    struct html_drawings drawings = html_drawings_told();
+    if (drawings.code != LAB_OK)
+        return drawings.code;
+    if (drawings.undrawn > 0 && drawn_before(path))
+        return lab_error(LAB_MISSING, "gnuplot does not draw, so %s is left as it was: install gnuplot-nox, then spanlab report again",
+                         path);
+    return LAB_OK;
+}
+
+static int write_file(const struct run *r, const char *path) {
+    struct whole_file file;
+    int code = whole_begin(&file, path);
+    if (code != LAB_OK)
+        return code;
+    html_drawings_told(); /* of this page only */
+    write_page(r, file.out);
+    code = check_drawings(path);
+    if (code == LAB_OK)
+        return whole_end(&file);
+    whole_abandon(&file);
+    return code;
+}
+
+int report_write(const struct run *r) {
+    char *dir = lab_printf("%s/report", r->dir), *path = lab_printf("%s/index.html", dir);
+    int code = mkdir(dir, 0755) == 0 || errno == EEXIST
+                   ? write_file(r, path)
+                   : lab_error(LAB_DISK, "cannot make the folder %s: %s", dir, strerror(errno));
     free(path);
     free(dir);
-    run_free(r);
     return code;
 }
