@@ -6,11 +6,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Bytes of one UTF-8 character that is none of control, 0 where there is none. */
+static size_t printable(const unsigned char *s) {
+    size_t length = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+    if (s[0] < 0x20 || s[0] == 0x7f || (s[0] >= 0x80 && s[0] < 0xc2) || s[0] > 0xf4)
+        return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    return s[0] == 0xc2 && s[1] < 0xa0 ? 0 : length;
+}
+
+/* One line, whatever names and values it quotes: what is no character becomes '?', and what is long is cut. */
 static void print_line(const char *format, va_list args) {
+    enum { LINE_BYTES = 4000 };
+    char *said = NULL;
     fflush(stdout);
+    if (vasprintf(&said, format, args) < 0)
+        return;
     fputs("spanlab: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    size_t written = 0, n;
+    for (const char *at = said; *at != '\0' && written < LINE_BYTES; at += n, written += n) {
+        n = printable((const unsigned char *)at);
+        fwrite(n > 0 ? at : "?", 1, n > 0 ? n : 1, stderr);
+        n = n > 0 ? n : 1;
+    }
+    fputs(said[written] == '\0' ? "\n" : "…\n", stderr);
+    free(said);
 }
 
 int lab_error(int code, const char *format, ...) {

@@ -4,79 +4,76 @@
 #include "embedded.h"
 #include "error.h"
 #include "text.h"
-#include "yaml.h"
+#include "yaml_file.h"
 
+#include <limits.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static const cyaml_schema_value_t text_schema = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 200)};
-static const cyaml_schema_value_t number_schema = {CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, unsigned)};
+enum { NOT_SAID = UINT_MAX, THREADS_MOST = 1024, PROCESSES_MOST = 10000 };
 
-static const cyaml_schema_field_t entry_fields[] = {
-    CYAML_FIELD_SEQUENCE("workloads", CYAML_FLAG_POINTER, struct matrix_entry, workloads, &text_schema, 1, 1000),
-    CYAML_FIELD_SEQUENCE("subjects", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct matrix_entry, subjects,
-                         &text_schema, 1, 1000),
-    CYAML_FIELD_SEQUENCE("threads", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct matrix_entry, threads,
-                         &number_schema, 1, 100),
-    CYAML_FIELD_STRING_PTR("params", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct matrix_entry, params, 1, 1000),
-    CYAML_FIELD_BOOL("smoke", CYAML_FLAG_OPTIONAL, struct matrix_entry, smoke),
-    CYAML_FIELD_UINT("invocations", CYAML_FLAG_OPTIONAL, struct matrix_entry, invocations),
-    CYAML_FIELD_UINT("memory", CYAML_FLAG_OPTIONAL, struct matrix_entry, memory),
-    CYAML_FIELD_UINT("iterations", CYAML_FLAG_OPTIONAL, struct matrix_entry, iterations),
-    CYAML_FIELD_UINT("timeout", CYAML_FLAG_OPTIONAL, struct matrix_entry, timeout),
-    CYAML_FIELD_INT("warmup", CYAML_FLAG_OPTIONAL, struct matrix_entry, warmup),
-    CYAML_FIELD_END,
+#define ENTRY(field) offsetof(struct matrix_entry, field)
+const struct field matrix_entry_fields[] = {
+    {"workloads", FIELD_TEXTS, true, 1, 200, 0, 1, 1000, ENTRY(workloads), ENTRY(workloads_count), NULL, NULL, 0},
+    {"subjects", FIELD_TEXTS, false, 1, 4096, 0, 1, 1000, ENTRY(subjects), ENTRY(subjects_count), NULL, NULL, 0},
+    {"threads", FIELD_WHOLES, false, 1, THREADS_MOST, 0, 1, 100, ENTRY(threads), ENTRY(threads_count), NULL, NULL, 0},
+    {"params", FIELD_TEXT, false, 1, 1000, 0, 0, 0, ENTRY(params), 0, NULL, NULL, 0},
+    {"smoke", FIELD_SWITCH, false, 0, 0, 0, 0, 0, ENTRY(smoke), 0, NULL, NULL, 0},
+    {"invocations", FIELD_WHOLE, false, 0, PROCESSES_MOST, NOT_SAID, 0, 0, ENTRY(invocations), 0, NULL, NULL, 0},
+    {"memory", FIELD_WHOLE, false, 0, PROCESSES_MOST, 0, 0, 0, ENTRY(memory), 0, NULL, NULL, 0},
+    {"iterations", FIELD_WHOLE, false, 1, PROCESSES_MOST, 5, 0, 0, ENTRY(iterations), 0, NULL, NULL, 0},
+    {"warmup", FIELD_WHOLE, false, 0, PROCESSES_MOST, 1, 0, 0, ENTRY(warmup), 0, NULL, NULL, 0},
+    {"timeout", FIELD_WHOLE, false, 1, 86400, 60, 0, 0, ENTRY(timeout), 0, NULL, NULL, 0},
+    {0},
 };
-static const cyaml_schema_value_t entry_schema = {
-    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct matrix_entry, entry_fields)};
-static const cyaml_schema_field_t matrix_fields[] = {
-    CYAML_FIELD_STRING_PTR("summary", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct matrix, summary, 0, 500),
-    CYAML_FIELD_SEQUENCE("cells", CYAML_FLAG_POINTER, struct matrix, cells, &entry_schema, 1, 1000),
-    CYAML_FIELD_END,
+static const struct field matrix_fields[] = {
+    {"summary", FIELD_TEXT, false, 0, 500, 0, 0, 0, offsetof(struct matrix, summary), 0, NULL, NULL, 0},
+    {"cells", FIELD_MAPS, true, 0, 0, 0, 1, 1000, offsetof(struct matrix, cells), offsetof(struct matrix, cells_count), NULL,
+     matrix_entry_fields, sizeof(struct matrix_entry)},
+    {0},
 };
-static const cyaml_schema_value_t matrix_schema = {
-    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct matrix, matrix_fields)};
+
+/* What was loaded last: a run's record holds what it ran, even if the file has changed, or was a pipe. */
+static char *loaded_name, *loaded_text;
 
 char *matrix_text(const char *name_or_path) {
     const char *embedded = embedded_matrix(name_or_path);
     if (embedded != NULL)
         return lab_strdup(embedded);
+    if (loaded_name != NULL && strcmp(loaded_name, name_or_path) == 0)
+        return lab_strdup(loaded_text);
     return text_read_file(name_or_path);
 }
 
-static bool entry_is_sound(const char *where, const struct matrix_entry *e, unsigned number) {
-    for (unsigned i = 0; i < e->threads_count; i++)
-        if (e->threads[i] == 0 || e->threads[i] > 1024) {
-            lab_error(LAB_USAGE, "%s: entry %u of cells: threads is %u: 1 to 1024 are allowed", where, number,
-                      e->threads[i]);
-            return false;
-        }
-    struct settings params;
-    bool ok = e->params == NULL || settings_parse(e->params, &params);
-    if (!ok)
-        lab_error(LAB_USAGE, "%s: entry %u of cells: params is '%s': write name=number,name=number", where, number,
-                  e->params);
-    else if (e->params != NULL)
-        settings_free(&params);
-    return ok;
+static void keep_text(const char *name, const char *text) {
+    free(loaded_name);
+    free(loaded_text);
+    loaded_name = lab_strdup(name);
+    loaded_text = lab_strdup(text);
 }
 
-static void fill_defaults(struct matrix_entry *e, const char *text) {
-    static const unsigned one_thread = 1;
+static bool entry_is_sound(const char *where, struct matrix_entry *e, unsigned number) {
+    struct settings params = {0};
+    if (e->params != NULL && !settings_parse(e->params, &params)) {
+        lab_error(LAB_USAGE, "%s: cells[%u].params is '%.60s': write name=number,name=number, each name once", where, number,
+                  e->params);
+        return false;
+    }
+    settings_free(&params);
+    if (e->invocations == NOT_SAID)
+        e->invocations = e->memory == 0 ? 5 : 0;
+    if (e->invocations == 0 && e->memory == 0) {
+        lab_error(LAB_USAGE, "%s: cells[%u].invocations and memory are both 0: one must be 1 or more", where, number);
+        return false;
+    }
     if (e->threads_count == 0) {
         e->threads = lab_alloc(sizeof *e->threads);
-        e->threads[0] = one_thread;
+        e->threads[0] = 1;
         e->threads_count = 1;
     }
-    if (e->invocations == 0 && e->memory == 0)
-        e->invocations = 5;
-    if (e->iterations == 0)
-        e->iterations = 5;
-    if (e->timeout == 0)
-        e->timeout = 60;
-    /* 0 is a choice, and what an absent field reads as. */
-    if (e->warmup == 0 && strstr(text, "warmup") == NULL)
-        e->warmup = 1;
+    return true;
 }
 
 static void no_matrix(const char *name) {
@@ -96,23 +93,22 @@ static void no_matrix(const char *name) {
 }
 
 struct matrix *matrix_load(const char *name_or_path) {
-    char *text = matrix_text(name_or_path);
-    if (text == NULL) {
+    const char *embedded = embedded_matrix(name_or_path);
+    size_t length = embedded != NULL ? strlen(embedded) : 0;
+    if (embedded == NULL && access(name_or_path, F_OK) != 0) {
         no_matrix(name_or_path);
         return NULL;
     }
-    struct matrix *m = yaml_load(name_or_path, "matrix", "spanlab explain quick shows one", text, &matrix_schema);
-    if (m == NULL) {
-        free(text);
+    char *text = embedded != NULL ? lab_strdup(embedded) : yaml_read_file(name_or_path, "matrix", &length);
+    if (text == NULL)
         return NULL;
-    }
-    for (unsigned i = 0; i < m->cells_count; i++) {
-        if (!entry_is_sound(name_or_path, &m->cells[i], i + 1)) {
-            free(text);
-            return NULL;
-        }
-        fill_defaults(&m->cells[i], text);
-    }
+    struct matrix *m = yaml_load(name_or_path, "matrix", "spanlab explain quick shows one", text, length, matrix_fields,
+                                 sizeof *m);
+    bool good = m != NULL;
+    for (unsigned i = 0; good && i < m->cells_count; i++)
+        good = entry_is_sound(name_or_path, &m->cells[i], i + 1);
+    if (good && embedded == NULL)
+        keep_text(name_or_path, text);
     free(text);
-    return m;
+    return good ? m : NULL;
 }

@@ -18,6 +18,8 @@
 #ifndef SPANLAB_MATRIX_H
 #define SPANLAB_MATRIX_H
 
+#include "field.h"
+
 #include <stdbool.h>
 
 struct matrix_entry {
@@ -29,8 +31,7 @@ struct matrix_entry {
     unsigned threads_count;
     char *params;
     bool smoke;
-    unsigned invocations, memory, iterations, timeout;
-    int warmup; /* -1: not said */
+    unsigned invocations, memory, iterations, warmup, timeout;
 };
 
 struct matrix {
@@ -38,6 +39,9 @@ struct matrix {
     struct matrix_entry *cells;
     unsigned cells_count;
 };
+
+/* The table that an entry of cells is read by; the options of a run take ranges from it. */
+extern const struct field matrix_entry_fields[];
 
 /* Loads a built-in matrix or a file. NULL after an error line that names file, place and what is allowed. */
 struct matrix *matrix_load(const char *name_or_path);

@@ -169,7 +169,7 @@ static int add_entry_cells(struct plan *plan, struct catalog *catalog, const str
                                                     : entry->invocations,
                                  .memory = entry->memory,
                                  .iterations = entry->iterations,
-                                 .warmup = (unsigned)(entry->warmup < 0 ? 0 : entry->warmup),
+                                 .warmup = entry->warmup,
                                  .timeout_s = entry->timeout};
         int code = all_params(w, entry, threads, &cell.params);
         if (code != LAB_OK)

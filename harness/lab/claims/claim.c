@@ -4,118 +4,113 @@
 #include "command.h"
 #include "error.h"
 #include "text.h"
-#include "yaml.h"
+#include "yaml_file.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- the schema */
 
-static const cyaml_strval_t provenances[] = {{"P1", CLAIM_P1}, {"P2", CLAIM_P2}, {"P3", CLAIM_P3}, {"P4", CLAIM_P4}};
-static const cyaml_strval_t kinds[] = {
-    {"claim", CLAIM_PUBLISHED}, {"article", CLAIM_ARTICLE}, {"conformance", CLAIM_CONFORMANCE}};
-static const cyaml_strval_t classes[] = {{"D", CLAIM_D}, {"D*", CLAIM_D_PROXY}, {"N", CLAIM_N}};
-static const cyaml_strval_t rules[] = {
-    {"equals", CLAIM_EQUALS}, {"at-most", CLAIM_AT_MOST}, {"at-least", CLAIM_AT_LEAST}, {"sign", CLAIM_SIGN}};
-static const cyaml_strval_t combines[] = {{"ratio", CLAIM_RATIO},         {"difference", CLAIM_DIFFERENCE},
+static const struct field_choice provenances[] = {{"P1", CLAIM_P1}, {"P2", CLAIM_P2}, {"P3", CLAIM_P3}, {"P4", CLAIM_P4}, {NULL, 0}};
+static const struct field_choice kinds[] = {
+    {"claim", CLAIM_PUBLISHED}, {"article", CLAIM_ARTICLE}, {"conformance", CLAIM_CONFORMANCE}, {NULL, 0}};
+static const struct field_choice classes[] = {{"D", CLAIM_D}, {"D*", CLAIM_D_PROXY}, {"N", CLAIM_N}, {NULL, 0}};
+static const struct field_choice rules[] = {
+    {"equals", CLAIM_EQUALS}, {"at-most", CLAIM_AT_MOST}, {"at-least", CLAIM_AT_LEAST}, {"sign", CLAIM_SIGN}, {NULL, 0}};
+static const struct field_choice combines[] = {{"ratio", CLAIM_RATIO},         {"difference", CLAIM_DIFFERENCE},
                                           {"percent", CLAIM_PERCENT},     {"share", CLAIM_SHARE},
-                                          {"not-below", CLAIM_NOT_BELOW}, {"slope", CLAIM_SLOPE}};
-static const cyaml_strval_t expectations[] = {{"REP", CLAIM_REP},
+                                          {"not-below", CLAIM_NOT_BELOW}, {"slope", CLAIM_SLOPE}, {NULL, 0}};
+static const struct field_choice expectations[] = {{"REP", CLAIM_REP},
                                               {"DIR", CLAIM_DIR},
                                               {"REFUTED", CLAIM_REFUTED_EXPECTED},
                                               {"QUAL", CLAIM_QUAL},
-                                              {"NT", CLAIM_NT}};
+                                              {"NT", CLAIM_NT}, {NULL, 0}};
 
 enum { LONGEST = 2000, NAMES = 32 };
-#define TEXT(key, type, field) CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER, type, field, 1, LONGEST)
-#define OPTIONAL_TEXT(key, type, field)                                                                                \
-    CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, field, 1, LONGEST)
-#define CHOICE(key, flags, type, field, names)                                                                         \
-    CYAML_FIELD_ENUM(key, CYAML_FLAG_STRICT | (flags), type, field, names, sizeof(names) / sizeof *(names))
+#define AT(type, field) offsetof(struct type, field)
+#define TEXT(key, type, field)          {key, FIELD_TEXT, true, 1, LONGEST, 0, 0, 0, AT(type, field), 0, NULL, NULL, 0}
+#define OPTIONAL_TEXT(key, type, field) {key, FIELD_TEXT, false, 1, LONGEST, 0, 0, 0, AT(type, field), 0, NULL, NULL, 0}
+#define TEXTS(key, type, field)                                                                                        \
+    {key, FIELD_TEXTS, false, 1, LONGEST, 0, 1, NAMES, AT(type, field), AT(type, field##_count), NULL, NULL, 0}
+#define WHOLE(key, type, field)         {key, FIELD_WHOLE, true, 0, UINT_MAX, 0, 0, 0, AT(type, field), 0, NULL, NULL, 0}
+#define NUMBER(key, needed, type, field)  {key, FIELD_NUMBER, needed, 0, 0, 0, 0, 0, AT(type, field), 0, NULL, NULL, 0}
+#define CHOICE(key, needed, type, field, names)                                                                        \
+    {key, FIELD_CHOICE, needed, 0, 0, 0, 0, 0, AT(type, field), 0, names, NULL, 0}
+#define MAP(key, type, field, table)                                                                                   \
+    {key, FIELD_MAP, false, 0, 0, 0, 0, 0, AT(type, field), 0, NULL, table, sizeof *((struct type *)NULL)->field}
 
-static const cyaml_schema_value_t name_schema = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, LONGEST)};
-static const cyaml_schema_field_t against_fields[] = {
-    OPTIONAL_TEXT("workload", struct claim_against, workload), OPTIONAL_TEXT("subject", struct claim_against, subject),
-    OPTIONAL_TEXT("params", struct claim_against, params),     OPTIONAL_TEXT("within", struct claim_against, within),
-    OPTIONAL_TEXT("program", struct claim_against, program),   CYAML_FIELD_END,
+static const struct field against_fields[] = {
+    OPTIONAL_TEXT("workload", claim_against, workload), OPTIONAL_TEXT("subject", claim_against, subject),
+    OPTIONAL_TEXT("params", claim_against, params),     OPTIONAL_TEXT("within", claim_against, within),
+    OPTIONAL_TEXT("program", claim_against, program),   {0},
 };
-static const cyaml_schema_field_t count_fields[] = {
-    TEXT("per", struct claim_count, per),
-    CYAML_FIELD_UINT("from", CYAML_FLAG_DEFAULT, struct claim_count, from),
-    CYAML_FIELD_UINT("to", CYAML_FLAG_DEFAULT, struct claim_count, to),
-    OPTIONAL_TEXT("within", struct claim_count, within),
-    CYAML_FIELD_END,
+static const struct field count_fields[] = {
+    TEXT("per", claim_count, per), WHOLE("from", claim_count, from),           WHOLE("to", claim_count, to),
+    OPTIONAL_TEXT("within", claim_count, within), {0},
 };
-static const cyaml_schema_field_t check_fields[] = {
-    TEXT("program", struct claim_check, program),
-    OPTIONAL_TEXT("tests", struct claim_check, tests),
-    CYAML_FIELD_END,
+static const struct field check_fields[] = {
+    TEXT("program", claim_check, program),
+    OPTIONAL_TEXT("tests", claim_check, tests),
+    {0},
 };
-static const cyaml_schema_value_t sweep_value = {CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, unsigned)};
-static const cyaml_schema_field_t sweep_fields[] = {
-    TEXT("knob", struct claim_sweep, knob),
-    CYAML_FIELD_SEQUENCE("values", CYAML_FLAG_POINTER, struct claim_sweep, values, &sweep_value, 3, NAMES),
-    CYAML_FIELD_END,
+static const struct field sweep_fields[] = {
+    TEXT("knob", claim_sweep, knob),
+    {"values", FIELD_WHOLES, true, 0, UINT_MAX, 0, 3, NAMES, AT(claim_sweep, values), AT(claim_sweep, values_count), NULL, NULL,
+     0},
+    {0},
 };
-static const cyaml_schema_field_t measure_fields[] = {
-    CYAML_FIELD_SEQUENCE("workloads", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim_measure, workloads,
-                         &name_schema, 1, NAMES),
-    OPTIONAL_TEXT("subject", struct claim_measure, subject),
-    OPTIONAL_TEXT("params", struct claim_measure, params),
-    OPTIONAL_TEXT("program", struct claim_measure, program),
-    TEXT("figure", struct claim_measure, figure),
-    CYAML_FIELD_MAPPING_PTR("count", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim_measure, count,
-                            count_fields),
-    CYAML_FIELD_MAPPING_PTR("check", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim_measure, check,
-                            check_fields),
-    CYAML_FIELD_FLOAT("less", CYAML_FLAG_OPTIONAL, struct claim_measure, less),
-    CYAML_FIELD_FLOAT("divide", CYAML_FLAG_OPTIONAL, struct claim_measure, divide),
-    CYAML_FIELD_MAPPING_PTR("sweep", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim_measure, sweep,
-                            sweep_fields),
-    CHOICE("combine", CYAML_FLAG_OPTIONAL, struct claim_measure, combine, combines),
-    CYAML_FIELD_MAPPING_PTR("against", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim_measure, against,
-                            against_fields),
-    CYAML_FIELD_END,
+static const struct field measure_fields[] = {
+    TEXTS("workloads", claim_measure, workloads),
+    OPTIONAL_TEXT("subject", claim_measure, subject),
+    OPTIONAL_TEXT("params", claim_measure, params),
+    OPTIONAL_TEXT("program", claim_measure, program),
+    TEXT("figure", claim_measure, figure),
+    MAP("count", claim_measure, count, count_fields),
+    MAP("check", claim_measure, check, check_fields),
+    NUMBER("less", false, claim_measure, less),
+    NUMBER("divide", false, claim_measure, divide),
+    MAP("sweep", claim_measure, sweep, sweep_fields),
+    CHOICE("combine", false, claim_measure, combine, combines),
+    MAP("against", claim_measure, against, against_fields),
+    {0},
 };
-static const cyaml_schema_field_t mutation_fields[] = {
-    OPTIONAL_TEXT("file", struct claim_mutation, file),
-    OPTIONAL_TEXT("replace", struct claim_mutation, replace),
-    OPTIONAL_TEXT("with", struct claim_mutation, with),
-    OPTIONAL_TEXT("subject", struct claim_mutation, subject),
-    CYAML_FIELD_END,
+static const struct field mutation_fields[] = {
+    OPTIONAL_TEXT("file", claim_mutation, file),
+    OPTIONAL_TEXT("replace", claim_mutation, replace),
+    OPTIONAL_TEXT("with", claim_mutation, with),
+    OPTIONAL_TEXT("subject", claim_mutation, subject),
+    {0},
 };
-static const cyaml_schema_field_t claim_fields[] = {
-    TEXT("id", struct claim, id),
-    TEXT("title", struct claim, title),
-    TEXT("statement", struct claim, statement),
-    TEXT("source", struct claim, source),
-    CHOICE("provenance", CYAML_FLAG_DEFAULT, struct claim, provenance, provenances),
-    CHOICE("kind", CYAML_FLAG_DEFAULT, struct claim, kind, kinds),
-    CHOICE("class", CYAML_FLAG_DEFAULT, struct claim, class, classes),
-    CYAML_FIELD_FLOAT("published", CYAML_FLAG_DEFAULT, struct claim, published),
-    TEXT("unit", struct claim, unit),
-    OPTIONAL_TEXT("published_params", struct claim, published_params),
-    OPTIONAL_TEXT("our_params", struct claim, our_params),
-    CHOICE("rule", CYAML_FLAG_DEFAULT, struct claim, rule, rules),
-    CYAML_FIELD_FLOAT("tolerance", CYAML_FLAG_OPTIONAL, struct claim, tolerance),
-    CYAML_FIELD_FLOAT("neutral", CYAML_FLAG_OPTIONAL, struct claim, neutral),
-    CYAML_FIELD_MAPPING_PTR("judge", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim, judge, measure_fields),
-    CYAML_FIELD_MAPPING_PTR("transfers", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim, transfers,
-                            measure_fields),
-    CYAML_FIELD_SEQUENCE("beside", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim, beside, &name_schema, 1,
-                         NAMES),
-    CHOICE("expected", CYAML_FLAG_DEFAULT, struct claim, expected, expectations),
-    OPTIONAL_TEXT("qualification", struct claim, qualification),
-    OPTIONAL_TEXT("quote", struct claim, quote),
-    OPTIONAL_TEXT("reason", struct claim, reason),
-    CYAML_FIELD_MAPPING_PTR("mutation", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct claim, mutation,
-                            mutation_fields),
-    CYAML_FIELD_END,
+static const struct field claim_fields[] = {
+    TEXT("id", claim, id),
+    TEXT("title", claim, title),
+    TEXT("statement", claim, statement),
+    TEXT("source", claim, source),
+    CHOICE("provenance", true, claim, provenance, provenances),
+    CHOICE("kind", true, claim, kind, kinds),
+    CHOICE("class", true, claim, class, classes),
+    NUMBER("published", true, claim, published),
+    TEXT("unit", claim, unit),
+    OPTIONAL_TEXT("published_params", claim, published_params),
+    OPTIONAL_TEXT("our_params", claim, our_params),
+    CHOICE("rule", true, claim, rule, rules),
+    NUMBER("tolerance", false, claim, tolerance),
+    NUMBER("neutral", false, claim, neutral),
+    MAP("judge", claim, judge, measure_fields),
+    MAP("transfers", claim, transfers, measure_fields),
+    TEXTS("beside", claim, beside),
+    CHOICE("expected", true, claim, expected, expectations),
+    OPTIONAL_TEXT("qualification", claim, qualification),
+    OPTIONAL_TEXT("quote", claim, quote),
+    OPTIONAL_TEXT("reason", claim, reason),
+    MAP("mutation", claim, mutation, mutation_fields),
+    {0},
 };
-static const cyaml_schema_value_t claim_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct claim, claim_fields)};
 
 /* ---- what a schema cannot say */
 
@@ -221,12 +216,11 @@ static const char *claim_fault(const struct claim *c) {
 /* ---- loading */
 
 static struct claim *claim_load(const char *folder, const char *file) {
-    char *path = lab_printf("%s/%s", folder, file), *text = text_read_file(path);
+    size_t length;
+    char *path = lab_printf("%s/%s", folder, file), *text = yaml_read_file(path, "claim", &length);
     struct claim *c = NULL;
-    if (text == NULL)
-        lab_error(LAB_USAGE, "%s cannot be read", path);
-    else
-        c = yaml_load(path, "claim", "results/claims/README.md names the fields", text, &claim_schema);
+    if (text != NULL)
+        c = yaml_load(path, "claim", "results/claims/README.md names the fields", text, length, claim_fields, sizeof *c);
     const char *fault = c != NULL ? claim_fault(c) : NULL;
     if (c != NULL && (strlen(file) != strlen(c->id) + 5 || strncmp(file, c->id, strlen(c->id)) != 0))
         fault = "the file's name must be its id and .yaml";
@@ -348,7 +342,7 @@ enum verdict verdict_of_name(const char *name) {
 }
 
 const char *claim_class_name(enum claim_class c) {
-    return classes[c].str;
+    return classes[c].name;
 }
 
 const char *claim_number(double value, char room[CLAIM_NUMBER_ROOM]) {
