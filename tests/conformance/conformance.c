@@ -70,7 +70,7 @@ CASE(goalloc_exports_the_whole_abi) {
     static const char *const abi[] = {
         "malloc",     "calloc",        "realloc",           "reallocarray",       "free",
         "free_sized", "aligned_alloc", "posix_memalign",    "free_aligned_sized", "memalign",
-        "valloc",     "pvalloc",       "malloc_usable_size"};
+        "valloc",     "pvalloc",       "malloc_usable_size", "malloc_trim"};
     for (size_t i = 0; i < sizeof abi / sizeof *abi; i++)
         if (!subject_has(abi[i]))
             fail_msg("goalloc lacks %s", abi[i]);

@@ -17,6 +17,7 @@
 #include "span/spanset.c"
 #include AXIS_PLACE
 #include "alloc/heap.c"
+#include "alloc/decay.c"
 #include "alloc/object.c"
 /* The span class that serves a small request; defined by the front below, whose ABI decides. */
 static uint8_t alloc_class_for(size_t size_bytes);

@@ -116,6 +116,9 @@ void *goalloc_memalign(size_t alignment, size_t size);
 void *goalloc_valloc(size_t size);
 void *goalloc_pvalloc(size_t size);
 size_t goalloc_usable_size(void *p);
+/* Gives free memory to the OS until pad bytes of it are left: the calling thread's cache and all free pages. 1: there was
+ * some; 0: there was none. The shared library's malloc_trim. */
+int goalloc_trim(size_t pad);
 
 /* ---- traced builds: typed allocation. Stacks are scanned conservatively, heap objects by these types. */
 

@@ -45,6 +45,8 @@ static int walk(void (*visit)(void *, const struct peer_run *), void *context) {
 static const struct peer_knob knobs[] = {
     {"preset", "GOALLOC_PRESET", "%s", NULL, "tuned (default), or faithful to every decision of Go's"},
     {"huge", "GOALLOC_HUGE", "%s", NULL, "on asks for huge pages above 16 MiB of heap (default off)"},
+    {"decay", "GOALLOC_DECAY", "%s", NULL,
+     "on (default) gives most of what is free back to the OS, off all of it when asked (malloc_trim, goalloc_purge)"},
     {"fit", "GOALLOC_FIT", "%s", NULL, "list: segregated (default), first, next or best"},
     {"split", "GOALLOC_SPLIT", "%s", NULL, "list: smallest remainder that is split off, bytes (default 16)"},
     {"run", "GOALLOC_RUN", "%s", NULL, "list, linear: bytes of a run (default 65536, 32768)"},

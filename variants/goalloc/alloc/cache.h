@@ -88,6 +88,7 @@ static __thread struct cache *cache_self = &cache_none;
 static struct {
     struct lock lock;
     struct cache *free; /* caches of threads that have left */
+    size_t free_count;  /* of them, those that cache_record_give has put there */
     struct cache *all;  /* atomic: every cache there has ever been; records stay */
     pthread_key_t key; /* whose destructor takes a thread's cache back */
     bool keyed;        /* there is one: a process may have used up all before its first request */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "alloc/heap.h"
 #include "alloc/cache.h"
+#include "alloc/decay.h"
 #include "alloc/tiny.h"
 
 #include <string.h>
@@ -279,8 +280,8 @@ static void heap_expect_release(const struct span *s) {
         os_die("corrupted page bitmap: the span at %p is given back and not in use", (void *)base);
 }
 
-/* Everything but the record and its state, which says already that the span is out of use. */
-static void heap_span_release(struct span *s) {
+/* Everything but the pages, the record and its state, which says already that the span is out of use. */
+static void heap_span_leave(struct span *s) {
     uintptr_t base = span_base(s);
     size_t npages = s->npages;
     heap_expect_release(s);
@@ -292,13 +293,26 @@ static void heap_span_release(struct span *s) {
     __atomic_store_n(&s->owner, NULL, __ATOMIC_RELAXED);
     if (s->elem_bytes != 0 || AXIS_TRACED)
         place_span_fini(s);
-    lock_acquire(&heap.lock);
-    page_free(&heap.pages, base, npages);
-    lock_release(&heap.lock);
+}
+
+static void heap_span_release(struct span *s) {
+    uintptr_t base = span_base(s);
+    size_t npages = s->npages;
+    heap_span_leave(s);
+    decay_give_pages(base, npages);
 }
 
 static void heap_span_free(struct cache *c, struct span *s) {
     __atomic_store_n(&s->state, SPAN_DEAD, __ATOMIC_RELEASE);
     heap_span_release(s);
+    heap_record_give(c, s);
+}
+
+static void heap_span_free_emptied(struct cache *c, struct span *s) {
+    __atomic_store_n(&s->state, SPAN_DEAD, __ATOMIC_RELEASE);
+    heap_span_leave(s);
+    lock_acquire(&heap.lock);
+    page_free_released(&heap.pages, s->base, s->npages);
+    lock_release(&heap.lock);
     heap_record_give(c, s);
 }

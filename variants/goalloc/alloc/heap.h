@@ -63,6 +63,8 @@ static struct span *heap_span_alloc(struct cache *c, size_t npages, uint8_t span
 /* Gives the pages back. The span must be in use, wholly free and on no list; the caller is the only one who may free
  * it. */
 static void heap_span_free(struct cache *c, struct span *s);
+/* The same for a span whose pages the OS has back. */
+static void heap_span_free_emptied(struct cache *c, struct span *s);
 /* The same, but the record stays the caller's, who has set its state. */
 static void heap_span_release(struct span *s);
 /* Dies unless s is in use, belongs to owner and is of the class, as whoever took it off a list believes. */

@@ -4,6 +4,7 @@
  * run, so everything starts from zero-filled state and the first slow path sets it up.
  */
 #include "alloc/cache.h"
+#include "alloc/decay.h"
 #include "os/knob.h"
 
 #include <stdlib.h>
@@ -44,6 +45,7 @@ static bool init_once(void) {
     /* Go leaves huge pages to the kernel's settings (1.21.6 on). Marking touches a page's objects and its tail for each
      * pointer, on two small pages. */
     heap.huge_pages = knob_switch("GOALLOC_HUGE", AXIS_COLLECTS && heap.tuned);
+    decay_init();
     place_knobs_init();
     heap_class_pages_init();
     span_bits_init();

@@ -7,6 +7,7 @@
  * keeps errno. Alignment: 16 for requests of 16 B and more, else what any object of that size can need.
  */
 #include "alloc/cache.h"
+#include "alloc/decay.h"
 #include "alloc/object.h"
 #include "alloc/tiny.h"
 #include "goalloc.h"
@@ -31,17 +32,23 @@ static struct span *alloc_large(struct cache *c, size_t size_bytes, size_t align
 
 /* goalloc_malloc, and small aligned requests: alloc_aligned(align_bytes, size_bytes), the first a power of two. */
 #include AXIS_MALLOC
+#include "alloc/resize.c"
 
 /* ---- free */
 
-static void free_large(struct span *s, uintptr_t address) {
+/* emptied: the OS has its pages already. */
+static void free_large(struct span *s, uintptr_t address, bool emptied) {
     if (span_base(s) != address)
         object_die_invalid("free", address);
     uint8_t in_use = SPAN_IN_USE;
     /* Of two threads that free the same object one must be told. */
     if (!__atomic_compare_exchange_n(&s->state, &in_use, SPAN_DEAD, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         object_die_double_free(s, 0);
-    heap_span_free(cache_self == &cache_none ? NULL : cache_self, s);
+    struct cache *c = cache_self == &cache_none ? NULL : cache_self;
+    if (emptied)
+        heap_span_free_emptied(c, s);
+    else
+        heap_span_free(c, s);
 }
 
 /* Has another thread freed it, with its owner yet to look? Only what was live is ever marked so. */
@@ -83,7 +90,7 @@ static __attribute__((noinline)) void free_slow(uintptr_t address) {
     if (s == NULL)
         object_die_invalid("free", address);
     if (s->elem_bytes == 0)
-        free_large(s, address);
+        free_large(s, address, false);
     else
         free_small(s, address);
     errno = saved_errno;
@@ -160,36 +167,10 @@ size_t goalloc_usable_size(void *p) {
     return o.size_bytes;
 }
 
-/* Trims or extends a large object without moving it. */
-static bool realloc_large_in_place(struct object *o, size_t size_bytes) {
-    struct span *s = o->span;
-    size_t npages = (size_bytes + GOALLOC_PAGE_BYTES - 1) >> GOALLOC_PAGE_SHIFT;
-    if (npages == s->npages)
-        return true;
-    size_t scavenged_bytes = 0;
-    lock_acquire(&heap.lock);
-    if (npages < s->npages) {
-        uintptr_t tail = o->base + (npages << GOALLOC_PAGE_SHIFT);
-        arena_resize_spans(&heap.arenas, o->base, s->npages, npages, s);
-        page_free(&heap.pages, tail, s->npages - npages);
-    } else {
-        if (npages > UINT32_MAX || !page_try_extend(&heap.pages, o->base, s->npages, npages, &scavenged_bytes)) {
-            lock_release(&heap.lock);
-            return false;
-        }
-        uintptr_t more = o->base + ((uintptr_t)s->npages << GOALLOC_PAGE_SHIFT);
-        arena_needs_zero(&heap.arenas, more, npages - s->npages);
-        arena_resize_spans(&heap.arenas, o->base, s->npages, npages, s);
-    }
-    __atomic_fetch_add(&heap.pages_in_use, npages - s->npages, __ATOMIC_RELAXED);
-    s->npages = (uint32_t)npages;
-    lock_release(&heap.lock);
-    return true;
-}
-
 static bool realloc_in_place(struct object *o, size_t size_bytes) {
     if (o->span->elem_bytes == 0)
-        return size_bytes > HEAP_MAX_SMALL_BYTES && realloc_large_in_place(o, size_bytes);
+        return size_bytes > HEAP_MAX_SMALL_BYTES &&
+               resize_in_place(o->span, (size_bytes + GOALLOC_PAGE_BYTES - 1) >> GOALLOC_PAGE_SHIFT);
     /* Moving pays only when the object would shrink to half or less. */
     return size_bytes <= o->size_bytes && size_bytes > o->size_bytes / 2;
 }
@@ -212,6 +193,13 @@ void *goalloc_realloc(void *p, size_t size_bytes) {
     void *moved = goalloc_malloc(size_bytes);
     if (moved == NULL)
         return size_bytes <= o.size_bytes ? p : NULL; /* shrinking must not fail for want of memory */
+    if (o.span->elem_bytes == 0 && size_bytes > o.size_bytes) {
+        bool emptied = resize_move_contents(o.span, arena_span_of(&heap.arenas, (uintptr_t)moved));
+        int saved_errno = errno;
+        free_large(o.span, o.base, emptied);
+        errno = saved_errno;
+        return moved;
+    }
     memcpy(moved, p, size_bytes < o.size_bytes ? size_bytes : o.size_bytes);
     goalloc_free(p);
     return moved;
@@ -268,18 +256,21 @@ void *goalloc_pvalloc(size_t size_bytes) {
     return goalloc_aligned_alloc(OS_PAGE_BYTES, rounded_bytes == 0 ? OS_PAGE_BYTES : rounded_bytes);
 }
 
-/* Free memory that no live object holds back goes to the OS: the caller's cache first, then every free page. */
-void goalloc_purge(void) {
+/* Free memory that no live object holds back goes to the OS: the caller's cache first, then every free page but the
+ * pad. */
+int goalloc_trim(size_t pad_bytes) {
     if (os_thread_dies)
-        return;
-    if (cache_self != &cache_none) {
+        return 0;
+    int saved_errno = errno;
+    if (cache_self != &cache_none)
         cache_flush(cache_self);
-    }
-    if (!heap_init())
-        return;
-    lock_acquire(&heap.lock);
-    page_scavenge(&heap.pages, SIZE_MAX);
-    lock_release(&heap.lock);
+    bool given = heap_init() && decay_trim(pad_bytes);
+    errno = saved_errno;
+    return given;
+}
+
+void goalloc_purge(void) {
+    goalloc_trim(0);
 }
 
 /* ---- observers look at a heap whose other threads are at rest; nothing has to be done for that here */

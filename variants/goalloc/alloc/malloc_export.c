@@ -19,6 +19,7 @@ int posix_memalign(void **, size_t, size_t) MALLOC_EXPORT(posix_memalign);
 void *memalign(size_t, size_t) MALLOC_EXPORT(memalign);
 void *valloc(size_t) MALLOC_EXPORT(valloc);
 void *pvalloc(size_t) MALLOC_EXPORT(pvalloc);
+int malloc_trim(size_t) __attribute__((alias("goalloc_trim"), visibility("default"), used));
 size_t malloc_usable_size(void *) __attribute__((alias("goalloc_usable_size"), visibility("default"), used));
 
 /* ---- registering fork handlers: everybody's pthread_atfork comes here (glibc nptl/pthread_atfork.c), however early */

@@ -4,6 +4,7 @@
  * cache for its life). What a cache holds, and how it gives that back, is the placement's.
  */
 #include "alloc/cache.h"
+#include "alloc/decay.h"
 
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -18,8 +19,9 @@ static void cache_on_thread_exit(void *cache);
 extern int __cxa_thread_atexit_impl(void (*destroy)(void *), void *object, void *library) __attribute__((weak));
 extern void *__dso_handle __attribute__((visibility("hidden")));
 
+/* A record lies on pages of its own where it may be given back without its thread. */
 static struct cache *cache_record_make(void) {
-    struct cache *c = meta_alloc(sizeof *c, 64);
+    struct cache *c = meta_alloc(sizeof *c, AXIS_TRACED ? 64 : OS_PAGE_BYTES);
     if (c == NULL)
         return NULL;
     lock_acquire(&caches.lock);
@@ -32,8 +34,10 @@ static struct cache *cache_record_make(void) {
 static struct cache *cache_record_take(void) {
     lock_acquire(&caches.lock);
     struct cache *c = caches.free;
-    if (c != NULL)
+    if (c != NULL) {
         caches.free = c->next_free;
+        caches.free_count -= caches.free_count != 0;
+    }
     lock_release(&caches.lock);
     if (c == NULL)
         c = cache_record_make();
@@ -77,6 +81,7 @@ static void cache_flush(struct cache *c) {
     cache_give_spans(c);
     lock_acquire(&heap.lock);
     page_cache_flush(&heap.pages, &c->pages);
+    (void)decay_look();
     lock_release(&heap.lock);
     while (c->records != NULL) {
         struct span *s = c->records;
@@ -84,6 +89,24 @@ static void cache_flush(struct cache *c) {
         fixalloc_give(&span_records, s);
     }
     c->record_count = 0;
+}
+
+/* Records are for ever, since others may look at what a thread has left behind (next_free and all that follows); the
+ * rest, all of it zero or set up by cache_open, need not be in memory. The last to come are the first to be taken again:
+ * so many stay. */
+enum { CACHE_WARM_RECORDS = 32 };
+
+static void cache_record_give(struct cache *c) {
+    lock_acquire(&caches.lock);
+    bool cold = !AXIS_TRACED && caches.free_count >= CACHE_WARM_RECORDS;
+    lock_release(&caches.lock);
+    if (cold)
+        os_release(c, offsetof(struct cache, next_free) & ~(size_t)(OS_PAGE_BYTES - 1));
+    lock_acquire(&caches.lock);
+    c->next_free = caches.free;
+    caches.free = c;
+    caches.free_count++;
+    lock_release(&caches.lock);
 }
 
 static void cache_detach(void) {
@@ -95,10 +118,7 @@ static void cache_detach(void) {
     cache_unhold(c);
     cache_set_self(&cache_none);
     cache_refuse_others(c);
-    lock_acquire(&caches.lock);
-    c->next_free = caches.free;
-    caches.free = c;
-    lock_release(&caches.lock);
+    cache_record_give(c);
     __atomic_fetch_sub(&caches.attached, 1, __ATOMIC_RELAXED);
 }
 

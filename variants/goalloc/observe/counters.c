@@ -3,6 +3,7 @@
  * counters: what the heap holds, summed over a walk (walk.c); nothing is counted on the fast paths.
  */
 #include "alloc/cache.h"
+#include "alloc/decay.h"
 #include "alloc/object.h"
 #include "alloc/tiny.h"
 #include "goalloc.h"
@@ -31,6 +32,8 @@ int goalloc_knob(const char *name, char *out, size_t size) {
         snprintf(out, size, "%s", heap.tuned ? "tuned" : "faithful");
     else if (strcmp(name, "huge") == 0)
         snprintf(out, size, "%s", knob_switch_name(heap.huge_pages));
+    else if (!AXIS_TRACED && strcmp(name, "decay") == 0)
+        snprintf(out, size, "%s", decay_name());
     else
         return -1;
     return 0;

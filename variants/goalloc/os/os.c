@@ -110,6 +110,20 @@ static bool os_release(void *base, size_t size_bytes) {
     return ok;
 }
 
+static bool os_move(void *from, size_t size_bytes, void *to) {
+    enum { KEEP_MAPPED = 4 }; /* MREMAP_DONTUNMAP */
+    if (OS_THREAD_SANITIZER)
+        return false; /* it would believe the old accesses to the new place */
+    int saved_errno = errno;
+    bool ok = mremap(from, size_bytes, size_bytes, MREMAP_MAYMOVE | MREMAP_FIXED | KEEP_MAPPED, to) != MAP_FAILED;
+    /* Whether the kernel had unmapped the new place before it gave up is not known. */
+    if (!ok && mmap(to, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+                    0) == MAP_FAILED)
+        os_die("the OS has unmapped %zu bytes at %p and does not map them again", size_bytes, to);
+    errno = saved_errno;
+    return ok;
+}
+
 static void os_unmap(void *base, size_t size_bytes) {
     int saved_errno = errno;
     munmap(base, size_bytes);

@@ -152,6 +152,7 @@ static bool page_grow(struct page_heap *ph, uintptr_t base, size_t size_bytes) {
         memset(ph->chunks[c].in_use, 0, sizeof ph->chunks[c].in_use);
         memset(ph->chunks[c].released, 0xff, sizeof ph->chunks[c].released);
     }
+    ph->grown_pages += count * PAGE_CHUNK_PAGES;
     ph->free_pages += count * PAGE_CHUNK_PAGES;
     ph->scavenged_free_pages += count * PAGE_CHUNK_PAGES;
     if (ph->first_chunk > first)
@@ -378,6 +379,16 @@ static void page_free(struct page_heap *ph, uintptr_t base, size_t npages) {
     if (ph->search_page > page)
         ph->search_page = page;
     page_update(ph, page, npages, true);
+}
+
+static void page_free_released(struct page_heap *ph, uintptr_t base, size_t npages) {
+    page_free(ph, base, npages);
+    size_t at = page_index(ph, base), left = npages;
+    while (left > 0) {
+        struct page_piece p = page_next_piece(&at, &left);
+        page_piece_set(ph->chunks[p.chunk].released, p);
+    }
+    ph->scavenged_free_pages += npages;
 }
 
 static uintptr_t page_alloc_aligned(struct page_heap *ph, size_t npages, size_t align_bytes, size_t *scavenged_bytes) {

@@ -40,6 +40,7 @@ struct page_heap {
     size_t search_page;                                               /* nothing is free below it (Go's searchAddr) */
     size_t first_chunk, end_chunk;                                    /* chunks that have ever been grown into */
     size_t free_pages, scavenged_free_pages, metadata_bytes;
+    size_t grown_pages; /* ever */
 };
 
 /* 64 aligned pages whose free ones belong to one thread: 1 = free, 1 = given back (Go mpagecache.go:12). */
@@ -68,6 +69,9 @@ static bool page_try_extend(struct page_heap *ph, uintptr_t base, size_t npages_
 
 /* Dies when a page is free already. */
 static void page_free(struct page_heap *ph, uintptr_t base, size_t npages);
+
+/* The same for pages whose contents the OS has back: they are given back when they become free. */
+static void page_free_released(struct page_heap *ph, uintptr_t base, size_t npages);
 
 /* Takes all free pages of the first 64-page block that has any; .free is 0 when there is none. */
 static struct page_cache page_cache_take(struct page_heap *ph);
