@@ -448,8 +448,9 @@ static void metadata_is_counted_once(void **state) {
     }
     assert_int_equal(up.metadata_bytes, down.metadata_bytes);
     assert_int_equal(up.metadata_bytes, both.metadata_bytes);
-    /* 1024 chunks of 128 bytes, the root, two OS pages of leaves, one of each level between. */
-    assert_int_equal(up.metadata_bytes, 1024 * 128 + (1 << 14) * 8 + (2 + 3) * OS_PAGE_BYTES);
+    /* 1024 chunks of 128 bytes and of 8 more for their density, the root, two OS pages of leaves, one of each level
+     * between. */
+    assert_int_equal(up.metadata_bytes, 1024 * (128 + 8) + (1 << 14) * 8 + (2 + 3) * OS_PAGE_BYTES);
     page_fini(&up);
     page_fini(&down);
     page_fini(&both);

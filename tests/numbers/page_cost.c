@@ -27,8 +27,8 @@ static unsigned long heap_locks;
 
 /* What it is about: one page as heap_span_alloc gets it. c is NULL: there is no cache. */
 __attribute__((noinline)) static uintptr_t page_cost_take(struct cache *c) {
-    size_t scavenged_bytes = 0;
-    uintptr_t base = heap_pages(c, 1, GOALLOC_PAGE_BYTES, &scavenged_bytes);
+    size_t scavenged_bytes = 0, grown_bytes = 0;
+    uintptr_t base = heap_pages(c, 1, GOALLOC_PAGE_BYTES, &scavenged_bytes, &grown_bytes);
     if (base == 0)
         os_die("out of memory");
     return base;
@@ -43,8 +43,8 @@ static void give(uintptr_t base) {
 
 /* Makes the heap as large as count spans need, all free. */
 static void grow(size_t count) {
-    size_t scavenged_bytes = 0;
-    uintptr_t base = heap_pages(NULL, count, GOALLOC_PAGE_BYTES, &scavenged_bytes);
+    size_t scavenged_bytes = 0, grown_bytes = 0;
+    uintptr_t base = heap_pages(NULL, count, GOALLOC_PAGE_BYTES, &scavenged_bytes, &grown_bytes);
     if (base == 0)
         os_die("out of memory");
     lock_acquire(&heap.lock);
@@ -60,9 +60,9 @@ static unsigned long run(const char *pattern, struct cache *c, size_t count) {
     bool fill = strcmp(pattern, "fill") == 0, replace = strcmp(pattern, "replace") == 0;
     size_t spans = replace ? LIVE : 1;
     grow(fill ? count + PAGE_CACHE_PAGES : LIVE);
-    size_t ignored = 0;
+    size_t ignored = 0, grown_bytes = 0;
     for (size_t i = 0; !fill && i < spans; i++)
-        live[i] = heap_pages(c, 1, GOALLOC_PAGE_BYTES, &ignored);
+        live[i] = heap_pages(c, 1, GOALLOC_PAGE_BYTES, &ignored, &grown_bytes);
     for (size_t i = 0; i < count; i++) {
         uintptr_t *slot = &live[replace ? rng_below(&rng, LIVE) : 0];
         if (!fill)

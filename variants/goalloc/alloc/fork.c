@@ -29,6 +29,7 @@ static struct {
     do {                                                                                                               \
         for (uint8_t i = 0; i < HEAP_CENTRAL_LOCKS; i++)                                                               \
             action(heap_central_lock(i), ##__VA_ARGS__);                                                               \
+        action(&heap.release_lock, ##__VA_ARGS__);                                                                     \
         action(&heap.lock, ##__VA_ARGS__);                                                                             \
         action(&spanset_lock, ##__VA_ARGS__);                                                                          \
         action(&gcbits.lock, ##__VA_ARGS__);                                                                           \

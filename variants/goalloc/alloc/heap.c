@@ -52,19 +52,68 @@ static void heap_record_give(struct cache *c, struct span *s) {
 
 enum { HEAP_GROW_BYTES = 4 << 20 };
 
+/* ---- giving memory back */
+
+static size_t heap_release(size_t want_bytes, bool force, bool may_stop) {
+    size_t done_bytes = 0;
+    while (done_bytes < want_bytes) {
+        lock_acquire(&heap.release_lock);
+        lock_acquire(&heap.lock);
+        struct page_release r = page_release_begin(&heap.pages, want_bytes - done_bytes, force);
+        lock_release(&heap.lock);
+        bool released = r.npages != 0 && page_release_now(&heap.pages, r);
+        if (r.npages != 0) {
+            lock_acquire(&heap.lock);
+            page_release_end(&heap.pages, r, released);
+            lock_release(&heap.lock);
+        }
+        lock_release(&heap.release_lock);
+        done_bytes += released ? r.npages << GOALLOC_PAGE_SHIFT : 0;
+        if (r.npages == 0 || (may_stop && heap_release_held_back()))
+            break;
+    }
+    return done_bytes;
+}
+
+/* What was allocated a moment ago takes memory: scavenged_bytes of it were with the OS, for grown_bytes the heap has
+ * grown. Beyond the memory limit as much goes back, from anywhere; where the heap has had to grow beyond the scavenger's
+ * goal, as much of the pages that were of no use for it (Go mheap.go:1318). */
+static void heap_release_eagerly(size_t grown_bytes, size_t scavenged_bytes) {
+    uint64_t limit_bytes = __atomic_load_n(&heap.limit_bytes, __ATOMIC_RELAXED);
+    uint64_t goal_bytes = __atomic_load_n(&heap.retain_bytes, __ATOMIC_RELAXED), want_bytes = 0;
+    bool force = false;
+    if (GOALLOC_UNLIKELY(limit_bytes != UINT64_MAX) && !heap_release_held_back()) {
+        uint64_t mapped_bytes = heap_mapped_bytes();
+        force = mapped_bytes > limit_bytes;
+        want_bytes = force ? mapped_bytes - limit_bytes : 0;
+    }
+    if (GOALLOC_UNLIKELY(goal_bytes != UINT64_MAX && grown_bytes != 0)) {
+        uint64_t soon_bytes = heap_retained_bytes() - scavenged_bytes + grown_bytes;
+        uint64_t over_bytes = soon_bytes > goal_bytes ? soon_bytes - goal_bytes : 0;
+        over_bytes = over_bytes < grown_bytes ? over_bytes : grown_bytes;
+        want_bytes = over_bytes > want_bytes ? over_bytes : want_bytes;
+    }
+    if (GOALLOC_LIKELY(want_bytes == 0))
+        return;
+    __atomic_fetch_add(&heap.released_eagerly_bytes, heap_release(want_bytes, force, true), __ATOMIC_RELAXED);
+}
+
 /* Hands [base, base + size) from reserved to the page allocator. */
 static bool heap_make_ready(uintptr_t base, size_t size_bytes) {
     if (size_bytes == 0)
         return true;
     if (!os_commit((void *)base, size_bytes))
         return false;
+    if (!page_grow(&heap.pages, base, size_bytes))
+        return false;
+    heap.grown_bytes += size_bytes;
     if (heap.huge_pages && (heap.arenas.count > 1 || base % ARENA_BYTES >= HEAP_SMALL_BYTES)) {
-        os_prefer_huge_pages((void *)base, size_bytes);
+        page_prefer_huge(&heap.pages, base, size_bytes);
         if (base != heap.ahead_end)
             __atomic_store_n(&heap.ahead_next, base, __ATOMIC_RELAXED);
         __atomic_store_n(&heap.ahead_end, base + size_bytes, __ATOMIC_RELAXED);
     }
-    return page_grow(&heap.pages, base, size_bytes);
+    return true;
 }
 
 static void heap_back_ahead(void) {
@@ -97,8 +146,10 @@ static void heap_look_ahead(struct cache *c, uintptr_t end) {
     if (next == heap.ahead_end && heap.grow_base == heap.ahead_end &&
         heap.grow_end - heap.grow_base >= HEAP_GROW_BYTES && heap_make_ready(heap.grow_base, HEAP_GROW_BYTES))
         heap.grow_base += HEAP_GROW_BYTES;
-    if (next < heap.ahead_end)
-        c->wants_memory = c->wants_gc = true;
+    size_t left_bytes = heap.ahead_end - next;
+    if (left_bytes == 0 || !page_will_back(&heap.pages, next, left_bytes < HEAP_HUGE_BYTES ? left_bytes : HEAP_HUGE_BYTES))
+        return;
+    c->wants_memory = c->wants_gc = true;
 }
 
 /* Go mheap.go:1547 grow: in 4 MiB steps inside the current reservation; a new reservation when that is used up, its
@@ -131,7 +182,9 @@ static uintptr_t heap_pages_locked(size_t npages, size_t align_bytes, size_t *sc
     return page_alloc(&heap.pages, npages, scavenged_bytes);
 }
 
-static uintptr_t heap_pages(struct cache *c, size_t npages, size_t align_bytes, size_t *scavenged_bytes) {
+/* *grown_bytes: by how much the heap had to grow. */
+static uintptr_t heap_pages(struct cache *c, size_t npages, size_t align_bytes, size_t *scavenged_bytes,
+                            size_t *grown_bytes) {
     uintptr_t base = 0, end = 0;
     bool cached = c != NULL && npages < HEAP_CACHED_PAGES_LIMIT && align_bytes <= GOALLOC_PAGE_BYTES;
     if (cached && c->pages.free != 0)
@@ -148,8 +201,10 @@ static uintptr_t heap_pages(struct cache *c, size_t npages, size_t align_bytes, 
         base = heap_pages_locked(npages, align_bytes, scavenged_bytes);
     if (base == 0) {
         size_t more = align_bytes > GOALLOC_PAGE_BYTES ? align_bytes >> GOALLOC_PAGE_SHIFT : 0;
+        size_t before_bytes = heap.grown_bytes;
         if (heap_grow(npages + more))
             base = heap_pages_locked(npages, align_bytes, scavenged_bytes);
+        *grown_bytes = heap.grown_bytes - before_bytes;
     }
     if (base + (npages << GOALLOC_PAGE_SHIFT) > end)
         end = base + (npages << GOALLOC_PAGE_SHIFT);
@@ -237,12 +292,14 @@ static struct span *heap_span_alloc(struct cache *c, size_t npages, uint8_t span
     struct span *s = heap_unused_record(c);
     if (s == NULL)
         return NULL;
-    size_t scavenged_bytes = 0;
-    uintptr_t base = heap_pages(c, npages, align_bytes, &scavenged_bytes);
+    size_t scavenged_bytes = 0, grown_bytes = 0;
+    uintptr_t base = heap_pages(c, npages, align_bytes, &scavenged_bytes, &grown_bytes);
     if (base == 0) {
         heap_record_give(c, s);
         return NULL;
     }
+    if (AXIS_COLLECTS)
+        heap_release_eagerly(grown_bytes, scavenged_bytes);
     if (!heap_span_setup(c, s, base, npages, span_class)) {
         /* A late notice to the record's former owner must not take it for one of c's spans. */
         __atomic_store_n(&s->owner, NULL, __ATOMIC_RELAXED);

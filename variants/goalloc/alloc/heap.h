@@ -32,6 +32,7 @@ enum { HEAP_HUGE_BYTES = 2 << 20, HEAP_AHEAD_BYTES = 1 << 20 };
 
 struct heap {
     struct lock lock;  /* pages, arenas, growth */
+    struct lock release_lock; /* before that: held while pages are on their way back to the OS */
     uint32_t ready;    /* atomic */
     bool tuned;        /* preset: tuned, or faithful to Go's decisions */
     bool huge_pages;   /* GOALLOC_HUGE: asked for once the heap has outgrown HEAP_SMALL_BYTES */
@@ -41,6 +42,11 @@ struct heap {
     uintptr_t grow_base, grow_end;   /* Go mheap.curArena: reserved and not yet handed to the page allocator */
     uintptr_t ahead_next, ahead_end; /* atomic: growing by huge pages: the next one to back, the end of what is ready */
     size_t pages_in_use;             /* atomic */
+    size_t grown_bytes;              /* handed to the page allocator, ever */
+    /* Atomic: to where the scavenger gives memory back, of what the heap retains, and the limit of all memory;
+     * UINT64_MAX: none. What allocating threads have given back. */
+    uint64_t retain_bytes, limit_bytes, released_eagerly_bytes;
+    const uint32_t *held_back; /* atomic: giving back for the limit has to wait: the limiter of the collector's CPU */
     size_t largest_pages;            /* a single request above this could never be used */
     uint8_t class_pages[GOALLOC_SIZE_CLASSES]; /* pages of a span of each size class */
     struct central central[SPAN_CLASSES];
@@ -49,7 +55,7 @@ struct heap {
     } central_locks[HEAP_CENTRAL_LOCKS];
 };
 
-static struct heap heap;
+static struct heap heap = {.retain_bytes = UINT64_MAX, .limit_bytes = UINT64_MAX};
 
 static inline struct lock *heap_central_lock(uint8_t span_class) {
     return &heap.central_locks[span_class % HEAP_CENTRAL_LOCKS].lock;
@@ -79,6 +85,24 @@ static void heap_record_give(struct cache *c, struct span *s);
 
 /* Backs the next huge page that the heap will grow into; a cache's wants_memory asks for it. One thread at a time. */
 static void heap_back_ahead(void);
+
+/* Gives want bytes of free memory back, or all there is: the pages that are on their way are nobody's meanwhile. force:
+ * also from chunks that are nearly full. may_stop: when the collector takes too much of the CPU. Returns how much. No lock of the heap is held. */
+static size_t heap_release(size_t want_bytes, bool force, bool may_stop);
+
+/* Backed, in use or free. */
+static inline uint64_t heap_retained_bytes(void) {
+    return (uint64_t)__atomic_load_n(&heap.pages.retained_pages, __ATOMIC_RELAXED) << GOALLOC_PAGE_SHIFT;
+}
+
+/* All memory that goalloc has, as the limit counts it. */
+static inline uint64_t heap_mapped_bytes(void) {
+    return heap_retained_bytes() + meta_committed_bytes();
+}
+
+static inline bool heap_release_held_back(void) {
+    return heap.held_back != NULL && __atomic_load_n(heap.held_back, __ATOMIC_RELAXED) != 0;
+}
 
 /* The span in use that covers address, or NULL. Any address. */
 static inline struct span *heap_span_of(uintptr_t address) {

@@ -58,6 +58,9 @@ static bool mcentral_prepare(struct cache *c, uint8_t span_class);
 static inline void gc_merge_marks(struct span *s);
 static inline void gc_prefetch_marks(const struct span *s);
 static inline void gc_charge(struct cache *c, size_t size_bytes);
+/* The last span of a cycle has been swept. The program has had so much given back to the OS. */
+static void gc_swept_all(void);
+static void gc_purged(size_t released_bytes);
 
 /* ---- sweeping: alloc/sweep.c. c is the caller's cache. */
 

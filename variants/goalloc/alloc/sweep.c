@@ -48,6 +48,8 @@ static void sweep_leave(void) {
     uint32_t before = __atomic_fetch_sub(&sweep.state, 1, __ATOMIC_ACQ_REL);
     if ((before & ~sweep_drained) == 0)
         os_die("a sweeper leaves that never entered");
+    if (before == sweep_drained + 1)
+        gc_swept_all();
 }
 
 /* Go's isSweepDone: all handed out, nobody at work. */

@@ -279,13 +279,26 @@ void goalloc_purge(void) {
     if (!heap_init())
         return;
     enum { PIECE_BYTES = 4 << 20 }; /* of memory given back, which takes time in proportion, at a time */
-    size_t done_bytes;
-    do {
-        struct cache *c = cache_self != &cache_none ? typed_enter() : NULL;
+    struct cache *c = cache_self != &cache_none ? typed_enter() : NULL;
+    if (c != NULL) {
         lock_acquire(&heap.lock);
-        done_bytes = page_scavenge(&heap.pages, PIECE_BYTES);
+        page_cache_flush(&heap.pages, &c->pages);
         lock_release(&heap.lock);
+        typed_leave(c);
+    }
+    size_t released_bytes = 0, done_bytes;
+    do {
+        c = cache_self != &cache_none ? typed_enter() : NULL;
+        done_bytes = heap_release(PIECE_BYTES, true, false);
         if (c != NULL)
             typed_leave(c);
+        released_bytes += done_bytes;
     } while (done_bytes >= PIECE_BYTES);
+    c = cache_self != &cache_none ? typed_enter() : NULL;
+    lock_acquire(&heap.lock);
+    page_keep_released(&heap.pages);
+    lock_release(&heap.lock);
+    gc_purged(released_bytes);
+    if (c != NULL)
+        typed_leave(c);
 }

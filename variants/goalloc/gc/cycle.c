@@ -71,12 +71,23 @@ static struct pacer_memory gc_memory(void) {
     return m;
 }
 
-static uint64_t gc_goal(void) {
+static uint64_t gc_goal_of(const struct pacer *pacer) {
     struct pacer_memory memory = {0};
     uint64_t least;
-    if (gc.pacer.memory_limit_bytes != UINT64_MAX)
+    if (pacer->memory_limit_bytes != UINT64_MAX)
         memory = gc_memory();
-    return pacer_goal(&gc.pacer, &memory, &least);
+    return pacer_goal(pacer, &memory, &least);
+}
+
+static uint64_t gc_goal(void) {
+    return gc_goal_of(&gc.pacer);
+}
+
+/* As Go would set it: what GOALLOC_SPEND adds is for memory that the heap has, not a reason to keep it. */
+static uint64_t gc_unspent_goal(void) {
+    struct pacer unspent = gc.pacer;
+    unspent.percent_goal_bytes = gc.pacer.unspent_goal_bytes;
+    return gc_goal_of(&unspent);
 }
 
 /* All that counts as work of this cycle, stacks and globals included. */
@@ -240,6 +251,8 @@ static void gc_limit(void) {
         limiter_update(&gc.limiter, now_ns, gc_cycle_number());
 }
 
+#include "gc/scavenger.c"
+
 /* asked_ns: when the stop was asked for. */
 static void gc_begin_marking(struct gc_thread *self, bool forced, uint64_t asked_ns) {
     gc.forced = forced;
@@ -320,7 +333,22 @@ static void gc_set_goals(bool swept) {
     pacer_commit(&gc.pacer, swept, gc_live());
     gc_statistics.next_gc_bytes = gc_goal();
     gc_statistics.percent = (uint64_t)gc.pacer.percent;
+    scavenger_set_goals(gc_unspent_goal());
     gc_set_trigger(memory);
+}
+
+/* The scavenger has given memory back: what the heap may spend of it before it is collected falls with it. */
+static void gc_spend_less(void) {
+    if (!gc.pacer.spend || pthread_mutex_trylock(&gc.lock.mutex) != 0)
+        return; /* a cycle begins or ends, and sets it */
+    uint64_t goal_bytes = heap_retained_bytes();
+    if (goal_bytes < gc.pacer.unspent_goal_bytes)
+        goal_bytes = gc.pacer.unspent_goal_bytes;
+    if (!gc_is_marking() && goal_bytes < gc.pacer.percent_goal_bytes) {
+        gc.pacer.percent_goal_bytes = goal_bytes;
+        gc_set_trigger(gc_memory());
+    }
+    lock_release(&gc.lock);
 }
 
 /* Of what allocation and marking cost each other. What the collector's threads took beyond their share, they took of
@@ -360,6 +388,8 @@ static void gc_to_sweeping(struct gc_thread *self, uint64_t asked_ns) {
     __atomic_store_n(&gc.work_bytes, work_bytes, __ATOMIC_RELAXED);
     gc_end_pacing(asked_ns);
     gc.goal_bytes = gc_goal();
+    scavenger.last_goal_bytes = gc_unspent_goal();
+    scavenger.last_in_use_bytes = heap.pages_in_use << GOALLOC_PAGE_SHIFT;
     gc.pacer.triggered_bytes = UINT64_MAX;
     gc.pacer.last_stack_scan_bytes = gc.stack_scan_bytes;
     gc.pacer.live_bytes = gc.marked_bytes;
@@ -378,7 +408,12 @@ static void gc_to_sweeping(struct gc_thread *self, uint64_t asked_ns) {
     if (gc_settings.stop_the_world == 2)
         gc_sweep_stopped(self->cache);
     gc_set_goals(sweep_done());
+    lock_acquire(&heap.lock);
+    page_next_generation(&heap.pages);
+    lock_release(&heap.lock);
     sweep_pace(gc.trigger_bytes);
+    if (gc_settings.deterministic && sweep_done())
+        scavenger_run_inline(); /* swept before there were goals */
 }
 
 /* Everything is traversed again; what is found unmarked ends the process. */
@@ -592,6 +627,7 @@ __attribute__((noinline)) static void gc_begin_spilled(struct gc_thread *self, b
     if (stopped)
         gc_collect_stopped(self);
     meter_log_pause(world_start());
+    scavenger_make();
     if (stopped) {
         gc_announce_end();
     } else {
@@ -731,6 +767,8 @@ static void gc_init(void) {
     gc.pacer.triggered_bytes = UINT64_MAX;
     gc.ready_ns = os_now_ns();
     limiter_resize(&gc.limiter, gc_settings.procs, gc_limit_now(), 0);
+    if (!gc_settings.deterministic)
+        heap.held_back = &gc.limiter.limiting;
     gc_set_goals(true);
 }
 

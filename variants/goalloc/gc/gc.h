@@ -79,6 +79,7 @@ struct gc_settings {
     bool spend;                  /* GOALLOC_SPEND: collect only when the memory that the heap has is full */
     bool deterministic, trace, checkmark, clobber;
     unsigned stop_the_world; /* 1: marking stops the world; 2: sweeping too */
+    bool scavtrace;
     uint64_t stress_every;   /* GOALLOC_GCSTRESS: collect at every Nth slow allocation; 0: never */
     /* Green Tea. */
     enum gc_queue queue; /* GOALLOC_QUEUE */

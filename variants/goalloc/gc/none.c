@@ -60,6 +60,12 @@ static inline void gc_merge_marks(struct span *s) {
     (void)s;
 }
 
+static void gc_swept_all(void) {}
+
+static void gc_purged(size_t released_bytes) {
+    (void)released_bytes;
+}
+
 static inline void gc_prefetch_marks(const struct span *s) {
     (void)s;
 }

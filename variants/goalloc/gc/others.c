@@ -27,11 +27,15 @@ static void gc_rest_begin(struct cache *c) {
     world_lock(&gc.sweep_lock);                            /* the collector's threads are not stopped */
     world_stop(gc_self);
     __atomic_store_n(&c->front.busy, 1, __ATOMIC_RELAXED);
+    if (!gc_settings.deterministic)
+        lock_acquire(&heap.release_lock); /* nor is the scavenger; without it, sweeping gives back */
     gc_close_windows();
 }
 
 static void gc_rest_end(struct cache *c) {
     (void)c;
+    if (!gc_settings.deterministic)
+        lock_release(&heap.release_lock);
     world_start();
     lock_release(&gc.sweep_lock);
 }
@@ -77,6 +81,7 @@ static void gc_after_fork_child(void) {
         __atomic_fetch_sub(&caches.attached, 1, __ATOMIC_RELAXED);
     }
     gc.workers_made = 0;
+    scavenger.made = false;
     /* A thread of the collector's that had found nothing to mark may just have been about to say so. */
     gc.marking = mark_hungry = world.waiting = world.sleepers = 0;
     gc.limiter.lock = ahead_busy = 0;

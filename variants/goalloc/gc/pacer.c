@@ -26,6 +26,7 @@ struct pacer {
     uint64_t earned_bytes; /* the highest goal so far, for what probably lived */
     uint64_t last_heap_scan_bytes, last_stack_scan_bytes, globals_scan_bytes;
     double cons_mark, cons_mark_history[PACER_HISTORY];
+    uint64_t unspent_goal_bytes; /* for that percentage, whatever memory the heap has */
     uint64_t percent_goal_bytes, runway_bytes;
     uint64_t sweep_least_trigger_bytes; /* 0: nothing is left to sweep */
     uint64_t triggered_bytes;           /* live heap when the cycle began; UINT64_MAX: none runs */
@@ -107,12 +108,15 @@ static uint64_t pacer_probably_live(const struct pacer *p) {
 }
 
 /* A heap that has shrunk still has its memory: to collect before that is full again would keep it idle, and no smaller.
- * The highest goal that the heap has earned bounds what is spent; garbage that outlived its cycle earns nothing, or a
+ * The highest goal that the heap has earned bounds what is spent, less by half of the excess with each
+ * cycle, or a peak would be kept for ever; garbage that outlived its cycle earns nothing, or a
  * far goal would let more of it live, and that raise the goal. */
 static uint64_t pacer_spent_goal(struct pacer *p, uint64_t goal_bytes) {
     uint64_t earned_bytes = pacer_percent_goal(p, pacer_probably_live(p));
     if (p->earned_bytes < earned_bytes)
         p->earned_bytes = earned_bytes;
+    else
+        p->earned_bytes -= (p->earned_bytes - earned_bytes) / 2;
     uint64_t had_bytes = p->backed_bytes < p->earned_bytes ? p->backed_bytes : p->earned_bytes;
     return p->spend && had_bytes > goal_bytes ? had_bytes : goal_bytes;
 }
@@ -120,7 +124,8 @@ static uint64_t pacer_spent_goal(struct pacer *p, uint64_t goal_bytes) {
 /* mgcpacer.go:1225: after a cycle, or when GOGC changes. live_now: the heap is that large already, unswept. */
 static void pacer_commit(struct pacer *p, bool swept, uint64_t live_now_bytes) {
     p->sweep_least_trigger_bytes = swept ? 0 : live_now_bytes + pacer_sweep_room_bytes;
-    p->percent_goal_bytes = p->percent < 0 ? UINT64_MAX : pacer_spent_goal(p, pacer_percent_goal(p, p->live_bytes));
+    p->unspent_goal_bytes = p->percent < 0 ? UINT64_MAX : pacer_percent_goal(p, p->live_bytes);
+    p->percent_goal_bytes = p->percent < 0 ? UINT64_MAX : pacer_spent_goal(p, p->unspent_goal_bytes);
     double scan_bytes = (double)(p->last_heap_scan_bytes + p->last_stack_scan_bytes + p->globals_scan_bytes);
     p->runway_bytes = (uint64_t)(p->cons_mark * ((1 - pacer_background) / pacer_background) * scan_bytes);
 }

@@ -76,6 +76,8 @@ static void settings_debug_word(const char *name, size_t length, const char *val
         gc_settings.checkmark = settings_number("gccheckmark in GODEBUG", value, 0, 1) != 0;
     else if (length == 11 && strncmp(name, "clobberfree", 11) == 0)
         gc_settings.clobber = settings_number("clobberfree in GODEBUG", value, 0, 1) != 0;
+    else if (length == 9 && strncmp(name, "scavtrace", 9) == 0)
+        gc_settings.scavtrace = settings_number("scavtrace in GODEBUG", value, 0, 1) != 0;
 }
 
 static void settings_debug(void) {

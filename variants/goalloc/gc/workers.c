@@ -83,24 +83,14 @@ static void *gc_worker(void *arg) {
     return NULL;
 }
 
-/* Threads are made at the first cycle that wants them, with no signal to disturb them. Without them assists do all. */
+/* Threads are made at the first cycle that wants them. Without them assists do all. */
 static void gc_make_workers(uint32_t wanted) {
-    sigset_t all, before;
-    sigfillset(&all);
     while (gc.workers_made < wanted) {
         struct cache *c = cache_record_take();
-        pthread_t thread;
-        pthread_attr_t attributes;
         if (c == NULL)
             return;
         gc.workers[gc.workers_made] = world_thread_make(c);
-        pthread_attr_init(&attributes);
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        bool ok = pthread_create(&thread, &attributes, gc_worker, gc.workers[gc.workers_made]) == 0;
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-        pthread_attr_destroy(&attributes);
-        if (!ok)
+        if (!world_thread_start(gc_worker, gc.workers[gc.workers_made]))
             return;
         gc.workers_made++;
     }

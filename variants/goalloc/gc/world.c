@@ -361,6 +361,21 @@ static void world_unlist(struct gc_thread *t) {
     *at = t->next;
 }
 
+/* One of the collector's own: nobody joins it, and no signal disturbs it. */
+static bool world_thread_start(void *(*run)(void *), void *arg) {
+    sigset_t all, before;
+    pthread_t thread;
+    pthread_attr_t attributes;
+    sigfillset(&all);
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool ok = pthread_create(&thread, &attributes, run, arg) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return ok;
+}
+
 static void world_init(void) {
     struct sigaction action = {.sa_flags = SA_SIGINFO | SA_RESTART};
     action.sa_sigaction = world_on_signal;

@@ -96,6 +96,12 @@ static void os_prefer_huge_pages(void *base, size_t size_bytes) {
     errno = saved_errno;
 }
 
+static void os_refuse_huge_pages(void *base, size_t size_bytes) {
+    int saved_errno = errno;
+    madvise(base, size_bytes, MADV_NOHUGEPAGE);
+    errno = saved_errno;
+}
+
 static void os_populate(void *base, size_t size_bytes) {
     enum { POPULATE_WRITE = 23 }; /* MADV_POPULATE_WRITE, which Debian 12's headers have and older ones do not */
     int saved_errno = errno;

@@ -70,6 +70,8 @@ static bool os_commit(void *base, size_t size_bytes);
 
 /* Asks for huge pages in committed memory (MADV_HUGEPAGE); where the kernel has none to give, nothing changes. */
 static void os_prefer_huge_pages(void *base, size_t size_bytes);
+/* No huge pages there, neither at a touch nor by the kernel on its own (MADV_NOHUGEPAGE). */
+static void os_refuse_huge_pages(void *base, size_t size_bytes);
 /* Backs committed memory now, as touching it would, contents unchanged; where the kernel cannot (before Linux 5.14),
  * touching it will. */
 static void os_populate(void *base, size_t size_bytes);

@@ -21,8 +21,19 @@ static size_t page_round_up(size_t n, size_t unit) {
     return (n + unit - 1) / unit * unit;
 }
 
+/* So many pages more are backed, of those that the heap has grown into. Others read it without the heap lock. */
+static inline void page_retain(struct page_heap *ph, ptrdiff_t npages) {
+    __atomic_store_n(&ph->retained_pages, ph->retained_pages + (size_t)npages, __ATOMIC_RELAXED);
+}
+
+#include "page/huge.c"
+
 static size_t page_chunks_bytes(const struct page_heap *ph) {
     return page_round_up(ph->chunk_count * sizeof *ph->chunks, OS_PAGE_BYTES);
+}
+
+static size_t page_density_bytes(const struct page_heap *ph) {
+    return page_round_up(ph->chunk_count * sizeof *ph->density, OS_PAGE_BYTES);
 }
 
 static void page_fini(struct page_heap *ph) {
@@ -31,6 +42,8 @@ static void page_fini(struct page_heap *ph) {
             os_unmap(ph->levels[l], ph->level_entries[l] * sizeof(uint64_t));
     if (ph->chunks != NULL)
         os_unmap(ph->chunks, page_chunks_bytes(ph));
+    if (ph->density != NULL)
+        os_unmap(ph->density, page_density_bytes(ph));
     *ph = (struct page_heap){0};
 }
 
@@ -48,10 +61,11 @@ static bool page_init(struct page_heap *ph, uintptr_t range_base, size_t range_b
         }
     }
     ph->chunks = os_reserve(0, page_chunks_bytes(ph));
+    ph->density = os_reserve(0, page_density_bytes(ph));
     /* The search walks the root from one arena to the next across whatever gap lies between, so all of it must be
      * readable (Go maps it whole too: mpagealloc_64bit.go:84). */
     size_t root_bytes = ph->level_entries[0] * sizeof(uint64_t);
-    if (ph->chunks == NULL || !os_commit(ph->levels[0], root_bytes)) {
+    if (ph->chunks == NULL || ph->density == NULL || !os_commit(ph->levels[0], root_bytes)) {
         page_fini(ph);
         return false;
     }
@@ -138,7 +152,8 @@ static bool page_grow(struct page_heap *ph, uintptr_t base, size_t size_bytes) {
     if (base < ph->range_base || first >= ph->chunk_count || count > ph->chunk_count - first)
         return false;
     size_t end = first + count, from = first, to = end;
-    if (!page_commit(ph, PAGE_LEVELS, ph->chunks, sizeof *ph->chunks, first, end))
+    if (!page_commit(ph, PAGE_LEVELS, ph->chunks, sizeof *ph->chunks, first, end) ||
+        !page_commit(ph, PAGE_LEVELS + 1, ph->density, sizeof *ph->density, first, end))
         return false;
     for (unsigned l = PAGE_LEVELS - 1; l > 0; l--) {
         /* A merge reads all 8 neighbours, so whole groups must be there. */
@@ -151,6 +166,7 @@ static bool page_grow(struct page_heap *ph, uintptr_t base, size_t size_bytes) {
     for (size_t c = first; c < end; c++) {
         memset(ph->chunks[c].in_use, 0, sizeof ph->chunks[c].in_use);
         memset(ph->chunks[c].released, 0xff, sizeof ph->chunks[c].released);
+        density_set(ph, c, (struct density){.flags = DENSITY_GROWN});
     }
     ph->grown_pages += count * PAGE_CHUNK_PAGES;
     ph->free_pages += count * PAGE_CHUNK_PAGES;
@@ -243,13 +259,18 @@ static void page_take(struct page_heap *ph, size_t page, size_t npages, size_t *
         if (GOALLOC_UNLIKELY(!page_piece_all_free(chunk, p)))
             os_die("corrupted page heap: the summaries call %zu pages at %p free, and some are in use", npages,
                    (void *)page_address(ph, page));
-        released += page_piece_released(chunk, p);
+        unsigned untouched = huge_untouched(ph, p.chunk, p.first, p.count);
+        unsigned back = page_piece_released(chunk, p);
+        released += back;
+        ph->scavenged_free_pages -= back;
         page_piece_set(chunk->in_use, p);
         /* In use it is backed again as soon as it is touched. */
         page_piece_clear(chunk->released, p);
+        density_take(ph, p.chunk, p.count);
+        huge_settle(ph, p.chunk, p.first, p.count, untouched);
     }
     ph->free_pages -= npages;
-    ph->scavenged_free_pages -= released;
+    page_retain(ph, (ptrdiff_t)released);
     *scavenged_bytes += released << GOALLOC_PAGE_SHIFT;
     page_update(ph, page, npages, false);
 }
@@ -374,6 +395,7 @@ static void page_free(struct page_heap *ph, uintptr_t base, size_t npages) {
         if (!page_piece_all_in_use(chunk, p))
             os_die("corrupted page heap: pages freed twice in the %zu pages at %p", npages, (void *)base);
         page_piece_clear(chunk->in_use, p);
+        density_free(ph, p.chunk, p.first + p.count - 1, p.count);
     }
     ph->free_pages += npages;
     if (ph->search_page > page)
@@ -441,10 +463,17 @@ static struct page_cache page_cache_take(struct page_heap *ph) {
     if (GOALLOC_UNLIKELY((c.free >> page % 64 & 1) == 0))
         os_die("corrupted page heap: the summaries call the page at %p free, and it is in use",
                (void *)page_address(ph, page));
+    unsigned count = (unsigned)__builtin_popcountll(c.free), back = (unsigned)__builtin_popcountll(c.scavenged);
+    unsigned untouched = huge_untouched(ph, chunk, word * 64, 64);
     ph->chunks[chunk].in_use[word] = ~UINT64_C(0);
     ph->chunks[chunk].released[word] &= ~c.free;
-    ph->free_pages -= (unsigned)__builtin_popcountll(c.free);
-    ph->scavenged_free_pages -= (unsigned)__builtin_popcountll(c.scavenged);
+    ph->free_pages -= count;
+    ph->scavenged_free_pages -= back;
+    page_retain(ph, (ptrdiff_t)back);
+    density_take(ph, chunk, count);
+    huge_settle(ph, chunk, word * 64, 64, untouched);
+    if (huge_is(ph, page / HUGE_PAGES, DENSITY_IS_HUGE))
+        c.scavenged = 0; /* the first touch of any page backs all */
     page_update_chunk(ph, chunk, summary_of_chunk(&ph->chunks[chunk]));
     ph->search_page = block + PAGE_CACHE_PAGES - 1;
     return c;
@@ -483,8 +512,11 @@ static void page_cache_flush(struct page_heap *ph, struct page_cache *c) {
             os_die("corrupted page cache: what a thread keeps of the 64 pages at %p is not its own", (void *)c->base);
         ph->chunks[chunk].in_use[word] &= ~c->free;
         ph->chunks[chunk].released[word] |= c->scavenged;
-        ph->free_pages += (unsigned)__builtin_popcountll(c->free);
-        ph->scavenged_free_pages += (unsigned)__builtin_popcountll(c->scavenged);
+        unsigned count = (unsigned)__builtin_popcountll(c->free), back = (unsigned)__builtin_popcountll(c->scavenged);
+        ph->free_pages += count;
+        ph->scavenged_free_pages += back;
+        page_retain(ph, -(ptrdiff_t)back);
+        density_free(ph, chunk, word * 64 + 63 - (unsigned)__builtin_clzll(c->free), count);
         if (ph->search_page > page)
             ph->search_page = page;
         page_update_chunk(ph, chunk, summary_of_chunk(&ph->chunks[chunk]));

@@ -20,6 +20,7 @@ enum {
     PAGE_LEVEL_BITS = 3, /* every level but the root splits an entry in 8 */
     PAGE_MAX_LOG = 21,   /* a root entry covers 2^21 pages: 16 GiB */
     PAGE_CACHE_PAGES = 64,
+    PAGE_TABLES = PAGE_LEVELS + 2, /* the summaries, the chunks, their densities */
 };
 #define PAGE_CHUNK_BYTES ((size_t)1 << PAGE_CHUNK_SHIFT)
 
@@ -36,11 +37,19 @@ struct page_heap {
     size_t level_entries[PAGE_LEVELS];
     uint64_t *levels[PAGE_LEVELS];                                    /* reserved; committed where the heap is */
     struct page_chunk *chunks;                                        /* reserved likewise */
-    uintptr_t ready_from[PAGE_LEVELS + 1], ready_to[PAGE_LEVELS + 1]; /* what is committed of each; the chunks last */
+    uint64_t *density;                                                /* reserved likewise; density.c */
+    uintptr_t ready_from[PAGE_TABLES], ready_to[PAGE_TABLES];         /* what is committed of each */
     size_t search_page;                                               /* nothing is free below it (Go's searchAddr) */
     size_t first_chunk, end_chunk;                                    /* chunks that have ever been grown into */
     size_t free_pages, scavenged_free_pages, metadata_bytes;
-    size_t grown_pages; /* ever */
+    size_t grown_pages;       /* ever */
+    size_t retained_pages;    /* atomic: backed, in use or free; what caches have counts as backed */
+    uint32_t generation;      /* of density: collections that have ended */
+    size_t scavenge_end[2];   /* where looking for pages to give back begins; by force: [true]. 0: there are none */
+    bool scavenge_raised[2];  /* since looking has last led below */
+    size_t freed_end;         /* behind the highest page freed in this generation */
+    bool wants_huge;          /* somewhere: huge.c */
+    size_t small_stretches;   /* of huge pages that are turned down */
 };
 
 /* 64 aligned pages whose free ones belong to one thread: 1 = free, 1 = given back (Go mpagecache.go:12). */
@@ -79,8 +88,28 @@ static struct page_cache page_cache_take(struct page_heap *ph);
 static inline uintptr_t page_cache_alloc(struct page_cache *c, size_t npages, size_t *scavenged_bytes);
 static void page_cache_flush(struct page_heap *ph, struct page_cache *c);
 
-/* Gives want bytes of free memory back to the OS, highest addresses first, or all there is. Returns how much: it may be
- * more, since less than 64 KiB is not asked for and no huge page is cut. */
+/* Gives want bytes of free memory back to the OS, highest addresses first, or all there is (SIZE_MAX). Returns how much:
+ * it may be more, since less than 64 KiB is not asked for and no huge page is cut. */
 static size_t page_scavenge(struct page_heap *ph, size_t want_bytes);
+
+/* The same in steps, with the heap lock held for begin and end only: the first takes a run of at most want bytes (or one
+ * huge page) out of the free ones; npages 0: there is none. force: also of chunks that are nearly full. */
+struct page_release {
+    size_t page, npages;
+    bool force;
+};
+static struct page_release page_release_begin(struct page_heap *ph, size_t want_bytes, bool force);
+/* False: the OS refuses. */
+static bool page_release_now(const struct page_heap *ph, struct page_release r);
+static void page_release_end(struct page_heap *ph, struct page_release r, bool released);
+/* A collection has marked all that lives: what is in use now decides which chunks are dense (Go mgc.go:1158). */
+static void page_next_generation(struct page_heap *ph);
+
+/* Asks for huge pages in chunks that the heap has just grown into, and wherever they are wholly in use again. */
+static void page_prefer_huge(struct page_heap *ph, uintptr_t base, size_t size_bytes);
+/* These are about to be backed before they are used, and count so. False: better not, they are no huge pages now. */
+static bool page_will_back(struct page_heap *ph, uintptr_t base, size_t size_bytes);
+/* The kernel is not to back what is with the OS now: huge pages of it are turned down. */
+static void page_keep_released(struct page_heap *ph);
 
 #endif

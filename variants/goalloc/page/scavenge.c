@@ -50,46 +50,64 @@ static struct page_piece scavenge_cut(struct page_piece run, size_t want_pages) 
     return (struct page_piece){run.chunk, start, end - start};
 }
 
-static size_t scavenge_chunk(struct page_heap *ph, size_t c, size_t want_pages) {
-    struct page_chunk *chunk = &ph->chunks[c];
-    size_t done_pages = 0;
-    unsigned end = PAGE_CHUNK_PAGES;
-    while (done_pages < want_pages) {
-        struct page_piece run = scavenge_last_run(chunk, end);
-        if (run.count == 0)
-            break;
-        run = scavenge_cut(run, want_pages - done_pages);
-        end = run.first;
-        /* What the program has locked stays backed; what lies below it may not be. */
-        if (!os_release((void *)page_address(ph, c * PAGE_CHUNK_PAGES + run.first),
-                        (size_t)run.count << GOALLOC_PAGE_SHIFT))
-            continue;
-        bits_set(chunk->released, run.first, run.count);
-        ph->scavenged_free_pages += run.count;
-        done_pages += run.count;
-    }
-    return done_pages;
+/* The run leaves the free pages, but for density: it has not been allocated (mgcscavenge.go:763). */
+static struct page_release scavenge_take(struct page_heap *ph, size_t c, struct page_piece run, bool force) {
+    struct page_release out = {c * PAGE_CHUNK_PAGES + run.first, run.count, force};
+    bits_set(ph->chunks[c].in_use, run.first, run.count);
+    ph->free_pages -= run.count;
+    page_update(ph, out.page, run.count, false);
+    huge_before_release(ph, out.page, run.count);
+    return out;
 }
 
-/* log2 of the chunks that the highest entry of 0 above a chunk covers; -1: its own summary is not 0. */
-static int scavenge_empty_log(const struct page_heap *ph, size_t chunk) {
-    for (int l = 0, log = (PAGE_LEVELS - 1) * PAGE_LEVEL_BITS; l < PAGE_LEVELS; l++, log -= PAGE_LEVEL_BITS)
-        if (ph->levels[l][chunk >> log] == 0)
-            return log;
-    return -1;
+static struct page_release page_release_begin(struct page_heap *ph, size_t want_bytes, bool force) {
+    size_t want_pages = (want_bytes >> GOALLOC_PAGE_SHIFT) + ((want_bytes & (GOALLOC_PAGE_BYTES - 1)) != 0);
+    for (size_t page; want_pages != 0 && (page = density_find(ph, force)) != SIZE_MAX;) {
+        size_t c = page / PAGE_CHUNK_PAGES;
+        struct page_piece run = scavenge_last_run(&ph->chunks[c], page % PAGE_CHUNK_PAGES + 1);
+        if (run.count != 0)
+            return scavenge_take(ph, c, scavenge_cut(run, want_pages), force);
+        density_set_empty(ph, c);
+    }
+    return (struct page_release){0, 0, force};
+}
+
+static bool page_release_now(const struct page_heap *ph, struct page_release r) {
+    return os_release((void *)page_address(ph, r.page), r.npages << GOALLOC_PAGE_SHIFT);
+}
+
+static void page_release_end(struct page_heap *ph, struct page_release r, bool released) {
+    struct page_chunk *chunk = &ph->chunks[r.page / PAGE_CHUNK_PAGES];
+    unsigned first = r.page % PAGE_CHUNK_PAGES, count = (unsigned)r.npages;
+    bits_clear(chunk->in_use, first, count);
+    ph->free_pages += count;
+    if (ph->search_page > r.page)
+        ph->search_page = r.page;
+    page_update(ph, r.page, count, true);
+    if (!released) {
+        /* What the program has locked stays backed; what lies below it may not be. */
+        if (ph->scavenge_end[r.force] > r.page)
+            ph->scavenge_end[r.force] = r.page;
+        return;
+    }
+    bits_set(chunk->released, first, count);
+    ph->scavenged_free_pages += count;
+    page_retain(ph, -(ptrdiff_t)count);
 }
 
 static size_t page_scavenge(struct page_heap *ph, size_t want_bytes) {
-    size_t done_pages = 0, want_pages = want_bytes >> GOALLOC_PAGE_SHIFT;
-    want_pages += (want_bytes & (GOALLOC_PAGE_BYTES - 1)) != 0;
-    if (want_pages != 0 && want_pages < SCAVENGE_MIN_PAGES)
-        want_pages = SCAVENGE_MIN_PAGES;
-    for (size_t c = ph->end_chunk; c > ph->first_chunk && done_pages < want_pages;) {
-        int log = scavenge_empty_log(ph, --c);
-        if (log < 0)
-            done_pages += scavenge_chunk(ph, c, want_pages - done_pages);
-        else
-            c = c >> log << log; /* nothing is free in all that the entry covers: the gap between arenas, say */
+    size_t done_bytes = 0;
+    if (want_bytes != 0 && want_bytes < (size_t)SCAVENGE_MIN_PAGES << GOALLOC_PAGE_SHIFT)
+        want_bytes = (size_t)SCAVENGE_MIN_PAGES << GOALLOC_PAGE_SHIFT;
+    while (done_bytes < want_bytes) {
+        struct page_release r = page_release_begin(ph, want_bytes - done_bytes, true);
+        if (r.npages == 0)
+            break;
+        bool released = page_release_now(ph, r);
+        page_release_end(ph, r, released);
+        done_bytes += released ? r.npages << GOALLOC_PAGE_SHIFT : 0;
     }
-    return done_pages << GOALLOC_PAGE_SHIFT;
+    if (want_bytes == SIZE_MAX)
+        page_keep_released(ph);
+    return done_bytes;
 }
