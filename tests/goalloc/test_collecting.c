@@ -21,7 +21,7 @@ static inline void *move_and_note(void *to, const void *from, size_t size_bytes)
 
 #include "unity_collecting.h"
 
-#include <sys/wait.h>
+#include "dies.h"
 
 static const struct goalloc_type node_type = {64, 1, NULL};
 static void *kept[4096];
@@ -50,7 +50,7 @@ static void fill_bucket(bool full) {
 static void begin_alone(void) {
     goalloc_collect();
     world_stop(gc_self);
-    gc_self->stop_sp = (uintptr_t)__builtin_frame_address(0);
+    stacks_must_locate(gc_self, (uintptr_t)__builtin_frame_address(0));
     gc_begin_marking(gc_self, false, os_now_ns());
     world_start();
     gc.limiter.updated_ns = INT64_MAX; /* the clock is the test's */
@@ -196,6 +196,109 @@ static void test_who_waits_has_stopped(void **state) {
     pthread_join(thread, NULL);
     assert_int_equal(progress, 3);
     assert_int_equal(world.sleepers, 0);
+}
+
+/* ---- threads that are blocked outside */
+
+static void *block_outside(void *begun_and_ended) {
+    uint32_t *progress = begun_and_ended;
+    if (!goalloc_thread_attach())
+        return NULL;
+    goalloc_blocked_enter();
+    goalloc_blocked_enter();
+    __atomic_store_n(progress, 1, __ATOMIC_RELEASE);
+    while (__atomic_load_n(progress, __ATOMIC_ACQUIRE) == 1)
+        sched_yield();
+    goalloc_blocked_leave();
+    __atomic_store_n(progress, 3, __ATOMIC_RELEASE);
+    goalloc_blocked_leave();
+    __atomic_store_n(progress, 4, __ATOMIC_RELEASE);
+    goalloc_thread_detach();
+    return NULL;
+}
+
+/* Nobody asks it to stop; the inner bracket's end changes nothing, and the outer's waits for the world. */
+static void test_who_is_blocked_has_stopped(void **state) {
+    (void)state;
+    pthread_t thread;
+    uint32_t progress = 0;
+    assert_int_equal(pthread_create(&thread, NULL, block_outside, &progress), 0);
+    while (__atomic_load_n(&progress, __ATOMIC_ACQUIRE) == 0)
+        sched_yield();
+    world_stop(gc_self);
+    assert_int_equal(world.arrived, 0);
+    __atomic_store_n(&progress, 2, __ATOMIC_RELEASE);
+    while (__atomic_load_n(&world.sleepers, __ATOMIC_SEQ_CST) == 0)
+        sched_yield();
+    assert_int_equal(__atomic_load_n(&progress, __ATOMIC_ACQUIRE), 3);
+    world_start();
+    pthread_join(thread, NULL);
+    assert_int_equal(progress, 4);
+    assert_int_equal(world.sleepers, 0);
+}
+
+/* ---- threads that do not stop: the reason is looked for */
+
+static uint32_t never_stops;
+
+static void *run_on(void *blocks) {
+    if (!goalloc_thread_attach())
+        return NULL;
+    if (blocks != NULL) {
+        sigset_t set;
+        sigemptyset(&set);
+        sigaddset(&set, SIGURG);
+        pthread_sigmask(SIG_BLOCK, &set, NULL);
+    }
+    __atomic_store_n(&never_stops, 1, __ATOMIC_RELEASE);
+    for (;;)
+        continue;
+}
+
+static void wait_for_one_that_runs_on(void *blocks) {
+    pthread_t thread;
+    world_patience_ns = UINT64_C(2000000000); /* a minute is more than a test has */
+    if (pthread_create(&thread, NULL, run_on, blocks) != 0)
+        return;
+    while (__atomic_load_n(&never_stops, __ATOMIC_ACQUIRE) == 0)
+        sched_yield();
+    world_stop(gc_self);
+}
+
+static void signal_is_blocked(void) {
+    wait_for_one_that_runs_on(&never_stops);
+}
+
+static void signal_is_ignored(void) {
+    signal(SIGURG, SIG_IGN);
+    wait_for_one_that_runs_on(NULL);
+}
+
+static void signal_is_reset(void) {
+    signal(SIGURG, SIG_DFL);
+    wait_for_one_that_runs_on(NULL);
+}
+
+static void do_nothing(int number) {
+    (void)number;
+}
+
+static void signal_is_replaced(void) {
+    signal(SIGURG, do_nothing);
+    wait_for_one_that_runs_on(NULL);
+}
+
+static void test_the_reason_for_waiting_is_told(void **state) {
+    (void)state;
+    if (OS_THREAD_SANITIZER)
+        skip(); /* it holds all signals back */
+    static const struct dying dyings[] = {
+        {signal_is_blocked, "in 2 s: it blocks SIGURG"},
+        {signal_is_ignored, "the program ignores SIGURG"},
+        {signal_is_reset, "has reset SIGURG"},
+        {signal_is_replaced, "has replaced the handler of SIGURG"},
+    };
+    expect_deaths(dyings, sizeof dyings / sizeof dyings[0]);
 }
 
 /* ---- large blocks: a stop waits for no more than a piece of the work on them */
@@ -376,6 +479,8 @@ int main(void) {
         cmocka_unit_test(test_fork_while_nobody_marks),
         cmocka_unit_test(test_few_objects_are_one_processors_work),
         cmocka_unit_test(test_who_waits_has_stopped),
+        cmocka_unit_test(test_who_is_blocked_has_stopped),
+        cmocka_unit_test(test_the_reason_for_waiting_is_told),
         cmocka_unit_test(test_zeroing_holds_no_stop_up),
         cmocka_unit_test(test_moves_and_clears_come_in_pieces),
     };

@@ -435,7 +435,7 @@ static void hide_behind_a_large_object(void) {
     middle = new_node(NULL, NULL, 1);
     goalloc_store(&large[LONG_POINTERS - 1], middle);
     world_stop(gc_self);
-    gc_self->stop_sp = (uintptr_t)__builtin_frame_address(0);
+    stacks_must_locate(gc_self, (uintptr_t)__builtin_frame_address(0));
     gc_begin_marking(gc_self, false, os_now_ns());
     mark_drain(&gc_self->work, UINT64_MAX);
     store_behind_the_back();

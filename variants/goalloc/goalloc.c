@@ -8,6 +8,7 @@
 #include "axes.h"
 
 #include "os/os.c"
+#include "os/proc.c"
 #include "os/knob.c"
 #include "meta/meta.c"
 #include "arena/arena.c"

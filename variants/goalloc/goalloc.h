@@ -137,7 +137,7 @@ struct goalloc_window {
 };
 enum { GOALLOC_WINDOW_MAX_BYTES = 512, GOALLOC_WINDOWS = GOALLOC_WINDOW_MAX_BYTES / 8 + 1 };
 struct goalloc_thread {
-    uint32_t busy, stop;       /* inside the allocator; asked to stop on leaving it */
+    uint32_t busy, stop;       /* inside the allocator; not 0: asked to stop on leaving it, or blocked outside */
     size_t least_noscan_bytes; /* smaller requests share blocks */
     struct goalloc_window *scan[GOALLOC_WINDOWS], *noscan[GOALLOC_WINDOWS]; /* by (size + 7) / 8 */
 };
@@ -210,6 +210,33 @@ static inline void goalloc_safepoint(void) {
     if (__builtin_expect(__atomic_load_n(&goalloc_self->stop, __ATOMIC_RELAXED) != 0, 0))
         goalloc_obey_stop();
 }
+/* Threads that run on stacks of the program's own: coroutines, fibres (makecontext, assembly). A thread's own stack,
+ * with what a signal handler has (sigaltstack), is found without them. All of it is scanned: while a stack is registered
+ * and no thread is on it, from where the last thread left it to its highest address, and the registers that a switch
+ * keeps; of one that has never run, the highest 4 KiB. What else the program saves of a context elsewhere
+ * (makecontext's arguments in its ucontext_t) is not.
+ *   register    [low, low + size_bytes): memory that the thread may run on; a guard page may be part of it. NULL: out of
+ *               memory. It may lie on the calling thread's stack; two registered ones must not overlap.
+ *   switch      on the stack that is left, right before the switch, with nothing of the heap used in between: from is the
+ *               thread's present stack, to the one it goes on; NULL is the stack that the calling thread was made with.
+ *               A coroutine that is left by one thread may be switched to by another; its scheduler orders the two. One
+ *               that ends switches a last time.
+ *   unregister  before the memory is freed or used for anything else; no thread may be on it.
+ * Misuse ends the process in one line. A thread that is found on an unknown stack and uses the heap there does so at
+ * once; where it does not, the collector waits a second for it to come back. Stacks in segments (-fsplit-stack), and
+ * signal stacks with SS_AUTODISARM, are not supported. */
+struct goalloc_stack;
+struct goalloc_stack *goalloc_stack_register(void *low, size_t size_bytes);
+void goalloc_stack_switch(struct goalloc_stack *from, struct goalloc_stack *to);
+void goalloc_stack_unregister(struct goalloc_stack *stack);
+
+/* Bracket what a thread does outside for long: a system call, a lock, a library that blocks signals. In between the
+ * thread uses nothing of the heap, objects included, and no other function of this interface but
+ * goalloc_thread_detach; it counts as stopped, with its stack as it was on entering. So no collection waits for it or
+ * signals it, and no system call of its ends with EINTR on the collector's account. goalloc_blocked_leave waits while
+ * the world is stopped. Pairs nest; a thread may end inside one, or fork. Without an attached thread they do nothing. */
+void goalloc_blocked_enter(void);
+void goalloc_blocked_leave(void);
 /* A full collection, where the build has a collector; otherwise nothing. */
 void goalloc_collect(void);
 

@@ -100,6 +100,8 @@ static void cache_set_self(struct cache *c);
 /* Brackets what a thread does to its cache outside the allocation paths: it is not stopped meanwhile. */
 static void cache_hold(struct cache *c);
 static void cache_unhold(struct cache *c);
+/* The calling thread, attached or not, is about to give its cache back. */
+static void cache_handover_leaves(void);
 /* Once, before the first request is served. */
 static void cache_handover_init(void);
 static bool cache_handover_knob(const char *name, char *out, size_t size);

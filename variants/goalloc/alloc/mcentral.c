@@ -119,6 +119,11 @@ __thread struct goalloc_thread *goalloc_self = &mcache_nobody;
 /* Hooks of the gc layer. A thread takes part from the one to the other: it is stopped, and its stack is scanned. */
 static void gc_thread_begins(struct cache *c);
 static void gc_thread_ends(struct cache *c);
+/* Before the end: what the thread has said of itself is over. */
+static void gc_thread_leaves(void);
+/* Around what a thread that counts as stopped does for a fork. */
+static void gc_come_back_to_fork(void);
+static void gc_go_back_from_fork(void);
 static void gc_park(struct cache *c);
 static void gc_init(void);
 static bool gc_knob(const char *name, char *out, size_t size);
@@ -147,6 +152,10 @@ static void cache_unhold(struct cache *c) {
         gc_park(c);
 }
 
+static void cache_handover_leaves(void) {
+    gc_thread_leaves();
+}
+
 static void cache_handover_init(void) {
     gc_init();
 }
@@ -156,6 +165,7 @@ static bool cache_handover_knob(const char *name, char *out, size_t size) {
 }
 
 static void cache_before_fork(bool alone) {
+    gc_come_back_to_fork();
     gc_before_fork();
     lock_before_fork(&caches.lock, alone);
 }
@@ -163,11 +173,13 @@ static void cache_before_fork(bool alone) {
 static void cache_after_fork_parent(void) {
     lock_after_fork(&caches.lock);
     gc_after_fork_parent();
+    gc_go_back_from_fork();
 }
 
 static void cache_after_fork_child(void) {
     lock_after_fork(&caches.lock);
     gc_after_fork_child();
+    gc_go_back_from_fork();
 }
 
 /* ---- frees from other threads: traced programs do not free */

@@ -110,6 +110,7 @@ static void cache_record_give(struct cache *c) {
 }
 
 static void cache_detach(void) {
+    cache_handover_leaves();
     struct cache *c = cache_self;
     if (c == &cache_none)
         return;

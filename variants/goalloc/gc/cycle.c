@@ -9,6 +9,7 @@
 #include "gc/roots.c"
 #include "gc/settings.c"
 #include "gc/world.c"
+#include "gc/outside.c"
 #include "gc/meter.c"
 
 #include <sched.h>
@@ -187,11 +188,10 @@ static void gc_note_store(struct cache *c, void *old, void *value) {
 static uint64_t gc_mark_roots(struct gc_work *w) {
     uint64_t stack_bytes = 0;
     for (struct gc_thread *t = world.threads; t != NULL; t = t->next) {
-        uintptr_t sp = t->stop_sp & ~(uintptr_t)7;
-        mark_conservatively(w, (const uintptr_t *)sp, (const uintptr_t *)t->stack_top);
-        stack_bytes += t->stack_top - sp;
+        stack_bytes += stacks_mark_thread(w, t, world.epoch);
         mark_address(w, t->cache->tiny);
     }
+    stack_bytes += stacks_mark_suspended(w, world.epoch);
     uint64_t global_bytes = 0;
     for (const struct gc_root *root = roots.head; root != NULL; root = root->next) {
         for (size_t i = 0; i < root->count; i++)
@@ -622,7 +622,7 @@ __attribute__((noinline)) static void gc_begin_spilled(struct gc_thread *self, b
     uint64_t asked_ns = os_now_ns();
     world_stop(self);
     meter_begin_pause();
-    self->stop_sp = (uintptr_t)__builtin_frame_address(0);
+    stacks_must_locate(self, (uintptr_t)__builtin_frame_address(0));
     gc_begin_marking(self, forced, asked_ns);
     if (stopped)
         gc_collect_stopped(self);
@@ -645,7 +645,7 @@ __attribute__((noinline)) static void gc_begin(struct gc_thread *self, bool forc
 }
 
 __attribute__((noinline)) static void gc_end_spilled(struct gc_thread *self) {
-    self->stop_sp = (uintptr_t)__builtin_frame_address(0);
+    stacks_must_locate(self, (uintptr_t)__builtin_frame_address(0));
     gc_try_end(self);
 }
 

@@ -27,6 +27,7 @@ enum {
     GC_GATHERED = 256,          /* pointers of a large object that are looked at together */
     GC_FOUND_MARGIN = 12,       /* room behind pointers that are looked at together */
     GC_SPAN_RING = 256,         /* Green Tea: spans a thread keeps (Go 1.25.3 mgcmark_greenteagc.go:346) */
+    GC_SPILLED_WORDS = 24,      /* a small frame that begins with the registers which its function must keep */
 };
 
 /* Addresses to be scanned. Buffers are type-stable: a stale pointer to one is harmless. */
@@ -54,14 +55,34 @@ struct gc_work {
     uintptr_t barrier[GC_BARRIER_ENTRIES];
 };
 
+struct gc_thread;
+
+/* A stack that the collector knows: a thread's own, or one that the program has registered (stacks.c). */
+struct goalloc_stack {
+    uintptr_t low, top;
+    uint64_t magic;    /* STACK_MAGIC while it is registered */
+    uintptr_t left_sp; /* where it ended when a thread last left it; 0: no thread has */
+    uint32_t spilled_words;
+    uint32_t run_epoch;       /* of the last stop that found a thread on it */
+    struct gc_thread *thread; /* atomic: runs on it; NULL: none does */
+    uintptr_t spilled[GC_SPILLED_WORDS];
+};
+
 /* A thread that takes part, or one of the collector's own. */
 struct gc_thread {
     struct gc_work work;
     struct gc_thread *next; /* all there are, under the world's lock */
     struct cache *cache;
     int tid;
-    uintptr_t stack_low, stack_top;
-    uintptr_t stop_sp;      /* where its stack ended when it stopped */
+    struct goalloc_stack own;             /* the stack that the system gave it */
+    struct goalloc_stack *current, *left; /* the one that it runs on, and the one that it may just be leaving */
+    /* Where it stopped: on stop_stack at stop_sp; in a signal handler that has a stack of its own, on that as well. */
+    struct goalloc_stack *stop_stack;
+    uintptr_t stop_sp, handler_sp, handler_top;
+    uintptr_t lost_sp;      /* atomic: asked to stop, it was here, on a stack that is not known; 0: it was not */
+    uint32_t lost_times;    /* atomic */
+    uint32_t blocked;       /* calls of goalloc_blocked_enter without their leave; only the thread itself changes it */
+    uintptr_t blocked_sp;   /* where it was at the first of them */
     uint32_t stopped_epoch; /* atomic: the last stop it obeyed */
     uint32_t parked;        /* waits outside the signal handler */
     uint32_t waiting;       /* atomic, enum world_waiting */

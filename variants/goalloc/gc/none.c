@@ -21,6 +21,10 @@ static void gc_thread_ends(struct cache *c) {
     (void)c;
 }
 
+static void gc_thread_leaves(void) {}
+static void gc_come_back_to_fork(void) {}
+static void gc_go_back_from_fork(void) {}
+
 static void gc_before_fork(void) {}
 static void gc_after_fork_parent(void) {}
 static void gc_after_fork_child(void) {}
@@ -83,6 +87,28 @@ static void gc_rest_end(struct cache *c) {
 }
 
 void goalloc_collect(void) {}
+
+/* No stack is ever looked at: one record does for all. */
+struct goalloc_stack {
+    char unused;
+};
+
+struct goalloc_stack *goalloc_stack_register(void *low, size_t size_bytes) {
+    static struct goalloc_stack any;
+    (void)low, (void)size_bytes;
+    return &any;
+}
+
+void goalloc_stack_switch(struct goalloc_stack *from, struct goalloc_stack *to) {
+    (void)from, (void)to;
+}
+
+void goalloc_stack_unregister(struct goalloc_stack *stack) {
+    (void)stack;
+}
+
+void goalloc_blocked_enter(void) {}
+void goalloc_blocked_leave(void) {}
 
 bool goalloc_read_gc(struct goalloc_gc_sums *out) {
     memset(out, 0xff, sizeof *out); /* GOALLOC_NA */

@@ -17,6 +17,7 @@ static void gc_thread_ends(struct cache *c) {
     gc.departed_bytes += t->work.bytes_marked;
     gc.departed_work += t->work.scan_work;
     world_unlist(t);
+    stacks_forget_thread(t);
     gc_self = NULL;
     lock_release(&world.lock);
     fixalloc_give(&world.records, t);
@@ -73,6 +74,7 @@ static void gc_after_fork_child(void) {
         if (t == gc_self)
             continue;
         world_unlist(t);
+        stacks_forget_thread(t);
         cache_flush(t->cache);
         lock_acquire(&caches.lock);
         t->cache->next_free = caches.free;

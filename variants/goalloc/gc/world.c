@@ -2,14 +2,15 @@
  *
  * world: the threads that take part, and stopping them (Go stopTheWorldWithSema, preemption by signal). Four ways to
  * stop: a signal finds a thread outside the allocator, wherever it loops or sleeps; a busy thread stops itself when it
- * leaves the allocator; loops may poll; one that waits for the collector has stopped already, and is held there: waking
- * a sleeper up to put it to sleep may take milliseconds. A stopped thread holds none of the allocator's locks: they are
- * taken while busy.
+ * leaves the allocator; loops may poll; one that waits for the collector, or is blocked outside (outside.c), has
+ * stopped already, and is held there: waking a sleeper up to put it to sleep may take milliseconds. A stopped thread
+ * holds none of the allocator's locks: they are taken while busy.
  *
  * The handler has no stack of its own: what it interrupted, registers and red zone included, lies between its frame
  * and the stack's top. ThreadSanitizer holds signals back until a thread blocks or polls; its builds stop there.
  */
 #include "gc/gc.h"
+#include "gc/stacks.c"
 #include "os/tsc.h"
 
 #include <pthread.h>
@@ -18,7 +19,7 @@
 #include <string.h>
 
 enum { WORLD_SIGNAL = SIGURG }; /* Go's choice, for its reasons: nothing else relies on it, and it may come unasked */
-static const uint64_t world_patience_ns = UINT64_C(60000000000);
+static uint64_t world_patience_ns = UINT64_C(60000000000); /* tests have less */
 
 static struct {
     struct lock lock;          /* threads; held while the world is stopped */
@@ -36,6 +37,12 @@ static struct {
 } world = {.records = {.size_bytes = (sizeof(struct gc_thread) + 63) / 64 * 64}};
 
 static __thread struct gc_thread *gc_self;
+
+/* goalloc_thread.stop: any bit leads who allocates to gc_park. */
+enum { WORLD_STOP_ASKED = 1, WORLD_STOP_BLOCKED = 2 /* outside.c */ };
+
+static void world_on_signal(int number, siginfo_t *info, void *context);
+#include "gc/laggard.c"
 
 /* ---- obeying */
 
@@ -58,9 +65,8 @@ static void world_sleep(uint32_t epoch) {
     __atomic_fetch_sub(&world.sleepers, 1, __ATOMIC_SEQ_CST);
 }
 
-/* Async-signal-safe. */
-static void world_wait(struct gc_thread *t, uint32_t epoch, uintptr_t sp) {
-    t->stop_sp = sp;
+/* The thread's stacks have been located. Async-signal-safe. */
+static void world_wait(struct gc_thread *t, uint32_t epoch) {
     /* Release: the stopper reads the stack. */
     __atomic_store_n(&t->stopped_epoch, epoch, __ATOMIC_RELEASE);
     /* Sequentially consistent: the stopper sees the arrival before it sleeps, or is seen to sleep. */
@@ -72,22 +78,27 @@ static void world_wait(struct gc_thread *t, uint32_t epoch, uintptr_t sp) {
 
 static bool world_asks(const struct gc_thread *t, uint32_t epoch) {
     return epoch % 2 == 1 && __atomic_load_n(&t->stopped_epoch, __ATOMIC_RELAXED) != epoch &&
-           __atomic_load_n(&t->cache->front.stop, __ATOMIC_ACQUIRE) != 0;
+           (__atomic_load_n(&t->cache->front.stop, __ATOMIC_ACQUIRE) & WORLD_STOP_ASKED) != 0;
 }
 
-/* Not where a handler of the program's has a stack of its own (SA_ONSTACK) and is interrupted: where the thread's stack
- * ends then is not to be known. The stopper asks again. */
-static bool world_on_own_stack(const struct gc_thread *t, uintptr_t sp) {
-    return sp >= t->stack_low && sp < t->stack_top;
+/* Of a thread that a signal interrupted at sp: can its stacks be scanned? One that is blocked outside may be anywhere;
+ * what counts is where it was before. On a stack that is not known the stopper asks again, for a while. */
+static bool world_can_stop(struct gc_thread *t, uintptr_t sp, const ucontext_t *context) {
+    if (__atomic_load_n(&t->cache->front.busy, __ATOMIC_RELAXED) != 0)
+        return false;
+    if (t->blocked != 0 || stacks_locate_with(t, sp, &context->uc_stack))
+        return true;
+    __atomic_store_n(&t->lost_sp, sp, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&t->lost_times, 1, __ATOMIC_RELAXED);
+    return false;
 }
 
 static void world_on_signal(int number, siginfo_t *info, void *context) {
     struct gc_thread *t = gc_self;
     uint32_t epoch = __atomic_load_n(&world.epoch, __ATOMIC_ACQUIRE);
     uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
-    if (t != NULL && world_asks(t, epoch) && !t->parked && world_on_own_stack(t, sp) &&
-        __atomic_load_n(&t->cache->front.busy, __ATOMIC_RELAXED) == 0) {
-        world_wait(t, epoch, sp);
+    if (t != NULL && world_asks(t, epoch) && !t->parked && world_can_stop(t, sp, context)) {
+        world_wait(t, epoch);
         return;
     }
     bool ours = info->si_code == SI_TKILL && info->si_pid == getpid();
@@ -110,8 +121,10 @@ __attribute__((noinline)) static void world_park_spilled(struct gc_thread *t) {
         t->parked = 1;
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
         uint32_t epoch = __atomic_load_n(&world.epoch, __ATOMIC_ACQUIRE);
-        if (world_asks(t, epoch))
-            world_wait(t, epoch, (uintptr_t)__builtin_frame_address(0));
+        if (world_asks(t, epoch)) {
+            stacks_must_locate(t, (uintptr_t)__builtin_frame_address(0));
+            world_wait(t, epoch);
+        }
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
         t->parked = 0;
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -123,6 +136,9 @@ __attribute__((noinline)) static void gc_park(struct cache *c) {
     (void)c;
     if (gc_self == NULL)
         return;
+    if (GOALLOC_UNLIKELY(gc_self->blocked != 0))
+        os_die("thread %d uses the heap between goalloc_blocked_enter and goalloc_blocked_leave; it must leave first",
+               gc_self->tid);
     __builtin_unwind_init(); /* callee-saved registers go to this frame */
     world_park_spilled(gc_self);
     world_keep_frame();
@@ -135,7 +151,7 @@ enum world_waiting { WORLD_RUNS, WORLD_WAITS, WORLD_HELD /* a stop has begun mea
 /* The caller's stack is to be scanned from sp; what its registers held lies there. From here to world_end_wait it
  * touches nothing of the heap's or its cache's. */
 static void world_begin_wait(struct gc_thread *t, uintptr_t sp) {
-    t->stop_sp = sp;
+    stacks_must_locate(t, sp);
     /* Release: the stopper reads the stack. More than that for world_begin_wait_between. */
     __atomic_store_n(&t->waiting, WORLD_WAITS, __ATOMIC_SEQ_CST);
 }
@@ -157,7 +173,7 @@ static void world_end_wait(struct gc_thread *t) {
 static void world_begin_wait_between(struct gc_thread *t, uintptr_t sp) {
     for (;;) {
         world_begin_wait(t, sp);
-        if (GOALLOC_LIKELY(__atomic_load_n(&t->cache->front.stop, __ATOMIC_SEQ_CST) == 0))
+        if (GOALLOC_LIKELY((__atomic_load_n(&t->cache->front.stop, __ATOMIC_SEQ_CST) & WORLD_STOP_ASKED) == 0))
             return;
         world_end_wait(t);
         world_park_spilled(t);
@@ -259,16 +275,32 @@ static void world_await_one(uint32_t arrived, uint64_t patience_ns) {
     __atomic_store_n(&world.stopper_sleeps, 0, __ATOMIC_RELAXED);
 }
 
+static bool world_awaits(const struct gc_thread *t) {
+    return t != gc_self && __atomic_load_n(&t->stopped_epoch, __ATOMIC_ACQUIRE) != world.epoch;
+}
+
+/* Dies when a thread that is waited for has been found on an unknown stack again and again. Code that knows nothing of
+ * this heap may run on a stack of its own for a moment. */
+static void world_look_for_lost(void) {
+    enum { OFTEN = 10 };
+    for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
+        if (world_awaits(t) && __atomic_load_n(&t->lost_times, __ATOMIC_RELAXED) >= OFTEN)
+            stacks_die_unknown(t, __atomic_load_n(&t->lost_sp, __ATOMIC_RELAXED));
+}
+
 static void world_await(const struct gc_thread *self, uint32_t expected) {
-    uint64_t deadline_ns = 0, patience_ns = 1000000;
+    uint64_t begun_ns = 0, patience_ns = 1000000;
     for (;;) {
         uint32_t arrived = __atomic_load_n(&world.arrived, __ATOMIC_ACQUIRE);
         if (arrived >= expected)
             return;
-        if (deadline_ns == 0)
-            deadline_ns = os_now_ns() + world_patience_ns;
-        else if (os_now_ns() > deadline_ns)
+        uint64_t now_ns = os_now_ns();
+        if (begun_ns == 0)
+            begun_ns = now_ns;
+        else if (now_ns - begun_ns > world_patience_ns)
             break;
+        if (now_ns - begun_ns > world_patience_ns / 60)
+            world_look_for_lost();
         world_await_one(arrived, patience_ns);
         if (__atomic_load_n(&world.arrived, __ATOMIC_ACQUIRE) != arrived)
             continue;
@@ -276,10 +308,8 @@ static void world_await(const struct gc_thread *self, uint32_t expected) {
         patience_ns = patience_ns < UINT64_C(100000000) ? patience_ns * 2 : patience_ns;
     }
     for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
-        if (__atomic_load_n(&t->stopped_epoch, __ATOMIC_ACQUIRE) != world.epoch && t != gc_self)
-            os_die("thread %d has not stopped for the collector in a minute; does it block SIGURG, or not poll "
-                   "goalloc_safepoint in a ThreadSanitizer build?",
-                   t->tid);
+        if (world_awaits(t))
+            laggard_die(t);
 }
 
 static void world_stop(struct gc_thread *self) {
@@ -288,12 +318,14 @@ static void world_stop(struct gc_thread *self) {
     world.stopping_ns = os_now_ns();
     world.stopping_cpu_ns = os_thread_cpu_ns();
     __atomic_store_n(&world.arrived, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&world.epoch, world.epoch + 1, __ATOMIC_RELEASE);
+    /* Sequentially consistent, as the store by which a thread begins to wait: it sees the stop, or is held. */
+    __atomic_store_n(&world.epoch, world.epoch + 1, __ATOMIC_SEQ_CST);
     uint32_t expected = 0;
     for (struct gc_thread *t = world.threads; t != NULL; t = t->next) {
         if (t == self)
             continue;
-        __atomic_store_n(&t->cache->front.stop, 1, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&t->lost_times, 0, __ATOMIC_RELAXED);
+        __atomic_fetch_or(&t->cache->front.stop, WORLD_STOP_ASKED, __ATOMIC_SEQ_CST);
         expected += !world_hold(t);
     }
     __atomic_store_n(&world.spin, expected + 1 <= world.processors, __ATOMIC_RELAXED);
@@ -305,7 +337,7 @@ static void world_stop(struct gc_thread *self) {
 
 static uint64_t world_start(void) {
     for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
-        __atomic_store_n(&t->cache->front.stop, 0, __ATOMIC_RELEASE);
+        __atomic_fetch_and(&t->cache->front.stop, ~(uint32_t)WORLD_STOP_ASKED, __ATOMIC_RELEASE);
     for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
         world_let_go(t);
     __atomic_store_n(&world.epoch, world.epoch + 1, __ATOMIC_SEQ_CST); /* as world_sleep's */
@@ -326,8 +358,10 @@ static void world_find_stack(struct gc_thread *t) {
         pthread_attr_getstack(&attributes, &low, &size_bytes) != 0)
         os_die("the extent of a thread's stack is unknown (pthread_getattr_np); the collector must scan it");
     pthread_attr_destroy(&attributes);
-    t->stack_low = (uintptr_t)low;
-    t->stack_top = ((uintptr_t)low + size_bytes) & ~(uintptr_t)7;
+    t->own.low = (uintptr_t)low;
+    t->own.top = ((uintptr_t)low + size_bytes) & ~(uintptr_t)7;
+    t->own.thread = t;
+    t->current = t->stop_stack = &t->own;
 }
 
 /* A record for a thread that marks or takes part. Its cache is c. */
