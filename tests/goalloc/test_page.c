@@ -513,6 +513,135 @@ static void scavenging_keeps_its_quantum(void **state) {
     page_fini(&ph);
 }
 
+/* ---- huge pages: what has been given back must not be backed again by the kernel */
+
+struct smap {
+    uintptr_t from, to;
+    bool huge;
+};
+enum { SMAPS = 8192 };
+static struct smap smaps[SMAPS];
+
+/* The kernel's mappings between two addresses. */
+static size_t read_smaps(uintptr_t from, uintptr_t to) {
+    FILE *f = fopen("/proc/self/smaps", "r");
+    char line[512];
+    size_t count = 0;
+    struct smap now = {0, 0, false};
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f) != NULL) {
+        uintptr_t first, end;
+        if (sscanf(line, "%lx-%lx ", &first, &end) == 2) {
+            now.from = first;
+            now.to = end;
+        }
+        if (strncmp(line, "VmFlags:", 8) != 0 || now.to <= from || now.from >= to)
+            continue;
+        now.huge = strstr(line, " hg") != NULL;
+        assert_true(count < SMAPS);
+        smaps[count++] = now;
+    }
+    fclose(f);
+    return count;
+}
+
+/* Reserved, committed and grown into, with huge pages asked for; false where the kernel has none. */
+static bool huge_heap(struct page_heap *ph, uintptr_t *base, size_t chunks) {
+    *base = (uintptr_t)os_reserve_aligned(chunks * PAGE_CHUNK_BYTES, PAGE_CHUNK_BYTES);
+    if (*base == 0 || !os_commit((void *)*base, chunks * PAGE_CHUNK_BYTES))
+        return false;
+    *ph = heap_of(*base, chunks);
+    page_prefer_huge(ph, *base, chunks * PAGE_CHUNK_BYTES);
+    size_t count = read_smaps(*base, *base + chunks * PAGE_CHUNK_BYTES);
+    return count == 1 && smaps[0].huge;
+}
+
+/* No mapping with huge pages has a page that is with the OS, and all others have. */
+static void expect_huge_where_backed(const struct page_heap *ph, uintptr_t base, size_t chunks) {
+    uintptr_t end = base + chunks * PAGE_CHUNK_BYTES;
+    size_t count = read_smaps(base, end);
+    for (size_t i = 0; i < count; i++) {
+        uintptr_t from = smaps[i].from < base ? base : smaps[i].from, to = smaps[i].to < end ? smaps[i].to : end;
+        for (uintptr_t at = from & ~(uintptr_t)((2 << 20) - 1); at < to; at += 2 << 20) {
+            size_t h = page_index(ph, at) / HUGE_PAGES;
+            if (smaps[i].huge != (huge_released(ph, h) == 0))
+                fail_msg("the mapping %lx-%lx %s huge pages, and %u pages of the one at %lx are with the OS", from, to,
+                         smaps[i].huge ? "has" : "has no", huge_released(ph, h), at);
+        }
+    }
+}
+
+static void what_is_given_back_stays_so(void **state) {
+    (void)state;
+    enum { CHUNKS = 8, RUNS = 200 };
+    struct page_heap ph;
+    uintptr_t base, runs[RUNS] = {0};
+    size_t lengths[RUNS], scavenged = 0;
+    if (!huge_heap(&ph, &base, CHUNKS))
+        skip();
+    rng_seed(&m.rng, 7, 0);
+    for (unsigned step = 0; step < 4000; step++) {
+        size_t i = below(RUNS);
+        if (runs[i] != 0) {
+            page_free(&ph, runs[i], lengths[i]);
+            runs[i] = 0;
+        } else {
+            lengths[i] = 1 + below(2) * below(300) + below(8);
+            runs[i] = page_alloc(&ph, lengths[i], &scavenged);
+        }
+        if (step % 50 == 49)
+            page_scavenge(&ph, below(64) << GOALLOC_PAGE_SHIFT);
+        if (step % 400 != 399)
+            continue;
+        page_scavenge(&ph, SIZE_MAX);
+        expect_huge_where_backed(&ph, base, CHUNKS);
+    }
+    for (size_t i = 0; i < RUNS; i++)
+        if (runs[i] != 0)
+            page_free(&ph, runs[i], lengths[i]);
+    page_scavenge(&ph, SIZE_MAX);
+    assert_int_equal(ph.retained_pages, 0);
+    expect_huge_where_backed(&ph, base, CHUNKS);
+    /* In use again, all of it by small pieces. */
+    for (size_t i = 0; i < CHUNKS * PAGE_CHUNK_PAGES; i++)
+        assert_int_not_equal(page_alloc(&ph, 1, &scavenged), 0);
+    expect_huge_where_backed(&ph, base, CHUNKS);
+    assert_int_equal(ph.small_stretches, 0);
+    assert_int_equal(read_smaps(base, base + CHUNKS * PAGE_CHUNK_BYTES), 1);
+    os_unmap((void *)base, CHUNKS * PAGE_CHUNK_BYTES);
+    page_fini(&ph);
+}
+
+/* Every other huge page goes back, which would take a mapping each. */
+static void turning_down_takes_few_mappings(void **state) {
+    (void)state;
+    enum { CHUNKS = 2048, BLOCKS = CHUNKS * 2, WINDOWS = BLOCKS / HUGE_WINDOW + 1 };
+    struct page_heap ph;
+    uintptr_t base;
+    size_t scavenged = 0, huge_bytes = (size_t)HUGE_PAGES << GOALLOC_PAGE_SHIFT;
+    if (!huge_heap(&ph, &base, CHUNKS))
+        skip();
+    assert_int_equal(page_alloc(&ph, CHUNKS * PAGE_CHUNK_PAGES, &scavenged), base);
+    for (size_t i = 0; i < BLOCKS; i += 2)
+        page_free(&ph, base + i * huge_bytes, HUGE_PAGES);
+    assert_int_equal(page_scavenge(&ph, SIZE_MAX), BLOCKS / 2 * huge_bytes);
+    size_t count = read_smaps(base, base + CHUNKS * PAGE_CHUNK_BYTES);
+    print_message("%zu mappings for %d holes\n", count, BLOCKS / 2);
+    if (count > 2 * (HUGE_STRETCHES + WINDOWS) + 1)
+        fail_msg("%zu mappings, expected at most %d", count, 2 * (HUGE_STRETCHES + WINDOWS) + 1);
+    for (size_t i = 0; i < count; i++)
+        for (size_t h = page_index(&ph, smaps[i].from < base ? base : smaps[i].from) / HUGE_PAGES;
+             smaps[i].huge && page_address(&ph, h * HUGE_PAGES) < smaps[i].to; h++)
+            assert_int_equal(huge_released(&ph, h), 0);
+    for (size_t i = 0; i < BLOCKS / 2; i++)
+        assert_int_not_equal(page_alloc(&ph, HUGE_PAGES, &scavenged), 0);
+    count = read_smaps(base, base + CHUNKS * PAGE_CHUNK_BYTES);
+    assert_int_equal(count, 1);
+    assert_true(smaps[0].huge);
+    os_unmap((void *)base, CHUNKS * PAGE_CHUNK_BYTES);
+    page_fini(&ph);
+}
+
 static void nothing_to_extend_is_no_error(void **state) {
     (void)state;
     struct page_heap ph = heap_of(LOW, 1);
@@ -625,6 +754,8 @@ int main(void) {
         cmocka_unit_test(metadata_is_counted_once),
         cmocka_unit_test(extending_shortens_a_chunk_s_end),
         cmocka_unit_test(scavenging_keeps_its_quantum),
+        cmocka_unit_test(what_is_given_back_stays_so),
+        cmocka_unit_test(turning_down_takes_few_mappings),
         cmocka_unit_test(nothing_to_extend_is_no_error),
         cmocka_unit_test(wrong_frees_die),
         cmocka_unit_test(a_limit_leaves_nothing_mapped),

@@ -65,6 +65,21 @@ static void huge_turn_down(struct page_heap *ph, size_t first, size_t end) {
     os_refuse_huge_pages(huge_address(ph, first), (end - first) * HUGE_PAGES << GOALLOC_PAGE_SHIFT);
 }
 
+/* Asks for h again, and for those beside it that were turned down for their neighbours' sake. */
+static void huge_turn_up(struct page_heap *ph, size_t h) {
+    size_t first = h, end = h + 1;
+    while (huge_small_below(ph, first) && huge_released(ph, first - 1) == 0)
+        first--;
+    while (huge_small_above(ph, end - 1) && huge_released(ph, end) == 0)
+        end++;
+    bool cuts = huge_small_below(ph, first) && huge_small_above(ph, end - 1);
+    if (cuts && ph->small_stretches >= HUGE_STRETCHES)
+        return;
+    for (size_t at = first; at < end; at++)
+        huge_flag(ph, at, true);
+    os_prefer_huge_pages(huge_address(ph, first), (end - first) * HUGE_PAGES << GOALLOC_PAGE_SHIFT);
+}
+
 /* The nearest huge page of the window that is small, reached over huge ones only; h when there is none. */
 static size_t huge_nearest_small(const struct page_heap *ph, size_t h) {
     for (size_t at = h; at % HUGE_WINDOW != 0 && huge_is(ph, at - 1, DENSITY_WANTS_HUGE); at--)
@@ -98,14 +113,10 @@ static void huge_count_backed(struct page_heap *ph, size_t h) {
 
 /* Pages of h have just been taken; whole: none was in use before, and all were with the OS. */
 static void huge_taken(struct page_heap *ph, size_t h, bool whole) {
-    if (!huge_is(ph, h, DENSITY_IS_HUGE)) {
-        bool cuts = huge_small_below(ph, h) && huge_small_above(ph, h);
-        if ((!whole && huge_released(ph, h) != 0) || (cuts && ph->small_stretches >= HUGE_STRETCHES))
-            return;
-        huge_flag(ph, h, true);
-        os_prefer_huge_pages(huge_address(ph, h), (size_t)HUGE_PAGES << GOALLOC_PAGE_SHIFT);
-    }
-    huge_count_backed(ph, h);
+    if (!huge_is(ph, h, DENSITY_IS_HUGE) && (whole || huge_released(ph, h) == 0))
+        huge_turn_up(ph, h);
+    if (huge_is(ph, h, DENSITY_IS_HUGE))
+        huge_count_backed(ph, h);
 }
 
 /* Before a run of a chunk is taken: bit i says that nothing of huge page i is in use or backed. */
