@@ -103,6 +103,7 @@ static size_t accounted_bytes(void) {
         bytes += heap.arenas.window_pages * sizeof *heap.arenas.page_classes;
     for (unsigned l = 0; l < PAGE_LEVELS; l++)
         bytes += heap.pages.levels[l] != NULL ? heap.pages.level_entries[l] * sizeof(uint64_t) : 0;
+    bytes += heap.pages.density != NULL ? page_density_bytes(&heap.pages) : 0;
     return bytes + (heap.pages.chunks != NULL ? page_chunks_bytes(&heap.pages) : 0);
 }
 
@@ -384,6 +385,8 @@ static void lock_some(void) {
     char *again = take_large(SIZE);
     require_zero((unsigned char *)again, SIZE);
     free_large_again(again);
+    goalloc_purge();
+    require(free_backed_bytes() >= SIZE, "locked memory counts as released");
     munlock(p, SIZE);
     goalloc_purge();
     require(free_backed_bytes() == 0, "%zu bytes are not given back though nothing is locked", free_backed_bytes());

@@ -467,6 +467,82 @@ static void test_moves_and_clears_come_in_pieces(void **state) {
     goalloc_move(bytes, bytes, &bytes_type, 0);
 }
 
+/* ---- what the program's rest and its surroundings ask for */
+
+static void test_a_program_at_rest_is_collected(void **state) {
+    (void)state;
+    gc_settings.stop_the_world = 0; /* it is the collector's threads that look after it */
+    goalloc_collect();
+    uint32_t before = gc_cycles();
+    uint64_t forced = gc_statistics.num_forced_gc, period_ns = gc_settings.period_ns;
+    assert_int_equal(period_ns, UINT64_C(120000000000));
+    assert_true(gc_overdue_in_ns() <= period_ns);
+    __atomic_store_n(&gc_settings.period_ns, UINT64_C(1000000), __ATOMIC_RELAXED);
+    __atomic_fetch_add(&gc.wake, 1, __ATOMIC_RELEASE);
+    os_wake_all(&gc.wake);
+    while (gc_cycles() == before) {
+        usleep(1000);
+        goalloc_safepoint();
+    }
+    __atomic_store_n(&gc_settings.period_ns, period_ns, __ATOMIC_RELAXED);
+    assert_int_equal(gc_statistics.num_forced_gc, forced);
+    int64_t percent = gc_settings.percent;
+    gc_settings.percent = -1; /* off is off */
+    assert_true(gc_overdue_in_ns() == UINT64_MAX);
+    gc_settings.percent = percent;
+    gc_settings.stop_the_world = 1;
+}
+
+static void write_file(const char *folder, const char *name, const char *text) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    fclose(f);
+}
+
+/* Go 1.25: the quota over its period, rounded up, at least two, and never more than there are. */
+static void test_a_quota_bounds_the_processors(void **state) {
+    (void)state;
+    static const char version_2[] = "31 23 0:28 / /elsewhere rw - tmpfs tmpfs rw\n41 31 0:38 / %s rw - cgroup2 cgroup2 rw\n";
+    static const char version_1[] = "32 31 0:29 / %s rw,relatime shared:9 - cgroup cgroup rw,cpuacct,cpu\n";
+    static const struct {
+        const char *text;
+        unsigned want;
+    } limits[] = {{"max 100000\n", 16},   {"100000 100000\n", 2}, {"50000 100000\n", 2},   {"200000 100000\n", 2},
+                  {"200001 100000\n", 3}, {"350000 100000\n", 4}, {"3200000 100000\n", 16}, {"nonsense\n", 16}};
+    char folder[] = "/tmp/quota with space-XXXXXX", escaped[256], mounts[512];
+    assert_non_null(mkdtemp(folder));
+    snprintf(escaped, sizeof escaped, "/tmp/quota\\040with\\040space-%s", strrchr(folder, '-') + 1);
+    assert_int_equal(quota_procs(folder, 16), 16); /* nothing is there */
+    snprintf(mounts, sizeof mounts, version_2, escaped);
+    write_file(folder, "mountinfo", mounts);
+    write_file(folder, "cgroup", "1:name=systemd:/x\n0::/\n");
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        write_file(folder, "cpu.max", limits[i].text);
+        unsigned got = quota_procs(folder, 16);
+        if (got != limits[i].want)
+            fail_msg("%s: %u processors, expected %u", limits[i].text, got, limits[i].want);
+    }
+    assert_int_equal(quota_procs(folder, 1), 1);
+    snprintf(mounts, sizeof mounts, version_1, escaped);
+    write_file(folder, "mountinfo", mounts);
+    write_file(folder, "cgroup", "3:cpuset:/y\n1:cpuacct,cpu:/\n0::/\n");
+    write_file(folder, "cpu.cfs_period_us", "100000\n");
+    write_file(folder, "cpu.cfs_quota_us", "-1\n");
+    assert_int_equal(quota_procs(folder, 16), 16);
+    write_file(folder, "cpu.cfs_quota_us", "250000\n");
+    assert_int_equal(quota_procs(folder, 16), 3);
+    static const char *const files[] = {"mountinfo", "cgroup", "cpu.max", "cpu.cfs_period_us", "cpu.cfs_quota_us"};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char path[256];
+        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+        unlink(path);
+    }
+    rmdir(folder);
+}
+
 int main(void) {
     if (!goalloc_thread_attach() || goalloc_root_add(kept, sizeof kept / sizeof kept[0]) != 0)
         return 1;
@@ -483,6 +559,8 @@ int main(void) {
         cmocka_unit_test(test_the_reason_for_waiting_is_told),
         cmocka_unit_test(test_zeroing_holds_no_stop_up),
         cmocka_unit_test(test_moves_and_clears_come_in_pieces),
+        cmocka_unit_test(test_a_program_at_rest_is_collected),
+        cmocka_unit_test(test_a_quota_bounds_the_processors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -575,10 +575,17 @@ static void a_heap_spends_what_it_has(void **state) {
     p.live_bytes = p.start_bytes = 8 * mib;
     p.born_bytes = 0;
     pacer_commit(&p, true, p.live_bytes);
-    assert_int_equal(p.percent_goal_bytes, 2 * (40 + 10) * mib);
-    p.backed_bytes = 90 * mib; /* the rest has been given back to the system */
+    /* Of 100 it has earned; it would now earn 16, and half of the excess is forgotten with each cycle. */
+    assert_int_equal(p.percent_goal_bytes, 58 * mib);
+    assert_int_equal(p.unspent_goal_bytes, 16 * mib);
     pacer_commit(&p, true, p.live_bytes);
-    assert_int_equal(p.percent_goal_bytes, 90 * mib);
+    assert_int_equal(p.percent_goal_bytes, 37 * mib);
+    p.backed_bytes = 20 * mib; /* the rest has been given back to the system */
+    pacer_commit(&p, true, p.live_bytes);
+    assert_int_equal(p.percent_goal_bytes, 20 * mib);
+    p.earned_bytes = 90 * mib;
+    p.backed_bytes = 90 * mib;
+    pacer_commit(&p, true, p.live_bytes);
     p.memory_limit_bytes = 50 * mib;
     assert_true(pacer_goal(&p, &memory, &least) <= 50 * mib);
     p.spend = false;

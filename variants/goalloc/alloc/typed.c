@@ -280,12 +280,13 @@ void goalloc_purge(void) {
         return;
     enum { PIECE_BYTES = 4 << 20 }; /* of memory given back, which takes time in proportion, at a time */
     struct cache *c = cache_self != &cache_none ? typed_enter() : NULL;
-    if (c != NULL) {
-        lock_acquire(&heap.lock);
+    lock_acquire(&heap.lock);
+    if (c != NULL)
         page_cache_flush(&heap.pages, &c->pages);
-        lock_release(&heap.lock);
+    page_forget_refusals(&heap.pages);
+    lock_release(&heap.lock);
+    if (c != NULL)
         typed_leave(c);
-    }
     size_t released_bytes = 0, done_bytes;
     do {
         c = cache_self != &cache_none ? typed_enter() : NULL;

@@ -453,7 +453,7 @@ static bool gc_end_marking(struct gc_thread *self, uint64_t asked_ns) {
         gc_check_marks(self);
     limiter_stop(&gc.limiter, false, gc_limit_now(), gc_cycle_number());
     gc_to_sweeping(self, asked_ns);
-    gc.last_end_ns = os_now_ns();
+    __atomic_store_n(&gc.last_end_ns, os_now_ns(), __ATOMIC_RELAXED); /* gc_overdue_in_ns reads it */
     gc.stop_end_ns = gc.last_end_ns - asked_ns;
     gc.cpu_total_ns += (gc.last_end_ns - stopped_ns) * gc_settings.procs;
     /* What one of the collector's threads has yet to count is lost. */
@@ -600,6 +600,16 @@ static void gc_collect_stopped(struct gc_thread *self) {
     mark_shared = 1;
 }
 
+/* How long until a cycle is begun though nothing is allocated, so that a program at rest gets rid of its garbage, and
+ * what is freed goes back (Go proc.go:6229). 0: now. Not before the first, nor where collecting is off. */
+static uint64_t gc_overdue_in_ns(void) {
+    uint64_t last_ns = __atomic_load_n(&gc.last_end_ns, __ATOMIC_RELAXED), now_ns = os_now_ns();
+    uint64_t due_ns = last_ns + __atomic_load_n(&gc_settings.period_ns, __ATOMIC_RELAXED);
+    if (last_ns == 0 || gc_settings.percent < 0 || gc_settings.deterministic)
+        return UINT64_MAX;
+    return now_ns >= due_ns ? 0 : due_ns - now_ns;
+}
+
 static uint32_t gc_cycles(void) {
     return __atomic_load_n(&gc.cycles, __ATOMIC_ACQUIRE);
 }
@@ -613,7 +623,7 @@ __attribute__((noinline)) static void gc_begin_spilled(struct gc_thread *self, b
         world_lock(&gc.lock);
     }
     if (gc_is_marking() || gc_cycles() != ended ||
-        (!forced && gc_live() < gc.trigger_bytes && gc_settings.stress_every == 0)) {
+        (!forced && gc_live() < gc.trigger_bytes && gc_settings.stress_every == 0 && gc_overdue_in_ns() != 0)) {
         lock_release(&gc.lock);
         return;
     }

@@ -101,6 +101,8 @@ struct gc_settings {
     bool deterministic, trace, checkmark, clobber;
     unsigned stop_the_world; /* 1: marking stops the world; 2: sweeping too */
     bool scavtrace;
+    bool container_procs; /* GODEBUG containermaxprocs: the control group's quota bounds procs */
+    uint64_t period_ns;   /* a cycle is begun when none has ended for so long */
     uint64_t stress_every;   /* GOALLOC_GCSTRESS: collect at every Nth slow allocation; 0: never */
     /* Green Tea. */
     enum gc_queue queue; /* GOALLOC_QUEUE */
@@ -109,7 +111,7 @@ struct gc_settings {
     bool vector;         /* GOALLOC_KERNEL: kernels.c */
 };
 
-static struct gc_settings gc_settings;
+static struct gc_settings gc_settings = {.period_ns = UINT64_C(120000000000)}; /* Go proc.go:6229 forcegcperiod */
 
 /* ---- world.c */
 

@@ -4,6 +4,7 @@
  * in one line, as in Go.
  */
 #include "gc/gc.h"
+#include "gc/quota.c"
 #include "os/knob.h"
 
 #include <sched.h>
@@ -63,7 +64,10 @@ static unsigned settings_processors(void) {
 }
 
 static unsigned settings_procs(void) {
-    return (unsigned)settings_integer("GOMAXPROCS", 1, 1024, settings_processors());
+    unsigned procs = settings_processors();
+    if (gc_settings.container_procs)
+        procs = quota_procs("/proc/self", procs);
+    return (unsigned)settings_integer("GOMAXPROCS", 1, 1024, procs);
 }
 
 /* Names that Go knows and this runtime does not are passed over, as Go does with names that it does not know. */
@@ -76,6 +80,8 @@ static void settings_debug_word(const char *name, size_t length, const char *val
         gc_settings.checkmark = settings_number("gccheckmark in GODEBUG", value, 0, 1) != 0;
     else if (length == 11 && strncmp(name, "clobberfree", 11) == 0)
         gc_settings.clobber = settings_number("clobberfree in GODEBUG", value, 0, 1) != 0;
+    else if (length == 17 && strncmp(name, "containermaxprocs", 17) == 0)
+        gc_settings.container_procs = settings_number("containermaxprocs in GODEBUG", value, 0, 1) != 0;
     else if (length == 9 && strncmp(name, "scavtrace", 9) == 0)
         gc_settings.scavtrace = settings_number("scavtrace in GODEBUG", value, 0, 1) != 0;
 }
@@ -122,12 +128,13 @@ static void settings_greentea(void) {
 static void settings_read(void) {
     gc_settings.percent = settings_percent();
     gc_settings.memory_limit_bytes = settings_memory_limit();
-    gc_settings.procs = settings_procs();
     gc_settings.early = knob_switch("GOALLOC_EARLY", heap.tuned);
     gc_settings.spend = knob_switch("GOALLOC_SPEND", heap.tuned);
     gc_settings.deterministic = settings_integer("GOALLOC_DETERMINISTIC", 0, 1, 0) != 0;
     gc_settings.stress_every = (uint64_t)settings_integer("GOALLOC_GCSTRESS", 0, INT32_MAX, 0);
+    gc_settings.container_procs = true;
     settings_debug();
+    gc_settings.procs = settings_procs();
     settings_greentea();
     if (gc_settings.deterministic && gc_settings.stop_the_world == 0)
         gc_settings.stop_the_world = 1;

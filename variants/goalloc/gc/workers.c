@@ -67,6 +67,23 @@ static void gc_sweep_in_background(struct gc_thread *self) {
     gc_settle_trigger();
 }
 
+static uint64_t gc_overdue_in_ns(void);
+static uint32_t gc_cycles(void);
+static void gc_begin(struct gc_thread *self, bool forced, uint32_t ended);
+
+/* Sleeps until there is something to do; the first of the collector's threads also begins a cycle when none has ended
+ * for long. */
+static void gc_wait_for_cycle(struct gc_thread *self, uint32_t index, uint32_t seen) {
+    uint64_t wait_ns = index == 0 ? gc_overdue_in_ns() : UINT64_MAX;
+    if (wait_ns != 0) {
+        os_wait_while(&gc.wake, seen, wait_ns == UINT64_MAX ? 0 : wait_ns);
+        return;
+    }
+    if (gc_settings.trace && write(STDERR_FILENO, "GC forced\n", 10) < 0)
+        return; /* nobody reads it */
+    gc_begin(self, false, gc_cycles());
+}
+
 static void *gc_worker(void *arg) {
     struct gc_thread *self = arg;
     uint32_t index = 0;
@@ -78,7 +95,7 @@ static void *gc_worker(void *arg) {
             gc_work_in_background(self);
         if (index == 0 && !gc_is_marking())
             gc_sweep_in_background(self);
-        os_wait_while(&gc.wake, seen, 0);
+        gc_wait_for_cycle(self, index, seen);
     }
     return NULL;
 }

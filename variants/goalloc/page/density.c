@@ -88,6 +88,12 @@ static void density_set_empty(struct page_heap *ph, size_t chunk) {
     density_set(ph, chunk, d);
 }
 
+static void density_set_free(struct page_heap *ph, size_t chunk) {
+    struct density d = density_of(ph, chunk);
+    d.flags |= DENSITY_HAS_FREE;
+    density_set(ph, chunk, d);
+}
+
 static void page_next_generation(struct page_heap *ph) {
     ph->generation++;
     density_raise(ph, false, ph->freed_end);

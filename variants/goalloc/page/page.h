@@ -47,6 +47,7 @@ struct page_heap {
     uint32_t generation;      /* of density: collections that have ended */
     size_t scavenge_end[2];   /* where looking for pages to give back begins; by force: [true]. 0: there are none */
     bool scavenge_raised[2];  /* since looking has last led below */
+    size_t refused_end;       /* behind the highest page that the OS has refused to take back */
     size_t freed_end;         /* behind the highest page freed in this generation */
     bool wants_huge;          /* somewhere: huge.c */
     size_t small_stretches;   /* of huge pages that are turned down */
@@ -102,6 +103,8 @@ static struct page_release page_release_begin(struct page_heap *ph, size_t want_
 /* False: the OS refuses. */
 static bool page_release_now(const struct page_heap *ph, struct page_release r);
 static void page_release_end(struct page_heap *ph, struct page_release r, bool released);
+/* What the OS has refused to take back may be asked for again: it may not be locked any more. */
+static void page_forget_refusals(struct page_heap *ph);
 /* A collection has marked all that lives: what is in use now decides which chunks are dense (Go mgc.go:1158). */
 static void page_next_generation(struct page_heap *ph);
 

@@ -88,6 +88,8 @@ static void page_release_end(struct page_heap *ph, struct page_release r, bool r
         /* What the program has locked stays backed; what lies below it may not be. */
         if (ph->scavenge_end[r.force] > r.page)
             ph->scavenge_end[r.force] = r.page;
+        if (ph->refused_end < r.page + r.npages)
+            ph->refused_end = r.page + r.npages;
         return;
     }
     bits_set(chunk->released, first, count);
@@ -95,8 +97,24 @@ static void page_release_end(struct page_heap *ph, struct page_release r, bool r
     page_retain(ph, -(ptrdiff_t)count);
 }
 
+static void page_forget_refusals(struct page_heap *ph) {
+    if (ph->refused_end == 0)
+        return;
+    for (size_t c = (ph->refused_end - 1) / PAGE_CHUNK_PAGES + 1; c-- > ph->first_chunk;) {
+        int log = density_empty_log(ph, c);
+        if (log < 0)
+            density_set_free(ph, c);
+        else
+            c = c >> log << log;
+    }
+    density_raise(ph, true, ph->refused_end);
+    ph->refused_end = 0;
+}
+
 static size_t page_scavenge(struct page_heap *ph, size_t want_bytes) {
     size_t done_bytes = 0;
+    if (want_bytes == SIZE_MAX)
+        page_forget_refusals(ph);
     if (want_bytes != 0 && want_bytes < (size_t)SCAVENGE_MIN_PAGES << GOALLOC_PAGE_SHIFT)
         want_bytes = (size_t)SCAVENGE_MIN_PAGES << GOALLOC_PAGE_SHIFT;
     while (done_bytes < want_bytes) {

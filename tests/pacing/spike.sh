@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# spike.sh [BUILD] [VARIANT...]: what is resident after a spike (spike.c), in KiB, on traced builds and in Go 1.25.3.
+# Needs the programs: cmake --build BUILD --target spikes. Without Go its rows are left out.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+build=$(realpath -m "${1:-../../build}")
+shift || true
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+go=
+if command -v go >/dev/null && GOTOOLCHAIN=go1.25.3 go build -o "$work/go" spike.go 2>"$work/log"; then
+    go=$work/go
+fi
+variants=("$@")
+if ((${#variants[@]} == 0)); then
+    for program in "$build"/tests/pacing/spike-*; do
+        [[ -x $program ]] && variants+=("${program##*/spike-}")
+    done
+fi
+printf '%-34s %-9s %10s %10s %10s %10s\n' build "the rest" peak "0.1 s" "1 s" "5 s"
+for what in collected busy rest; do
+    # shellcheck disable=SC2046 # four figures
+    [[ -z $go ]] || printf '%-34s %-9s %10s %10s %10s %10s\n' go-1.25.3 "$what" $("$go" "$what")
+    for variant in "${variants[@]}"; do
+        for preset in tuned faithful; do
+            # shellcheck disable=SC2046
+            printf '%-34s %-9s %10s %10s %10s %10s\n' "$variant $preset" "$what" \
+                $(GOALLOC_PRESET=$preset "$build/tests/pacing/spike-$variant" "$what")
+        done
+    done
+done
