@@ -4,6 +4,7 @@
  * to what goal, against the pacer driven by hand.
  */
 #define _GNU_SOURCE
+#include <sched.h>
 #include <stddef.h>
 #include <string.h>
 /* Long work inside the allocator: what it does at a time, and what the test does meanwhile. */
@@ -16,6 +17,9 @@ static inline void *move_and_note(void *to, const void *from, size_t size_bytes)
     note_piece(to, size_bytes);
     return memmove(to, from, size_bytes);
 }
+/* Whoever waits for a lock that others hold gives its processor away. */
+static int yield_and_note(void);
+#define sched_yield() yield_and_note()
 #define memset(to, value, size_bytes) set_and_note(to, value, size_bytes)
 #define memmove(to, from, size_bytes) move_and_note(to, from, size_bytes)
 
@@ -98,6 +102,124 @@ static void test_the_price_is_revised(void **state) {
     assert_true(pacer_assist_ratio(&gc.pacer) < nearer);
     mcache_live_add(-(1 << 20));
     end_alone();
+}
+
+/* One least assist at a low price buys a gigabyte. Marking done is worth what marking costs when it is spent. */
+static void test_credit_is_worth_what_it_was_earned_for(void **state) {
+    (void)state;
+    keep_a_heap();
+    begin_alone();
+    fill_bucket(false);
+    double low = 1e-4;
+    gc.pacer.assist_work_per_byte = low;
+    gc_self->assist_bytes = -1;
+    uint64_t work = gc_work();
+    gc_assist(gc_self);
+    double earned = (double)(gc_work() - work);
+    assert_true(gc_self->assist_bytes >= (int64_t)1 << 30);
+    gc_charge(cache_self, 0); /* revises the price */
+    double price = pacer_assist_ratio(&gc.pacer);
+    assert_true(price > low);
+    if ((double)gc_self->assist_bytes * price > earned * 1.01 + 1 + price)
+        fail_msg("marking of %.0f bytes buys %lld bytes at %.4f each", earned, (long long)gc_self->assist_bytes, price);
+    int64_t left = gc_self->assist_bytes;
+    gc.pacer.assist_work_per_byte = price / 2; /* cheaper again: nothing is given back */
+    gc_reprice(gc_self);
+    assert_int_equal(gc_self->assist_bytes, left);
+    end_alone();
+}
+
+/* ---- what is allocated while somebody else has the collector's work in hand, and no processor */
+
+static __thread bool overruns;
+static uint32_t overrun_waits; /* atomic: how often the allocating thread has found that it must wait */
+static uint32_t overrun_ended;
+static uint64_t overrun_live_bytes; /* atomic: of the heap then */
+
+static int yield_and_note(void) {
+    if (overruns) {
+        __atomic_store_n(&overrun_live_bytes, gc_live(), __ATOMIC_RELAXED);
+        __atomic_fetch_add(&overrun_waits, 1, __ATOMIC_RELEASE);
+    }
+    return (sched_yield)();
+}
+
+enum { OVERRUN_MIB = 64 };
+
+static void *allocate_much(void *unused) {
+    (void)unused;
+    if (!goalloc_thread_attach())
+        return NULL;
+    overruns = true;
+    for (unsigned i = 0; i < OVERRUN_MIB * 16384; i++)
+        goalloc_new(&node_type, 1);
+    overruns = false;
+    __atomic_store_n(&overrun_ended, 1, __ATOMIC_RELEASE);
+    goalloc_thread_detach();
+    return NULL;
+}
+
+/* Live when the thread had to wait, or when it had allocated everything without. */
+static uint64_t live_when_it_waits(void) {
+    while (__atomic_load_n(&overrun_waits, __ATOMIC_ACQUIRE) == 0 &&
+           __atomic_load_n(&mark_hungry, __ATOMIC_RELAXED) == 0 && !__atomic_load_n(&overrun_ended, __ATOMIC_ACQUIRE))
+        (sched_yield)();
+    return __atomic_load_n(&overrun_waits, __ATOMIC_ACQUIRE) != 0
+               ? __atomic_load_n(&overrun_live_bytes, __ATOMIC_RELAXED)
+               : gc_live();
+}
+
+static void expect_overrun(const char *who, uint64_t live_bytes, uint64_t most_bytes) {
+    if (live_bytes > most_bytes)
+        fail_msg("%s has no processor: expected at most %llu bytes of heap, there were %llu", who,
+                 (unsigned long long)most_bytes, (unsigned long long)live_bytes);
+}
+
+/* Who begins a cycle, or has just ended one, holds its lock. */
+static void test_nobody_outruns_who_begins(void **state) {
+    (void)state;
+    pthread_t thread;
+    overrun_waits = overrun_ended = 0;
+    goalloc_collect();
+    gc_settings.stop_the_world = 0;
+    uint32_t workers = gc.workers_made;
+    gc.workers_made = CYCLE_MAX_WORKERS; /* none are made */
+    uint64_t goal_bytes = gc_statistics.next_gc_bytes;
+    lock_acquire(&gc.lock);
+    assert_int_equal(pthread_create(&thread, NULL, allocate_much, NULL), 0);
+    uint64_t live_bytes = live_when_it_waits();
+    gc_settings.stop_the_world = 1;
+    gc.workers_made = workers;
+    lock_release(&gc.lock);
+    pthread_join(thread, NULL);
+    expect_overrun("who begins the cycle", live_bytes, goal_bytes + (256 << 10)); /* a span of each class, at most */
+}
+
+/* Whoever marks has all the work that is left. */
+static void test_nobody_outruns_the_marker(void **state) {
+    (void)state;
+    pthread_t thread;
+    overrun_waits = overrun_ended = 0;
+    keep_a_heap();
+    begin_alone();
+    static struct gc_work taken[64];
+    size_t buffers = 0;
+    __atomic_fetch_add(&gc.marking, 1, __ATOMIC_SEQ_CST);
+    while (buffers < sizeof taken / sizeof taken[0] && work_fetch(&taken[buffers]))
+        buffers++;
+    assert_true(buffers > 0);
+    assert_false(mark_work_left());
+    uint64_t goal_bytes = gc.goal_bytes;
+    __atomic_store_n(&gc.credit, 4096, __ATOMIC_RELAXED); /* done by the marker before */
+    gc.limiter.updated_ns = INT64_MAX;
+    assert_int_equal(pthread_create(&thread, NULL, allocate_much, NULL), 0);
+    uint64_t live_bytes = live_when_it_waits();
+    while (buffers > 0)
+        work_give_up(&taken[--buffers].first);
+    __atomic_fetch_sub(&gc.marking, 1, __ATOMIC_SEQ_CST);
+    end_alone();
+    pthread_join(thread, NULL);
+    expect_overrun("the marker", live_bytes, goal_bytes + goal_bytes / 10 + (256 << 10));
 }
 
 /* At the moment of a fork one of the collector's threads may have come to look for work, and found no cycle: the count
@@ -551,6 +673,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_assists_pay_unless_limited),
         cmocka_unit_test(test_the_price_is_revised),
+        cmocka_unit_test(test_credit_is_worth_what_it_was_earned_for),
+        cmocka_unit_test(test_nobody_outruns_who_begins),
+        cmocka_unit_test(test_nobody_outruns_the_marker),
         cmocka_unit_test(test_a_child_counts_anew),
         cmocka_unit_test(test_fork_while_nobody_marks),
         cmocka_unit_test(test_few_objects_are_one_processors_work),

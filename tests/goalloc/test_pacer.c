@@ -618,15 +618,69 @@ static void the_guides_examples_hold(void **state) {
     }
 }
 
+/* Work that each byte costs when so much is live, and all room that this leaves before it is done. */
+static double room_bytes(struct pacer *p, uint64_t live, uint64_t scan, uint64_t work, uint64_t goal) {
+    pacer_revise(p, live, scan, work, 0, goal);
+    double remaining = (double)(scan - work);
+    return remaining / pacer_assist_ratio(p);
+}
+
+/* Of a first cycle nothing is expected but roots. Go's way to the goal, in proportion to that, is a thousand goals long
+ * without GOGC, and as long as it may be with it. */
+static void next_to_no_expectation_extends_no_goal(void **state) {
+    (void)state;
+    const uint64_t mib = UINT64_C(1) << 20, goal = 60 * mib, live = 58 * mib;
+    for (uint64_t globals = 0; globals <= 64 << 10; globals += 32 << 10) {
+        struct pacer p = {.percent = -1,
+                          .memory_limit_bytes = 64 * mib,
+                          .limit_goal_bytes = goal,
+                          .globals_scan_bytes = globals,
+                          .triggered_bytes = 57 * mib};
+        double room = room_bytes(&p, live, live, globals + 4096, goal);
+        assert_true(room <= 2.1 * (double)mib);
+        p.percent = 100;
+        p.memory_limit_bytes = UINT64_MAX;
+        p.limit_goal_bytes = 0;
+        room = room_bytes(&p, live, live, globals + 4096, goal);
+        assert_true(room <= 2.1 * (double)mib);
+    }
+}
+
+/* A heap that has grown may go beyond its goal, as the next cycle would; not beyond a memory limit, which no cycle may. */
+static void no_goal_goes_beyond_the_limit(void **state) {
+    (void)state;
+    const uint64_t mib = UINT64_C(1) << 20;
+    struct pacer p = {.percent = 100,
+                      .memory_limit_bytes = UINT64_MAX,
+                      .live_bytes = 50 * mib,
+                      .last_heap_scan_bytes = 50 * mib,
+                      .triggered_bytes = 90 * mib};
+    double free_room = room_bytes(&p, 95 * mib, 95 * mib, 51 * mib, 100 * mib);
+    assert_true(free_room > 13.9 * (double)mib && free_room < 14.1 * (double)mib); /* (100-90)/50*95+90 - 95 */
+    p.memory_limit_bytes = 106 * mib;
+    p.limit_goal_bytes = 102 * mib;
+    double room = room_bytes(&p, 95 * mib, 95 * mib, 51 * mib, 100 * mib);
+    assert_true(room > 6.9 * (double)mib && room < 7.1 * (double)mib);
+    room = room_bytes(&p, 103 * mib, 103 * mib, 51 * mib, 102 * mib); /* past it: within what it keeps free */
+    assert_true(room > 1.0 * (double)mib && room < 1.1 * (double)mib);
+    room = room_bytes(&p, 107 * mib, 107 * mib, 51 * mib, 102 * mib); /* past that, too: marking comes first */
+    assert_true(room <= 1);
+    p.live_bytes = p.limit_goal_bytes = 110 * mib; /* what lives does not fit: a tenth more, as Go */
+    room = room_bytes(&p, 111 * mib, 111 * mib, 51 * mib, 110 * mib);
+    assert_true(room > 9.9 * (double)mib && room < 10.1 * (double)mib);
+}
+
 int main(void) {
     enum { SCENARIOS = sizeof scenarios / sizeof scenarios[0] };
-    struct CMUnitTest tests[SCENARIOS + 4];
+    struct CMUnitTest tests[SCENARIOS + 6];
     for (size_t i = 0; i < SCENARIOS; i++)
         tests[i] = (struct CMUnitTest){scenarios[i].name, scenario_holds, NULL, NULL, (void *)&scenarios[i]};
     tests[SCENARIOS] = (struct CMUnitTest)cmocka_unit_test(workers_are_a_quarter);
     tests[SCENARIOS + 1] = (struct CMUnitTest)cmocka_unit_test(the_least_trigger_lies_on_the_way);
     tests[SCENARIOS + 2] = (struct CMUnitTest)cmocka_unit_test(the_guides_examples_hold);
     tests[SCENARIOS + 3] = (struct CMUnitTest)cmocka_unit_test(a_heap_spends_what_it_has);
+    tests[SCENARIOS + 4] = (struct CMUnitTest)cmocka_unit_test(next_to_no_expectation_extends_no_goal);
+    tests[SCENARIOS + 5] = (struct CMUnitTest)cmocka_unit_test(no_goal_goes_beyond_the_limit);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     printf("%u assertions in %d scenarios\n", assertions, SCENARIOS);
     return failed;

@@ -29,6 +29,7 @@ static struct {
     bool forced; /* the cycle: begun because the program asked for one, whoever ends it */
     struct gc_thread *workers[CYCLE_MAX_WORKERS];
     uint64_t trigger_bytes;                 /* atomic */
+    uint64_t next_goal_bytes;               /* atomic: of the cycle that has yet to begin */
     int64_t credit;                         /* atomic: marking done by the collector's threads that assists may use */
     int64_t black_bytes;                    /* atomic: born marked in this cycle */
     uint64_t departed_bytes, departed_work; /* of threads that left during it */
@@ -99,13 +100,43 @@ static uint64_t gc_work(void) {
 /* What a byte allocated from now on costs, by how far marking and the heap have come (Go mgcpacer.go:492). Without a
  * memory limit the goal stays what it was. */
 static void gc_revise(void) {
-    if (gc.pacer.memory_limit_bytes != UINT64_MAX)
-        __atomic_store_n(&gc.goal_bytes, gc_goal(), __ATOMIC_RELAXED);
+    if (gc.pacer.memory_limit_bytes != UINT64_MAX) {
+        struct pacer_memory memory = gc_memory();
+        uint64_t least;
+        __atomic_store_n(&gc.goal_bytes, pacer_goal(&gc.pacer, &memory, &least), __ATOMIC_RELAXED);
+        __atomic_store_n(&gc.pacer.limit_goal_bytes, pacer_limit_goal(&gc.pacer, &memory), __ATOMIC_RELAXED);
+    }
     pacer_revise(&gc.pacer, gc_live(), gc.scan_bytes, gc_work(), gc.stack_scan_bytes,
                  __atomic_load_n(&gc.goal_bytes, __ATOMIC_RELAXED));
 }
 
 /* ---- hooks of the allocation paths */
+
+/* Credit is marking done, and buys what that is worth now. While little work was in sight, one assist may have bought a
+ * gigabyte; Go leaves it at that (mgcmark.go:536). */
+static void gc_reprice(struct gc_thread *t) {
+    double price = pacer_assist_ratio(&gc.pacer);
+    if (t->assist_bytes <= 0 || t->assist_price == 0 || price <= t->assist_price)
+        return;
+    t->assist_bytes = (int64_t)((double)t->assist_bytes * (t->assist_price / price));
+    t->assist_price = price;
+}
+
+static void gc_earn(struct gc_thread *t, uint64_t work, double price) {
+    t->assist_bytes += 1 + (int64_t)((double)work / price);
+    t->assist_price = price;
+}
+
+static void gc_set_trigger(struct pacer_memory memory);
+
+/* A run keeps its pages for one live object, and its room until it is empty or swept again: what a memory limit leaves
+ * for live objects changes with each run, so it is asked for at each, as Go does. In spans of slots it is as good as
+ * settled when all is swept. */
+static inline bool gc_is_due(void) {
+    if (!PLACE_SLOTS && gc.pacer.memory_limit_bytes != UINT64_MAX)
+        gc_set_trigger(gc_memory());
+    return gc_live() >= __atomic_load_n(&gc.trigger_bytes, __ATOMIC_RELAXED);
+}
 
 static inline void gc_charge(struct cache *c, size_t size_bytes) {
     if (GOALLOC_UNLIKELY(gc_settings.stress_every != 0) &&
@@ -113,9 +144,10 @@ static inline void gc_charge(struct cache *c, size_t size_bytes) {
         c->wants_gc = true;
     if (goalloc_marking) {
         gc_revise();
+        gc_reprice(gc_self);
         gc_self->assist_bytes -= (int64_t)size_bytes;
         c->wants_gc |= gc_self->assist_bytes < 0;
-    } else if (gc_live() >= __atomic_load_n(&gc.trigger_bytes, __ATOMIC_RELAXED)) {
+    } else if (gc_is_due()) {
         c->wants_gc = true;
     }
 }
@@ -218,6 +250,7 @@ static void gc_reset_work(struct gc_thread *t) {
     struct gc_work *w = &t->work;
     w->bytes_marked = w->scan_work = w->objects_scanned = w->spans_scanned = w->single_scans = w->span_objects = 0;
     t->assist_bytes = 0;
+    t->assist_price = 0;
 }
 
 /* How many of the collector's own threads mark: Go's dedicated ones, or as many as leave no processor idle. */
@@ -306,8 +339,9 @@ static void gc_sum(uint64_t *marked, uint64_t *work) {
     }
 }
 
-/* Cycle lock held, or the world stopped. */
 static void gc_set_trigger(struct pacer_memory memory) {
+    uint64_t least;
+    __atomic_store_n(&gc.next_goal_bytes, pacer_goal(&gc.pacer, &memory, &least), __ATOMIC_RELAXED);
     __atomic_store_n(&gc.trigger_bytes, pacer_trigger(&gc.pacer, &memory), __ATOMIC_RELAXED);
 }
 
@@ -362,6 +396,14 @@ static void gc_end_pacing(uint64_t asked_ns) {
     pacer_end(&gc.pacer, gc.live_at_end_bytes, gc_work(), assists, idle > 0 ? idle : 0);
 }
 
+/* How large the heap may be when all is swept. What a limit leaves beside runs is known only then. */
+static uint64_t gc_swept_by(void) {
+    enum { SOON_BYTES = 2 << 20 };
+    uint64_t soon_bytes = gc_live() + SOON_BYTES;
+    bool soon = !PLACE_SLOTS && gc.pacer.memory_limit_bytes != UINT64_MAX && soon_bytes < gc.trigger_bytes;
+    return soon ? soon_bytes : gc.trigger_bytes;
+}
+
 /* GODEBUG=gcstoptheworld=2. */
 static void gc_sweep_stopped(struct cache *c) {
     uint64_t begun_cpu_ns = os_thread_cpu_ns();
@@ -411,7 +453,7 @@ static void gc_to_sweeping(struct gc_thread *self, uint64_t asked_ns) {
     lock_acquire(&heap.lock);
     page_next_generation(&heap.pages);
     lock_release(&heap.lock);
-    sweep_pace(gc.trigger_bytes);
+    sweep_pace(gc_swept_by());
     if (gc_settings.deterministic && sweep_done())
         scavenger_run_inline(); /* swept before there were goals */
 }
@@ -614,12 +656,19 @@ static uint32_t gc_cycles(void) {
     return __atomic_load_n(&gc.cycles, __ATOMIC_ACQUIRE);
 }
 
+/* Somebody else holds the cycle's lock, and may wait for a processor: whoever went on allocating would decide how far
+ * the heap outgrows its goal. Faithful builds wait at the trigger, as Go's do (mgc.go:686). */
+static bool gc_may_go_on(bool forced) {
+    return !forced && gc_settings.stop_the_world == 0 && heap.tuned &&
+           gc_live() < __atomic_load_n(&gc.next_goal_bytes, __ATOMIC_RELAXED);
+}
+
 /* Begins a cycle, or does all of it, unless somebody else has since the caller saw `ended` cycles: one that stops
  * marking is counted only once the world runs again. Registers are spilled. */
 __attribute__((noinline)) static void gc_begin_spilled(struct gc_thread *self, bool forced, uint32_t ended) {
     if (pthread_mutex_trylock(&gc.lock.mutex) != 0) {
-        if (!forced && gc_settings.stop_the_world == 0)
-            return; /* somebody is at it */
+        if (gc_may_go_on(forced))
+            return;
         world_lock(&gc.lock);
     }
     if (gc_is_marking() || gc_cycles() != ended ||
@@ -665,57 +714,7 @@ __attribute__((noinline)) static void gc_end(struct gc_thread *self) {
     world_keep_frame();
 }
 
-/* One part of an assist, so that the limiter learns of it while it goes on; what was done. Looking for work in vain is
- * paid for, too. */
-static uint64_t gc_assist_once(struct gc_thread *t, uint64_t work) {
-    uint64_t begun_ns = os_thread_cpu_ns();
-    cache_hold(t->cache);
-    uint64_t done = gc_mark_slice(t, work < CYCLE_SLICE * 16 ? work : CYCLE_SLICE * 16);
-    cache_unhold(t->cache);
-    if (done == 0) {
-        gc_end(t);
-        if (!gc_is_marking())
-            return 0;
-        gc_wait_for_work(t);
-    } else if (__atomic_load_n(&gc.marking, __ATOMIC_RELAXED) == 0 && !mark_work_left()) {
-        gc_end(t); /* this was the last of it */
-    }
-    uint64_t cpu_ns = os_thread_cpu_ns() - begun_ns;
-    __atomic_fetch_add(&gc.assist_ns, cpu_ns, __ATOMIC_RELAXED);
-    meter_add(&meter.sums.assist_cpu_ns, cpu_ns);
-    limiter_add_assist(&gc.limiter, (int64_t)cpu_ns);
-    cache_hold(t->cache);
-    limiter_update(&gc.limiter, gc_limit_now(), gc_cycle_number()); /* each time, as Go (mgcmark.go:728) */
-    cache_unhold(t->cache);
-    return done;
-}
-
-/* Marks in return for what was allocated (Go mgcmark.go:508): credit first, then work, at least 64 KiB of it. Tuned
- * builds do more at a time: marking 64 KiB takes some 50 us, and the clocks beside it 5. */
-static void gc_assist(struct gc_thread *t) {
-    int64_t least_bytes = heap.tuned ? 256 << 10 : 64 << 10;
-    uint64_t begun = tsc_begin(&t->cache->assisting);
-    bool clocked = false;
-    /* While the limiter is on, the debt is left to the collector's threads. */
-    while (gc_is_marking() && t->assist_bytes < 0 && !limiter_limiting(&gc.limiter)) {
-        double ratio = pacer_assist_ratio(&gc.pacer);
-        int64_t work = (int64_t)((double)-t->assist_bytes * ratio);
-        if (work < least_bytes)
-            work = least_bytes;
-        int64_t credit = __atomic_load_n(&gc.credit, __ATOMIC_RELAXED);
-        if (credit > 0) {
-            int64_t take = credit < work ? credit : work;
-            __atomic_fetch_sub(&gc.credit, take, __ATOMIC_RELAXED);
-            t->assist_bytes += 1 + (int64_t)((double)take / ratio);
-            continue;
-        }
-        clocked = true; /* credit that pays for all of it takes less than asking a clock, and is sampled */
-        t->assist_bytes += 1 + (int64_t)((double)gc_assist_once(t, (uint64_t)work) / ratio);
-    }
-    if (!clocked)
-        tsc_end(&t->cache->assisting, begun);
-}
-
+#include "gc/assist.c"
 #include "gc/ahead.c"
 
 static void gc_poll(struct cache *c) {

@@ -87,6 +87,7 @@ struct gc_thread {
     uint32_t parked;        /* waits outside the signal handler */
     uint32_t waiting;       /* atomic, enum world_waiting */
     int64_t assist_bytes;   /* allocated in advance of marking; below 0 there is debt */
+    double assist_price;    /* work per byte that what is left of them was bought for; 0: for nothing */
 };
 
 enum gc_phase { GC_OFF, GC_MARK };

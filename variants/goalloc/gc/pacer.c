@@ -30,6 +30,7 @@ struct pacer {
     uint64_t percent_goal_bytes, runway_bytes;
     uint64_t sweep_least_trigger_bytes; /* 0: nothing is left to sweep */
     uint64_t triggered_bytes;           /* live heap when the cycle began; UINT64_MAX: none runs */
+    uint64_t limit_goal_bytes;          /* atomic, while a cycle runs: of the memory limit; 0: there is none */
     double assist_work_per_byte;        /* atomic: revised while threads assist */
 };
 
@@ -149,21 +150,44 @@ static unsigned pacer_dedicated(unsigned procs, double *fractional) {
     return dedicated;
 }
 
+/* Go pushes any goal back when there is more work than expected, as the next cycle would use that memory anyway
+ * (mgcpacer.go:522). No later cycle is to use what lies beyond a memory limit. limit 0: there is none. */
+static double pacer_within_limit(double goal, double limit) {
+    return limit != 0 && goal > limit ? limit : goal;
+}
+
+/* mgcpacer.go:516: what the way from trigger to goal was reckoned for, all there is to scan has in proportion, as far as
+ * the next goal would lie. Of next to nothing no proportion can be taken: Go goes as far as it may then, in a process's
+ * first cycle above all. */
+static double pacer_extended(const struct pacer *p, double goal, double expected, double most) {
+    enum { LEAST_PART = 16 };
+    int64_t percent = p->percent < 0 ? 100000 : p->percent;
+    double growth = 1.0 + (double)percent / 100, hard = growth * goal, triggered = (double)p->triggered_bytes;
+    if (expected * growth * LEAST_PART < most) /* of all that a steady heap has, a cycle scans 1 / growth */
+        return goal;
+    double extended = (goal - triggered) / expected * most + triggered;
+    return extended < hard ? extended : hard;
+}
+
+/* Past the goal a tenth more is left to finish in; of a limit that can be met, two of the three parts in a hundred
+ * that its goal keeps free. */
+static double pacer_overshoot(const struct pacer *p, double goal, double limit) {
+    bool within_reach = limit > (double)p->live_bytes;
+    return pacer_within_limit(goal * 1.1, within_reach ? limit * 1.02 : 0);
+}
+
 /* mgcpacer.go:492 revise. heap_scan: scannable bytes of the heap now; work: done in this cycle. */
 static void pacer_revise(struct pacer *p, uint64_t live_now_bytes, uint64_t heap_scan_bytes, uint64_t work_bytes,
                          uint64_t stack_bytes, uint64_t goal_bytes) {
-    int64_t percent = p->percent < 0 ? 100000 : p->percent;
+    double limit = (double)__atomic_load_n(&p->limit_goal_bytes, __ATOMIC_RELAXED);
     double expected = (double)(p->last_heap_scan_bytes + p->last_stack_scan_bytes + p->globals_scan_bytes);
     double most = (double)(heap_scan_bytes + stack_bytes + p->globals_scan_bytes), goal = (double)goal_bytes;
     if ((double)work_bytes > expected) {
-        double hard = (1.0 + (double)percent / 100) * goal;
-        double triggered = (double)p->triggered_bytes;
-        double extended = expected > 0 ? (goal - triggered) / expected * most + triggered : hard;
-        goal = extended < hard ? extended : hard;
+        goal = pacer_within_limit(pacer_extended(p, goal, expected, most), limit);
         expected = most;
     }
     if ((double)live_now_bytes > goal) {
-        goal *= 1.1;
+        goal = pacer_overshoot(p, goal, limit);
         expected = most;
     }
     double remaining = expected - (double)work_bytes, room = goal - (double)live_now_bytes;

@@ -20,6 +20,24 @@ static const char *trace_ms(char out[24], uint64_t ns) {
     return out;
 }
 
+/* Once, when it is beyond doubt: a run keeps its pages for one live object, and no collection may give them back. */
+static void trace_beyond_limit(void) {
+    static bool told;
+    uint64_t in_use_bytes = (uint64_t)__atomic_load_n(&heap.pages_in_use, __ATOMIC_RELAXED) << GOALLOC_PAGE_SHIFT;
+    uint64_t limit_bytes = gc.pacer.memory_limit_bytes;
+    if (PLACE_SLOTS || told || in_use_bytes < limit_bytes || in_use_bytes - limit_bytes < limit_bytes / 8)
+        return;
+    told = true;
+    char line[512];
+    int length = snprintf(line, sizeof line,
+                          "goalloc: GOMEMLIMIT is exceeded: runs of %llu MB hold %llu MB of live objects, and a run stays "
+                          "for one of them; raise the limit, set GOALLOC_RUN to shorter runs (linear: or "
+                          "GOALLOC_HOLES=on), or use size classes\n",
+                          (unsigned long long)(in_use_bytes >> 20), (unsigned long long)(gc.marked_bytes >> 20));
+    if (length > 0 && write(STDERR_FILENO, line, (size_t)length) < 0)
+        return; /* nobody reads it */
+}
+
 static void gc_trace(void) {
     char ms[8][24], line[512];
     uint64_t now_ns = gc.last_end_ns, concurrent_ns = now_ns - gc.stop_end_ns - gc.mark_begun_ns;
@@ -41,4 +59,5 @@ static void gc_trace(void) {
         (unsigned long long)(gc.pacer.globals_scan_bytes >> 20), gc_settings.procs, gc.forced ? " (forced)" : "");
     if (length > 0 && write(STDERR_FILENO, line, (size_t)length) < 0)
         return; /* nobody reads it */
+    trace_beyond_limit();
 }
