@@ -170,6 +170,12 @@ int store_open(struct store *s, const char *dir) {
 }
 
 void store_close(struct store *s) {
+    /* Without its log a run at rest is one file, which can be read where nothing can be written. A reader that is there at the
+     * moment prevents it, and does not matter. */
+    if (s->db != NULL) {
+        sqlite3_busy_timeout(s->db, 0);
+        sqlite3_exec(s->db, "PRAGMA journal_mode=DELETE", NULL, NULL, NULL);
+    }
     sqlite3_close(s->db);
     if (s->lock >= 0)
         unlink(s->reserve);

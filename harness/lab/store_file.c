@@ -70,6 +70,45 @@ void store_unlock(const char *dir, int lock) {
 
 /* ---- is it whole? */
 
+static int damaged(const char *dir, const char *what) {
+    return lab_error(LAB_USAGE, "%s/run.sqlite is damaged (%s): restore a copy, or begin a new run with spanlab run", dir, what);
+}
+
+/* Why SQLite fails: the file, or the disk that it lies on. */
+static int reading_failed(sqlite3 *db, const char *dir) {
+    int primary = sqlite3_extended_errcode(db) & 0xff, system = sqlite3_system_errno(db);
+    if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB || primary == SQLITE_ERROR || primary == SQLITE_FORMAT)
+        return damaged(dir, sqlite3_errmsg(db));
+    return lab_error(LAB_DISK, "cannot read %s/run.sqlite (%s, %s): see to the disk and its limits, then try again", dir,
+                     sqlite3_errmsg(db), system != 0 ? strerror(system) : "no more is known");
+}
+
+/* A write-ahead log holds what is not in the database yet. */
+static bool has_log(const char *dir) {
+    char *path = lab_printf("%s/run.sqlite-wal", dir);
+    struct stat log;
+    bool there = stat(path, &log) == 0 && log.st_size > 0;
+    free(path);
+    return there;
+}
+
+/* SQLite takes the rest of a page that is cut off for zeros. The header tells the size of a page and their number
+ * (sqlite.org/fileformat2.html, 1.3); while there is a log the file may be behind it. */
+static bool is_cut(const char *path, off_t size_bytes) {
+    unsigned char header[100];
+    FILE *f = fopen(path, "re");
+    bool read = f != NULL && fread(header, sizeof header, 1, f) == 1;
+    if (f != NULL)
+        fclose(f);
+    if (!read || memcmp(header, "SQLite format 3", 16) != 0)
+        return false; /* SQLite says what it is */
+    off_t page_bytes = header[16] << 8 | header[17], pages = 0;
+    for (int i = 28; i < 32; i++)
+        pages = pages << 8 | header[i];
+    page_bytes = page_bytes == 1 ? 65536 : page_bytes;
+    return size_bytes < pages * page_bytes;
+}
+
 int store_look(const char *dir) {
     char *path = lab_printf("%s/run.sqlite", dir);
     struct stat file;
@@ -82,12 +121,10 @@ int store_look(const char *dir) {
         code = lab_error(LAB_USAGE, "%s cannot be read (%s): change its permissions", path, strerror(errno));
     else if (file.st_size == 0)
         code = lab_error(LAB_USAGE, "%s is empty: begin a new run with spanlab run", path);
+    else if (!has_log(dir) && is_cut(path, file.st_size))
+        code = damaged(dir, "its end is cut off");
     free(path);
     return code;
-}
-
-static int damaged(const char *dir, const char *what) {
-    return lab_error(LAB_USAGE, "%s/run.sqlite is damaged (%s): restore a copy, or begin a new run with spanlab run", dir, what);
 }
 
 /* The first column of a statement's first row: NULL when it fails, "" when it gives none. The caller's to free. */
@@ -110,7 +147,7 @@ static int expect_text(sqlite3 *db, const char *dir, const char *sql, const char
     char *text = first_text(db, sql);
     int code = LAB_OK;
     if (text == NULL)
-        code = damaged(dir, sqlite3_errmsg(db));
+        code = reading_failed(db, dir);
     else if (strcmp(text, wanted) != 0) {
         for (char *at = text; *at != '\0'; at++)
             *at = *at == '\n' ? ' ' : *at; /* one line */
@@ -157,7 +194,7 @@ static int check_columns(sqlite3 *db, const char *dir) {
     for (size_t i = 0; i < sizeof reads / sizeof *reads; i++) {
         sqlite3_stmt *q;
         if (sqlite3_prepare_v2(db, reads[i], -1, &q, NULL) != SQLITE_OK)
-            return damaged(dir, sqlite3_errmsg(db));
+            return reading_failed(db, dir);
         sqlite3_finalize(q);
     }
     return LAB_OK;
@@ -177,7 +214,7 @@ static int read_version(sqlite3 *db, const char *dir, long *version) {
     long a = 0, b = 0;
     int code = LAB_OK;
     if (stamp == NULL || meta == NULL)
-        code = damaged(dir, sqlite3_errmsg(db));
+        code = reading_failed(db, dir);
     else if (!number_of(stamp, &a) || (meta[0] != '\0' && !number_of(meta, &b)))
         code = damaged(dir, "its version is no number");
     *version = a > b ? a : b;
@@ -231,7 +268,7 @@ static int check_begun(sqlite3 *db, const char *dir) {
     char *begun = first_text(db, "SELECT count(*) FROM meta WHERE key='run_id' AND EXISTS (SELECT 1 FROM cell)");
     int code = LAB_OK;
     if (begun == NULL)
-        code = damaged(dir, sqlite3_errmsg(db));
+        code = reading_failed(db, dir);
     else if (strcmp(begun, "1") != 0)
         code = lab_error(LAB_USAGE, "%s was never begun: start anew with spanlab run", dir);
     free(begun);
@@ -260,15 +297,6 @@ int store_admit(sqlite3 *db, const char *dir) {
 }
 
 /* ---- reading */
-
-/* A write-ahead log holds what is not in the database yet. */
-static bool has_log(const char *dir) {
-    char *path = lab_printf("%s/run.sqlite-wal", dir);
-    struct stat log;
-    bool there = stat(path, &log) == 0 && log.st_size > 0;
-    free(path);
-    return there;
-}
 
 static sqlite3 *connect(const char *name, int flags) {
     sqlite3 *db = NULL;
@@ -337,7 +365,7 @@ sqlite3 *store_read(const char *dir) {
     if (db == NULL)
         return NULL;
     /* All that is read is of one moment, whoever goes on writing. */
-    int code = sqlite3_exec(db, "BEGIN", NULL, NULL, NULL) == SQLITE_OK ? LAB_OK : damaged(dir, sqlite3_errmsg(db));
+    int code = sqlite3_exec(db, "BEGIN", NULL, NULL, NULL) == SQLITE_OK ? LAB_OK : reading_failed(db, dir);
     code = code ? code : check_whole(db, dir, &version);
     if (code == LAB_OK && version < STORE_VERSION) {
         sqlite3 *copy = migrated_copy(db, dir);

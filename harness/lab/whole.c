@@ -20,8 +20,8 @@ static char *folder_of(const char *path) {
 }
 
 static int cannot_write(const char *path, int code) {
-    return lab_error(LAB_DISK, "cannot write %s (%s): what was there is kept; free some space or name another place", path,
-                     strerror(code != 0 ? code : EIO));
+    return lab_error(LAB_DISK, "cannot write %s (%s): what was there is kept; %s", path, strerror(code != 0 ? code : EIO),
+                     code == EFBIG ? "raise the limit (ulimit -f)" : "free some space or name another place");
 }
 
 /* mkstemp makes files that only their owner may read. */
@@ -122,8 +122,8 @@ char *whole_temporary_name(const char *what) {
 
 int whole_temporary_error(const char *name) {
     char *folder = folder_of(name);
-    int code = lab_error(LAB_DISK, "no temporary file can be made in %s (%s): set TMPDIR to a folder that can be written",
-                         folder, strerror(errno));
+    int code = lab_error(LAB_DISK, "no temporary file can be made in %s (%s): %s", folder, strerror(errno),
+                         errno == EFBIG ? "raise the limit (ulimit -f)" : "set TMPDIR to a folder that can be written");
     free(folder);
     return code;
 }

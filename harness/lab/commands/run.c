@@ -26,6 +26,7 @@ static int show(const char *dir, bool page) {
     int code = page ? report_write(r) : LAB_OK;
     if (page && code == LAB_OK)
         fprintf(stderr, "report  %s/report/index.html    raw  %s/run.sqlite\n", dir, dir);
+    code = code ? code : run_told(r);
     run_free(r);
     return code;
 }

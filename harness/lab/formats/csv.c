@@ -34,8 +34,8 @@ static void row(const struct run *r, const struct run_cell *c, const struct metr
     field(out, c->knobs);
     fputc(',', out);
     field(out, c->params);
-    fprintf(out, ",%u,%s,%zu,%s,%s,%s,%s,%s,%s,%ld\n", c->threads, c->flavour, process, m->name, value, m->unit, m->better,
-            status, bound, c->failed);
+    fprintf(out, ",%u,%s,%zu,%ld,%s,%s,%s,%s,%s,%s\n", c->threads, c->flavour, process, c->failed, bound, m->name, value, m->unit,
+            m->better, status);
 }
 
 /* Of a value that is there. flaky: other processes of the cell failed, so it is one of those that survived. */
@@ -73,7 +73,7 @@ static void write_failures(const struct run *r, const struct run_cell *c, FILE *
 }
 
 static void write(const struct run *r, FILE *out) {
-    fputs("run,cell,workload,alloc,config,params,threads,flavour,invocation,metric,value,unit,better,status,bound,failed\n", out);
+    fputs("run,cell,workload,alloc,config,params,threads,flavour,invocation,failed,bound,metric,value,unit,better,status\n", out);
     for (size_t i = 0; i < r->cell_count; i++) {
         for (size_t k = 0; k < metric_count(); k++)
             write_values(r, &r->cells[i], k, out);
