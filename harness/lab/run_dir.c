@@ -170,20 +170,31 @@ int run_dir_create(struct store *s, const struct run_options *o, const struct ca
     return code;
 }
 
-/* The first binary of the run that is gone or differs, NULL when all are as they were. */
-static char *changed_binary(struct store *s, const struct catalog *catalog) {
-    char *stored = store_get_meta(s, "binaries"), *changed = NULL;
+/* Are all binaries what they were? */
+static int check_binaries(struct store *s, const struct catalog *catalog) {
+    char *stored = store_get_meta(s, "binaries");
     json_t *then = stored == NULL ? NULL : json_loads(stored, 0, NULL), *now = host_binaries(catalog), *hash;
     const char *path;
+    int code = LAB_OK;
+    if (json_object_size(then) == 0)
+        code = lab_error(LAB_USAGE, "%s does not say which binaries it was measured with: begin a new run with spanlab run", s->dir);
     json_object_foreach(then, path, hash) {
         json_t *same = json_object_get(now, path);
-        if (changed == NULL && (same == NULL || !json_equal(same, hash)))
-            changed = lab_strdup(path);
+        if (code == LAB_OK && (same == NULL || !json_equal(same, hash)))
+            code = lab_error(LAB_USAGE,
+                             "%s has changed since this run began: its numbers must not be mixed; begin a new one with "
+                             "spanlab run",
+                             path);
     }
     json_decref(then);
     json_decref(now);
     free(stored);
-    return changed;
+    return code;
+}
+
+/* Digits alone: of another seed the streams would be others. */
+static bool is_number(const char *text) {
+    return text != NULL && text[0] != '\0' && strspn(text, "0123456789") == strlen(text);
 }
 
 /* Libraries of the user are in the stored plan by name only; their paths are in the list of binaries. */
@@ -202,23 +213,19 @@ int run_dir_check(struct store *s, struct catalog *catalog, struct measure_optio
     char *fixed = store_get_meta(s, "fixed_layout");
     add_user_subjects(s, catalog);
     int code = LAB_OK;
-    if (host_then == NULL || seed == NULL)
-        code = lab_error(LAB_USAGE, "%s was never begun: start anew with spanlab run", s->dir);
+    if (host_then == NULL || !is_number(seed))
+        code = lab_error(LAB_USAGE, "%s does not say which machine or which seed it was measured with: begin a new run with "
+                                    "spanlab run",
+                         s->dir);
     else if (strcmp(host_then, host_now) != 0)
         code = lab_error(LAB_USAGE, "%s was measured on another machine (%s, now %s): begin a new run with spanlab run",
                          s->dir, host_then, host_now);
-    char *changed = code == LAB_OK ? changed_binary(s, catalog) : NULL;
-    if (changed != NULL)
-        code = lab_error(LAB_USAGE,
-                         "%s has changed since this run began: its numbers must not be mixed; begin a new one with "
-                         "spanlab run",
-                         changed);
+    code = code ? code : check_binaries(s, catalog);
     if (code == LAB_OK) {
         options->seed = strtoull(seed, NULL, 10);
         options->fixed_layout = fixed != NULL && fixed[0] == '1';
         options->session = (int)store_count(s, "SELECT coalesce(max(session),0)+1 FROM invocation");
     }
-    free(changed);
     free(host_then);
     free(host_now);
     free(seed);

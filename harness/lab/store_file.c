@@ -100,8 +100,9 @@ static bool is_cut(const char *path, off_t size_bytes) {
     bool read = f != NULL && fread(header, sizeof header, 1, f) == 1;
     if (f != NULL)
         fclose(f);
-    if (!read || memcmp(header, "SQLite format 3", 16) != 0)
-        return false; /* SQLite says what it is */
+    /* SQLite says what it is; a number that was not written together with the counter of changes is none (1.3.10). */
+    if (!read || memcmp(header, "SQLite format 3", 16) != 0 || memcmp(header + 24, header + 92, 4) != 0)
+        return false;
     off_t page_bytes = header[16] << 8 | header[17], pages = 0;
     for (int i = 28; i < 32; i++)
         pages = pages << 8 | header[i];
@@ -270,7 +271,7 @@ static int check_begun(sqlite3 *db, const char *dir) {
     if (begun == NULL)
         code = reading_failed(db, dir);
     else if (strcmp(begun, "1") != 0)
-        code = lab_error(LAB_USAGE, "%s was never begun: start anew with spanlab run", dir);
+        code = lab_error(LAB_USAGE, "%s was never begun: remove it, then start anew with spanlab run", dir);
     free(begun);
     return code;
 }

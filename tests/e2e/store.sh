@@ -121,6 +121,15 @@ unread list "'[1]'"
 expect 1 '1 records of' "$spanlab" resume words
 unread other-shape "json_set(record, '\$.samples', 'none')"
 
+# ---- facts without which resume would measure something else
+for fact in "seed|12a" "seed|" "binaries|{}" "binaries|no JSON" "host_identity|another"; do
+    rm -rf facts
+    cp -r good facts
+    sql facts "UPDATE meta SET value = '${fact#*|}' WHERE key = '${fact%|*}'; DELETE FROM sample; DELETE FROM invocation"
+    expect 2 'begin a new run' "$spanlab" resume facts
+    [[ $(sql facts 'SELECT count(*) FROM invocation') == 0 ]] || fail "resume measures with $fact"
+done
+
 # ---- an older run is brought to this version by resume; showing it does not change it
 cp -r good old
 sql old "DROP INDEX invocation_attempt; DROP INDEX invocation_cell; PRAGMA user_version = 0;

@@ -87,7 +87,7 @@ static void figure_panel(const struct run *r, size_t row, FILE *f) {
         fprintf(f, "%g -%zu\nEOD\n", value, height);
         struct stats_series v = run_values(c, figure->metric);
         struct stats_interval interval = stats_median_interval(v.values, v.count);
-        if (interval.known)
+        if (interval.known && c->series[metric_index(figure->metric)].bounds == 0)
             fprintf(f, "set arrow from %g,-%zu to %g,-%zu heads size 0.3,90 front lw 1.3 lc rgb '%s'\n", interval.low,
                     height, interval.high, height, html_style(r, r->subjects[i]).colour);
         figure_text(c, figure, value, height++, f);
