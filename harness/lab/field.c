@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-static char *one_allowed(const struct field *f, bool several) {
+static char *kind_allowed(const struct field *f, bool several) {
     unsigned long long least = f->least, most = f->most;
     if (f->type == FIELD_WHOLE || f->type == FIELD_WHOLES)
         return lab_printf("%s from %llu to %llu", several ? "whole numbers" : "a whole number", least, most);
@@ -28,17 +28,21 @@ static char *choices_allowed(const struct field_choice *c) {
 }
 
 char *field_allowed(const struct field *f) {
+    if (f->type != FIELD_TEXTS && f->type != FIELD_WHOLES && f->type != FIELD_MAPS)
+        return field_one_allowed(f);
+    char *each = kind_allowed(f, true), *text = lab_printf("a list of %u to %u %s", f->count_least, f->count_most, each);
+    free(each);
+    return text;
+}
+
+char *field_one_allowed(const struct field *f) {
     if (f->type == FIELD_SWITCH)
         return lab_strdup("true or false");
     if (f->type == FIELD_NUMBER)
         return lab_strdup("a decimal number");
     if (f->type == FIELD_CHOICE)
         return choices_allowed(f->choices);
-    if (f->type == FIELD_TEXT || f->type == FIELD_WHOLE || f->type == FIELD_MAP)
-        return one_allowed(f, false);
-    char *each = one_allowed(f, true), *text = lab_printf("a list of %u to %u %s", f->count_least, f->count_most, each);
-    free(each);
-    return text;
+    return kind_allowed(f, false);
 }
 
 const struct field *field_find(const struct field *table, const char *name) {

@@ -42,6 +42,8 @@ struct field {
 
 /* "a whole number from 1 to 1024", "true or false"; the caller's to free. */
 char *field_allowed(const struct field *f);
+/* The same of one value of a list. */
+char *field_one_allowed(const struct field *f);
 
 /* The row of this name. */
 const struct field *field_find(const struct field *table, const char *name);

@@ -61,7 +61,7 @@ static bool complain(const struct reader *r, size_t line, const char *format, ..
     if (vasprintf(&said, format, args) < 0)
         lab_die(1, "out of memory");
     va_end(args);
-    lab_error(LAB_USAGE, "%s is not a %s: line %zu: %s; %s", r->where, r->what, line, said, r->hint);
+    lab_error(LAB_USAGE, "%s is not a %s: line: %zu: %s; %s", r->where, r->what, line, said, r->hint);
     free(said);
     return false;
 }
@@ -75,10 +75,10 @@ static bool is_null(const yaml_node_t *n) {
     return false;
 }
 
-/* Names field, value and what is allowed. */
-static bool refuse(const struct reader *r, const struct field *f, const yaml_node_t *n) {
+/* Names field, value and what is allowed, which is freed. */
+static bool refuse(const struct reader *r, const yaml_node_t *n, char *allowed) {
     enum { SHOWN = 60 };
-    char *allowed = field_allowed(f), *value;
+    char *value;
     if (n->type == YAML_SEQUENCE_NODE)
         value = lab_strdup("a list");
     else if (n->type == YAML_MAPPING_NODE)
@@ -97,7 +97,9 @@ static bool refuse(const struct reader *r, const struct field *f, const yaml_nod
 /* ---- values */
 
 static const char *scalar(const yaml_node_t *n) {
-    bool whole = n->type == YAML_SCALAR_NODE && !is_null(n) && strlen((const char *)n->data.scalar.value) == n->data.scalar.length;
+    bool text = n->type == YAML_SCALAR_NODE && !is_null(n);
+    /* A NUL would end the text early. */
+    bool whole = text && strlen((const char *)n->data.scalar.value) == n->data.scalar.length;
     return whole ? (const char *)n->data.scalar.value : NULL;
 }
 
@@ -105,34 +107,34 @@ static bool read_one(const struct reader *r, const struct field *f, const yaml_n
     const char *text = scalar(n);
     uint64_t whole;
     if (text == NULL)
-        return refuse(r, f, n);
+        return refuse(r, n, field_one_allowed(f));
     size_t length = n->data.scalar.length;
     switch (f->type) {
     case FIELD_TEXT:
     case FIELD_TEXTS:
         if (length < f->least || length > f->most)
-            return refuse(r, f, n);
+            return refuse(r, n, field_one_allowed(f));
         *(char **)at = lab_strdup(text);
         return true;
     case FIELD_WHOLE:
     case FIELD_WHOLES:
         if (!field_whole(text, f->least, f->most, &whole))
-            return refuse(r, f, n);
+            return refuse(r, n, field_one_allowed(f));
         *(unsigned *)at = (unsigned)whole;
         return true;
     case FIELD_NUMBER:
-        return field_number(text, (double *)at) || refuse(r, f, n);
+        return field_number(text, (double *)at) || refuse(r, n, field_one_allowed(f));
     case FIELD_SWITCH:
-        return field_switch(text, (bool *)at) || refuse(r, f, n);
+        return field_switch(text, (bool *)at) || refuse(r, n, field_one_allowed(f));
     case FIELD_CHOICE:
         for (const struct field_choice *c = f->choices; c->name != NULL; c++)
             if (strcmp(c->name, text) == 0) {
                 memcpy(at, &c->value, sizeof c->value);
                 return true;
             }
-        return refuse(r, f, n);
+        return refuse(r, n, field_one_allowed(f));
     default:
-        return refuse(r, f, n);
+        return refuse(r, n, field_one_allowed(f));
     }
 }
 
@@ -144,7 +146,7 @@ static size_t element_bytes(const struct field *f) {
 
 static bool read_list(struct reader *r, const struct field *f, const yaml_node_t *n, char *into) {
     if (n->type != YAML_SEQUENCE_NODE)
-        return refuse(r, f, n);
+        return refuse(r, n, field_allowed(f));
     const yaml_node_item_t *first = n->data.sequence.items.start;
     size_t count = (size_t)(n->data.sequence.items.top - first), place = strlen(r->place);
     if (count < f->count_least || count > f->count_most) {
@@ -173,7 +175,7 @@ static bool read_field(struct reader *r, const struct field *f, const yaml_node_
     if (f->type != FIELD_MAP)
         return read_one(r, f, n, into + f->at);
     if (n->type != YAML_MAPPING_NODE)
-        return refuse(r, f, n);
+        return refuse(r, n, field_allowed(f));
     *(char **)(into + f->at) = lab_alloc(f->size_bytes);
     return read_map(r, f->fields, n, *(char **)(into + f->at));
 }
@@ -231,7 +233,8 @@ static bool read_map(struct reader *r, const struct field *table, const yaml_nod
     for (const struct field *f = table; f->name != NULL; f++)
         if (f->needed && (seen & UINT64_C(1) << (f - table)) == 0) {
             char *allowed = field_allowed(f);
-            complain(r, n->start_mark.line + 1, "%s has no field %s: it must be %s", in, f->name, allowed);
+            complain(r, n->start_mark.line + 1, "Missing required mapping field: %s%s%s, %s", r->place,
+                     r->place[0] != '\0' ? "." : "", f->name, allowed);
             free(allowed);
             return false;
         }
