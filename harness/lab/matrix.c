@@ -12,13 +12,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NOT_SAID = UINT_MAX, THREADS_MOST = 1024, PROCESSES_MOST = 10000 };
+enum { NOT_SAID = UINT_MAX, PROCESSES_MOST = 10000 };
 
 #define ENTRY(field) offsetof(struct matrix_entry, field)
 const struct field matrix_entry_fields[] = {
     {"workloads", FIELD_TEXTS, true, 1, 200, 0, 1, 1000, ENTRY(workloads), ENTRY(workloads_count), NULL, NULL, 0},
     {"subjects", FIELD_TEXTS, false, 1, 4096, 0, 1, 1000, ENTRY(subjects), ENTRY(subjects_count), NULL, NULL, 0},
-    {"threads", FIELD_WHOLES, false, 1, THREADS_MOST, 0, 1, 100, ENTRY(threads), ENTRY(threads_count), NULL, NULL, 0},
+    {"threads", FIELD_WHOLES, false, 1, MATRIX_THREADS_MOST, 0, 1, 100, ENTRY(threads), ENTRY(threads_count), NULL, NULL, 0},
     {"params", FIELD_TEXT, false, 1, 1000, 0, 0, 0, ENTRY(params), 0, NULL, NULL, 0},
     {"smoke", FIELD_SWITCH, false, 0, 0, 0, 0, 0, ENTRY(smoke), 0, NULL, NULL, 0},
     {"invocations", FIELD_WHOLE, false, 0, PROCESSES_MOST, NOT_SAID, 0, 0, ENTRY(invocations), 0, NULL, NULL, 0},

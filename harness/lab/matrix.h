@@ -22,6 +22,8 @@
 
 #include <stdbool.h>
 
+enum { MATRIX_THREADS_MOST = 1024 };
+
 struct matrix_entry {
     char **workloads;
     unsigned workloads_count;

@@ -2,69 +2,55 @@
 #include "options.h"
 #include "command.h"
 #include "error.h"
+#include "option.h"
 
-#include <popt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
-enum { OPTION_FIXED_LAYOUT = 1, OPTION_STRICT, OPTION_DRY_RUN };
-
-static const char *empty_is_null(const char *s) {
-    return s != NULL && s[0] != '\0' ? s : NULL;
+static uint64_t random_seed(void) {
+    unsigned random = 0;
+    return getrandom(&random, sizeof random, 0) == sizeof random ? random : (unsigned)getpid();
 }
 
 int options_parse(int argc, const char **argv, struct run_options *out) {
     *out = (struct run_options){.request = {.matrix = "quick"}};
-    char *matrix = NULL, *workloads = NULL, *subjects = NULL, *threads = NULL, *budget = NULL, *output = NULL,
-         *runner = NULL;
-    int invocations = 0, fixed = 0, strict = 0, dry_run = 0;
-    long long seed = -1;
-    struct poptOption options[] = {
-        {"matrix", 'm', POPT_ARG_STRING, &matrix, 0, "one that spanlab list names, or a YAML file", "MATRIX"},
-        {"workloads", 'w', POPT_ARG_STRING, &workloads, 0, "only these workloads", "NAME,…"},
-        {"subjects", 's', POPT_ARG_STRING, &subjects, 0, "these subjects; yours as x:/path/lib.so", "NAME[|KNOB=V],…"},
-        {"threads", 't', POPT_ARG_STRING, &threads, 0, "these thread counts", "N,…"},
-        {"invocations", 'n', POPT_ARG_INT, &invocations, 0, "processes per cell", "N"},
-        {"budget", 'b', POPT_ARG_STRING, &budget, 0, "stop after, spend what is left where spread is widest", "30m"},
-        {"output", 'o', POPT_ARG_STRING, &output, 0, "folder of the run", "DIR"},
-        {"seed", '\0', POPT_ARG_LONGLONG, &seed, 0, "of streams, order and layout (default: random)", "N"},
-        {"runner", '\0', POPT_ARG_STRING, &runner, 0, "local is what there is", "local"},
-        {"strict", '\0', POPT_ARG_NONE, &strict, 0, "a missing subject is an error", NULL},
-        {"fixed-layout", '\0', POPT_ARG_NONE, &fixed, 0, "no ASLR, no random environment and stack", NULL},
-        {"dry-run", '\0', POPT_ARG_NONE, &dry_run, 0, "print the plan, measure nothing", NULL},
-        POPT_AUTOHELP POPT_TABLEEND};
-    poptContext context = poptGetContext("spanlab", argc, argv, options, 0);
-    int code = poptGetNextOpt(context);
-    const char *extra = poptGetArg(context);
-    if (code < -1)
-        return lab_error(LAB_USAGE, "%s: %s (spanlab %s --help)", poptBadOption(context, POPT_BADOPTION_NOALIAS),
-                         poptStrerror(code), argv[0]);
-    if (extra != NULL)
-        return lab_error(LAB_USAGE, "'%s' is not an option: spanlab %s --help lists them", extra, argv[0]);
-    poptFreeContext(context);
-    if (runner != NULL && runner[0] != '\0' && strcmp(runner, "local") != 0)
+    const struct field *threads_field = field_find(matrix_entry_fields, "threads");
+    const struct field *invocations_field = field_find(matrix_entry_fields, "invocations");
+    const char **rest;
+    char *matrix = NULL, *workloads = NULL, *subjects = NULL, *threads = NULL, *output = NULL, *runner = NULL;
+    int fixed = 0, strict = 0, dry_run = 0;
+    uint64_t invocations = 0, seed = random_seed();
+    const struct option_row options[] = {
+        {"matrix", 'm', OPTION_EMPTY_IS_NONE, &matrix, 0, 0, "one that spanlab list names, or a YAML file", "MATRIX"},
+        {"workloads", 'w', OPTION_LIST, &workloads, 0, 0, "only these workloads", "NAME,…"},
+        {"subjects", 's', OPTION_LIST, &subjects, 0, 0, "these subjects; yours as x:/path/lib.so", "NAME[|KNOB=V],…"},
+        {"threads", 't', OPTION_WHOLES, &threads, threads_field->least, threads_field->most, "these thread counts", "N,…"},
+        {"invocations", 'n', OPTION_WHOLE, &invocations, 1, invocations_field->most, "processes per cell", "N"},
+        {"budget", 'b', OPTION_DURATION, &out->budget_s, 0, 0, "stop after, spend what is left where spread is widest",
+         "30m"},
+        {"output", 'o', OPTION_TEXT, &output, 0, 0, "folder of the run", "DIR"},
+        {"seed", '\0', OPTION_WHOLE, &seed, 0, INT64_MAX, "of streams, order and layout (default: random)", "N"},
+        {"runner", '\0', OPTION_EMPTY_IS_NONE, &runner, 0, 0, "local is what there is", "local"},
+        {"strict", '\0', OPTION_FLAG, &strict, 0, 0, "a missing subject is an error", NULL},
+        {"fixed-layout", '\0', OPTION_FLAG, &fixed, 0, 0, "no ASLR, no random environment and stack", NULL},
+        {"dry-run", '\0', OPTION_FLAG, &dry_run, 0, 0, "print the plan, measure nothing", NULL},
+        {0}};
+    int code = options_read(argc, argv, "[OPTION...]", options, 0, &rest);
+    if (code != LAB_OK)
+        return code;
+    if (runner != NULL && strcmp(runner, "local") != 0)
         return lab_error(LAB_USAGE, "--runner is '%s': this version runs locally only, leave it out", runner);
-    if (empty_is_null(budget) != NULL && (out->budget_s = text_parse_duration(budget)) < 0)
-        return lab_error(LAB_USAGE, "--budget is '%s': write 90s, 30m or 2h", budget);
-    if (invocations < 0 || invocations > 10000)
-        return lab_error(LAB_USAGE, "--invocations is %d: 1 to 10000 are allowed", invocations);
-    if (seed < 0) {
-        unsigned random = 0;
-        if (getrandom(&random, sizeof random, 0) != sizeof random)
-            random = (unsigned)getpid();
-        seed = random;
-    }
-    out->request.matrix = empty_is_null(matrix) != NULL ? matrix : "quick";
-    out->request.workloads = empty_is_null(workloads);
-    out->request.subjects = empty_is_null(subjects);
-    out->request.threads = empty_is_null(threads);
+    out->request.matrix = matrix != NULL ? matrix : "quick";
+    out->request.workloads = workloads;
+    out->request.subjects = subjects;
+    out->request.threads = threads;
     out->request.invocations = (unsigned)invocations;
-    out->request.seed = (uint64_t)seed;
+    out->request.seed = seed;
     out->request.fixed_layout = fixed != 0;
-    out->output = empty_is_null(output);
+    out->output = output;
     out->strict = strict != 0;
     out->dry_run = dry_run != 0;
     return LAB_OK;

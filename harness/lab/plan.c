@@ -3,10 +3,11 @@
 #include "command.h"
 #include "error.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { PLAN_MOST_PROCESSES = 1000000 };
 
 /* A subject as asked for: which, and with what knobs. */
 struct choice {
@@ -97,15 +98,15 @@ static int all_params(const struct catalog_workload *w, const struct matrix_entr
     if (entry->params != NULL)
         settings_parse(entry->params, &given);
     for (size_t i = 0; i < given.count; i++) {
-        char *end;
-        errno = 0;
-        strtoull(given.items[i].value, &end, 0);
+        uint64_t number;
         if (catalog_find_param(w, given.items[i].name) == NULL)
             return lab_error(LAB_USAGE, "workload %s has no parameter '%s': spanlab explain %s lists them", w->name,
                              given.items[i].name, w->name);
-        if (*end != '\0' || end == given.items[i].value || errno != 0)
-            return lab_error(LAB_USAGE, "parameter %s of %s is '%s': it must be a whole number", given.items[i].name,
-                             w->name, given.items[i].value);
+        if (strcmp(given.items[i].name, "threads") == 0)
+            return lab_error(LAB_USAGE, "parameter threads of %s is given by the field threads, or by -t", w->name);
+        if (!field_whole(given.items[i].value, 0, INT64_MAX, &number))
+            return lab_error(LAB_USAGE, "parameter %s of %s is '%s': it must be a whole number from 0 to %lld",
+                             given.items[i].name, w->name, given.items[i].value, (long long)INT64_MAX);
     }
     for (size_t i = 0; i < w->param_count; i++) {
         const struct catalog_param *p = &w->params[i];
@@ -113,7 +114,7 @@ static int all_params(const struct catalog_workload *w, const struct matrix_entr
         char number[32];
         snprintf(number, sizeof number, "%llu",
                  strcmp(p->name, "threads") == 0 ? threads
-                 : value != NULL                 ? strtoull(value, NULL, 0)
+                 : value != NULL                 ? strtoull(value, NULL, 10)
                                                  : (unsigned long long)(entry->smoke ? p->smoke : p->value));
         settings_set(&all, p->name, number);
     }
@@ -241,13 +242,24 @@ static void make_order(struct plan *plan, const struct plan_request *request) {
 }
 
 static int check_names(const struct catalog *catalog, const struct text_list *wanted, const struct text_list *threads) {
+    uint64_t number;
     for (size_t i = 0; i < wanted->count; i++)
         if (catalog_find_workload(catalog, wanted->items[i]) == NULL)
             return catalog_unknown(catalog, "workload", wanted->items[i]);
     for (size_t i = 0; i < threads->count; i++)
-        if (atoi(threads->items[i]) < 1 || atoi(threads->items[i]) > 1024)
-            return lab_error(LAB_USAGE, "--threads is '%s': numbers from 1 to 1024, separated by commas",
-                             threads->items[i]);
+        if (!field_whole(threads->items[i], 1, MATRIX_THREADS_MOST, &number))
+            return lab_error(LAB_USAGE, "--threads is '%s': it must be whole numbers from 1 to %d, separated by commas",
+                             threads->items[i], MATRIX_THREADS_MOST);
+    return LAB_OK;
+}
+
+static int check_size(const struct plan *plan) {
+    uint64_t processes = 0;
+    for (size_t i = 0; i < plan->cell_count; i++)
+        processes += (uint64_t)plan->cells[i].invocations + plan->cells[i].memory;
+    if (processes > PLAN_MOST_PROCESSES)
+        return lab_error(LAB_USAGE, "%llu processes would be run: at most %d are allowed, name fewer cells or invocations",
+                         (unsigned long long)processes, PLAN_MOST_PROCESSES);
     return LAB_OK;
 }
 
@@ -272,6 +284,8 @@ int plan_make(const struct plan_request *request, struct catalog *catalog, struc
     if (code == LAB_OK && out->cell_count == 0 && out->absent_count == 0)
         code =
             lab_error(LAB_USAGE, "nothing to measure: no cell of matrix '%s' fits what was asked for", request->matrix);
+    if (code == LAB_OK)
+        code = check_size(out);
     if (code == LAB_OK)
         make_order(out, request);
     text_list_free(&wanted);

@@ -231,9 +231,10 @@ const char *text_duration(double seconds) {
 }
 
 double text_parse_duration(const char *s) {
+    size_t number = strspn(s, "0123456789."); /* no sign, exponent, inf, nan and hexadecimal */
     char *end;
     double n = strtod(s, &end);
-    if (end == s || !(n > 0))
+    if (number == 0 || end != s + number || !(n > 0))
         return -1;
     if (strcmp(end, "h") == 0)
         return n * 3600;

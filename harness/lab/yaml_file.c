@@ -254,7 +254,7 @@ static void *read_document(struct reader *r, yaml_parser_t *parser, const struct
         return syntax_fault(r, parser), NULL;
     const yaml_node_t *root = yaml_document_get_root_node(&r->document);
     char *into = lab_alloc(size_bytes);
-    bool good = root != NULL ? read_map(r, table, root, into) : complain(r, 1, "it is empty");
+    bool good = root != NULL && !is_null(root) ? read_map(r, table, root, into) : complain(r, 1, "it is empty");
     yaml_document_delete(&r->document);
     yaml_document_t second;
     if (good && !yaml_parser_load(parser, &second))

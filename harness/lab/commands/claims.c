@@ -10,12 +10,12 @@
 #include "claims/recorded.h"
 #include "command.h"
 #include "error.h"
+#include "option.h"
 #include "run_dir.h"
 #include "text.h"
 #include "whole.h"
 
 #include <math.h>
-#include <popt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -477,34 +477,37 @@ static int report(const struct claims_options *o) {
 
 /* ---- the command */
 
+enum { CLAIM_NAMES = 1000 };
+
 static const char usage[] = "list | show ID... | run [ID...] | report";
 
 static int claims(int argc, const char **argv) {
     struct claims_options o = {.folder = "results/claims", .verdicts = "results/verdicts"};
-    struct poptOption options[] = {
-        {"class", 'c', POPT_ARG_STRING, &o.class, 0, "list, run: only claims of this class: D, D*, N; D+ is D and D*",
+    uint64_t jobs = 1;
+    const struct option_row options[] = {
+        {"class", 'c', OPTION_TEXT, &o.class, 0, 0, "list, run: only claims of this class: D, D*, N; D+ is D and D*",
          "CLASS"},
-        {"record", '\0', POPT_ARG_NONE, &o.record, 0, "run: write what comes out to results/verdicts", NULL},
-        {"mutate", '\0', POPT_ARG_NONE, &o.mutate, 0,
+        {"record", '\0', OPTION_FLAG, &o.record, 0, 0, "run: write what comes out to results/verdicts", NULL},
+        {"mutate", '\0', OPTION_FLAG, &o.mutate, 0, 0,
          "run: on changed builds only, which must flip each verdict; exit 5 if not", NULL},
-        {"mutations", '\0', POPT_ARG_NONE, &o.mutations, 0, "run: on changed builds, too, as --mutate",
+        {"mutations", '\0', OPTION_FLAG, &o.mutations, 0, 0, "run: on changed builds, too, as --mutate",
          NULL},
-        {"alone", '\0', POPT_ARG_NONE, &o.alone, 0, "run: without the subjects that are shown beside", NULL},
-        {"jobs", 'j', POPT_ARG_INT, &o.jobs, 0, "run: so many at a time; not those of class N", "2"},
-        {"output", 'o', POPT_ARG_STRING, &o.output, 0, "run: folder of the run", "DIR"},
-        {"write", '\0', POPT_ARG_STRING, &o.write, 0, "report: put the table into this file", "README.md"},
-        {"check", '\0', POPT_ARG_STRING, &o.check, 0, "report: exit 5 if this file's table is stale", "README.md"},
-        {"claims", '\0', POPT_ARG_STRING, &o.folder, 0, "folder of the claims (results/claims)", "DIR"},
-        {"verdicts", '\0', POPT_ARG_STRING, &o.verdicts, 0, "folder of the recorded verdicts (results/verdicts)",
+        {"alone", '\0', OPTION_FLAG, &o.alone, 0, 0, "run: without the subjects that are shown beside", NULL},
+        {"jobs", 'j', OPTION_WHOLE, &jobs, 1, 256, "run: so many at a time; not those of class N", "2"},
+        {"output", 'o', OPTION_TEXT, &o.output, 0, 0, "run: folder of the run", "DIR"},
+        {"write", '\0', OPTION_TEXT, &o.write, 0, 0, "report: put the table into this file", "README.md"},
+        {"check", '\0', OPTION_TEXT, &o.check, 0, 0, "report: exit 5 if this file's table is stale", "README.md"},
+        {"claims", '\0', OPTION_TEXT, &o.folder, 0, 0, "folder of the claims (results/claims)", "DIR"},
+        {"verdicts", '\0', OPTION_TEXT, &o.verdicts, 0, 0, "folder of the recorded verdicts (results/verdicts)",
          "DIR"},
-        POPT_AUTOHELP POPT_TABLEEND};
-    poptContext context = poptGetContext("spanlab", argc, argv, options, 0);
-    poptSetOtherOptionHelp(context, usage);
-    int parsed = poptGetNextOpt(context);
-    if (parsed < -1)
-        return lab_error(LAB_USAGE, "%s: %s (spanlab claims --help)", poptBadOption(context, 0), poptStrerror(parsed));
-    const char *verb = poptGetArg(context);
-    o.names = poptGetArgs(context);
+        {0}};
+    const char **rest;
+    int parsed = options_read(argc, argv, usage, options, CLAIM_NAMES, &rest);
+    if (parsed != LAB_OK)
+        return parsed;
+    const char *verb = rest[0];
+    o.names = verb != NULL ? rest + 1 : rest;
+    o.jobs = (int)jobs;
     static const struct {
         const char *name;
         int (*run)(const struct claims_options *o);

@@ -5,10 +5,10 @@
 #include "command.h"
 #include "error.h"
 #include "format.h"
+#include "option.h"
 #include "options.h"
 #include "whole.h"
 
-#include <popt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,18 +51,18 @@ static int write_run(const struct run *r, const struct format *f, const char *pa
 
 static int export(int argc, const char **argv) {
     char *format = NULL, *output = NULL;
-    struct poptOption options[] = {{"format", 'f', POPT_ARG_STRING, &format, 0, "gbench, go or csv", "FORMAT"},
-                                   {"output", 'o', POPT_ARG_STRING, &output, 0, "file instead of standard output", "FILE"},
-                                   POPT_AUTOHELP POPT_TABLEEND};
-    poptContext context = poptGetContext("spanlab", argc, argv, options, 0);
-    poptSetOtherOptionHelp(context, "[RUN] --format=FORMAT");
-    int parsed = poptGetNextOpt(context);
-    if (parsed < -1)
-        return lab_error(LAB_USAGE, "%s: %s", poptBadOption(context, 0), poptStrerror(parsed));
+    const char **rest;
+    const struct option_row options[] = {
+        {"format", 'f', OPTION_TEXT, &format, 0, 0, "gbench, go or csv", "FORMAT"},
+        {"output", 'o', OPTION_TEXT, &output, 0, 0, "file instead of standard output", "FILE"},
+        {0}};
+    int parsed = options_read(argc, argv, "[RUN] --format=FORMAT", options, 1, &rest);
+    if (parsed != LAB_OK)
+        return parsed;
     const struct format *f = format == NULL ? NULL : find(format);
     if (f == NULL)
         return unknown(format);
-    char *dir = options_run_dir(poptGetArg(context));
+    char *dir = options_run_dir(rest[0]);
     struct run *r = dir == NULL ? NULL : run_load(dir);
     int code = r == NULL ? LAB_USAGE : write_run(r, f, output);
     if (r != NULL)

@@ -6,6 +6,7 @@
 #include "error.h"
 #include "map.h"
 #include "launch.h"
+#include "option.h"
 #include "plan.h"
 #include "spawn.h"
 #include "text.h"
@@ -13,7 +14,6 @@
 
 #include <errno.h>
 #include <jansson.h>
-#include <popt.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,36 +39,32 @@ struct heapmap_options {
 
 static int parse(int argc, const char **argv, struct heapmap_options *o) {
     char *matrix = NULL, *workload = NULL, *subject = NULL, *threads = NULL;
-    long long seed = 1;
-    struct poptOption options[] = {
-        {"workload", 'w', POPT_ARG_STRING, &workload, 0, "whose heap", "NAME"},
-        {"subject", 's', POPT_ARG_STRING, &subject, 0, "a goalloc build", "NAME[|KNOB=V]"},
-        {"threads", 't', POPT_ARG_STRING, &threads, 0, "thread count (default 1)", "N"},
-        {"at", '\0', POPT_ARG_STRING, &o->at, 0, "shares of the operations (default 0.5,1)", "0.25,0.5,1"},
-        {"output", 'o', POPT_ARG_STRING, &o->output, 0, "the drawing (default heapmap-WORKLOAD-SUBJECT.svg)",
-         "FILE.svg"},
-        {"raw", '\0', POPT_ARG_STRING, &o->raw, 0, "keep record and map as JSON, too", "FILE.json"},
-        {"matrix", 'm', POPT_ARG_STRING, &matrix, 0, "whose sizes (default quick)", "MATRIX"},
-        {"seed", '\0', POPT_ARG_LONGLONG, &seed, 0, "of the operation stream (default 1)", "N"},
-        POPT_AUTOHELP POPT_TABLEEND};
-    poptContext context = poptGetContext("spanlab", argc, argv, options, 0);
-    poptSetOtherOptionHelp(context, "-w WORKLOAD -s SUBJECT [OPTIONS]");
-    int parsed = poptGetNextOpt(context);
-    const char *extra = poptGetArg(context);
-    if (parsed < -1)
-        return lab_error(LAB_USAGE, "%s: %s", poptBadOption(context, 0), poptStrerror(parsed));
-    if (extra != NULL)
-        return lab_error(LAB_USAGE, "'%s' is not an option: spanlab heapmap --help lists them", extra);
+    uint64_t seed = 1;
+    const char **rest;
+    const struct field *threads_field = field_find(matrix_entry_fields, "threads");
+    const struct option_row options[] = {
+        {"workload", 'w', OPTION_LIST, &workload, 0, 0, "whose heap", "NAME"},
+        {"subject", 's', OPTION_LIST, &subject, 0, 0, "a goalloc build", "NAME[|KNOB=V]"},
+        {"threads", 't', OPTION_WHOLES, &threads, threads_field->least, threads_field->most, "thread count (default 1)",
+         "N"},
+        {"at", '\0', OPTION_SHARES, &o->at, 0, 0, "shares of the operations (default 0.5,1)", "0.25,0.5,1"},
+        {"output", 'o', OPTION_TEXT, &o->output, 0, 0, "the drawing (default heapmap-WORKLOAD-SUBJECT.svg)", "FILE.svg"},
+        {"raw", '\0', OPTION_TEXT, &o->raw, 0, 0, "keep record and map as JSON, too", "FILE.json"},
+        {"matrix", 'm', OPTION_EMPTY_IS_NONE, &matrix, 0, 0, "whose sizes (default quick)", "MATRIX"},
+        {"seed", '\0', OPTION_WHOLE, &seed, 0, INT64_MAX, "of the operation stream (default 1)", "N"},
+        {0}};
+    int code = options_read(argc, argv, "-w WORKLOAD -s SUBJECT [OPTIONS]", options, 0, &rest);
+    if (code != LAB_OK)
+        return code;
     if (workload == NULL || strchr(workload, ',') != NULL)
         return lab_error(LAB_USAGE, "which workload? -w NAME names one; spanlab list shows all");
     if (subject == NULL)
         return lab_error(LAB_USAGE, "which subject? -s NAME names a goalloc build; spanlab list shows all");
-    poptFreeContext(context);
     o->request = (struct plan_request){.matrix = matrix != NULL ? matrix : "quick",
                                        .workloads = workload,
                                        .subjects = subject,
                                        .threads = threads != NULL ? threads : "1",
-                                       .seed = (uint64_t)seed,
+                                       .seed = seed,
                                        .fixed_layout = true};
     return LAB_OK;
 }

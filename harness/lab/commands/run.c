@@ -6,12 +6,12 @@
 #include "error.h"
 #include "host.h"
 #include "measure.h"
+#include "option.h"
 #include "options.h"
 #include "report.h"
 #include "run_dir.h"
 #include "table.h"
 
-#include <popt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,20 +89,15 @@ static int run(int argc, const char **argv) {
 }
 
 static int resume(int argc, const char **argv) {
-    char *budget = NULL;
-    struct poptOption options[] = {{"budget", 'b', POPT_ARG_STRING, &budget, 0, "stop after", "30m"},
-                                   POPT_AUTOHELP POPT_TABLEEND};
-    poptContext context = poptGetContext("spanlab", argc, argv, options, 0);
-    poptSetOtherOptionHelp(context, "[RUN]");
-    int parsed = poptGetNextOpt(context);
-    if (parsed < -1)
-        return lab_error(LAB_USAGE, "%s: %s", poptBadOption(context, 0), poptStrerror(parsed));
-    char *dir = options_run_dir(poptGetArg(context));
+    struct measure_options m = {0};
+    const char **rest;
+    const struct option_row options[] = {{"budget", 'b', OPTION_DURATION, &m.budget_s, 0, 0, "stop after", "30m"}, {0}};
+    int parsed = options_read(argc, argv, "[RUN]", options, 1, &rest);
+    if (parsed != LAB_OK)
+        return parsed;
+    char *dir = options_run_dir(rest[0]);
     if (dir == NULL)
         return LAB_USAGE;
-    struct measure_options m = {0};
-    if (budget != NULL && (m.budget_s = text_parse_duration(budget)) < 0)
-        return lab_error(LAB_USAGE, "--budget is '%s': write 90s, 30m or 2h", budget);
     struct catalog catalog;
     struct store s;
     catalog_load(&catalog);
