@@ -299,3 +299,65 @@ CASE(sized_frees_of_c23) {
         assert_int_equal(errno, 4711);
     }
 }
+
+/* ---- what is freed leaves the process; how soon, and how much stays, is each allocator's own */
+
+enum { LEFT_BYTES = 32 * MIB };
+
+static void expect_gone(size_t before_bytes, const char *what) {
+    size_t now_bytes = resident_bytes();
+    if (now_bytes > before_bytes + LEFT_BYTES)
+        fail_msg("%s leaves %zu KiB resident; expected at most %d", what, (now_bytes - before_bytes) >> 10,
+                 LEFT_BYTES / KIB);
+}
+
+CASE(a_spike_of_small_objects_leaves) {
+    if (!subject_is_goalloc())
+        skip();
+    enum { COUNT = 64 * KIB };
+    static unsigned char *objects[COUNT];
+    memset(objects, 1, sizeof objects); /* resident from now on */
+    size_t before_bytes = resident_bytes();
+    for (size_t i = 0; i < COUNT; i++)
+        memset(objects[i] = get(KIB), 1, KIB);
+    for (size_t i = 0; i < COUNT; i++)
+        free(objects[i]);
+    expect_gone(before_bytes, "a spike of 64 MiB of small objects");
+}
+
+CASE(a_table_that_doubled_leaves) {
+    if (!subject_is_goalloc())
+        skip();
+    size_t before_bytes = resident_bytes(), size = 64 * KIB;
+    unsigned char *table = get(size);
+    memset(table, 1, size);
+    for (; size < 256 * MIB; size *= 2) {
+        assert_non_null(table = opaque(realloc(table, 2 * size)));
+        assert_int_equal(table[size - 1], 1);
+        memset(table + size, 1, size);
+    }
+    if (resident_bytes() > before_bytes + size + LEFT_BYTES)
+        fail_msg("a table of 256 MiB that doubled takes %zu MiB", (resident_bytes() - before_bytes) / MIB);
+    assert_non_null(table = opaque(realloc(table, MIB)));
+    expect_gone(before_bytes, "a table of 256 MiB that was cut to one");
+    free(table);
+    expect_gone(before_bytes, "a table of 256 MiB that was freed");
+}
+
+CASE(malloc_trim_gives_back) {
+    if (!subject_is_goalloc())
+        skip();
+    enum { COUNT = 3000 };
+    static unsigned char *objects[COUNT];
+    malloc_trim(0);
+    size_t before_bytes = resident_bytes();
+    for (size_t i = 0; i < COUNT; i++)
+        memset(objects[i] = get(KIB), 1, KIB);
+    for (size_t i = 0; i < COUNT; i++)
+        free(objects[i]);
+    int first = malloc_trim(0), second = malloc_trim(0); /* nothing allocates in between */
+    assert_int_equal(first, 1);
+    assert_int_equal(second, 0);
+    if (resident_bytes() > before_bytes + MIB)
+        fail_msg("3 MB of free objects leave %zu KiB after malloc_trim", (resident_bytes() - before_bytes) >> 10);
+}

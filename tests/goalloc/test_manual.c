@@ -3,6 +3,7 @@
 #include "unity_manual.h"
 
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -367,6 +368,276 @@ static void an_idle_owner_loses_what_others_have_emptied(void **state) {
     pthread_join(owner, NULL);
 }
 
+/* ---- what goes back to the OS */
+
+enum { SPIKE_BYTES = 16 << 20, SPIKE_OBJECT_BYTES = 500, SPIKE_OBJECTS = SPIKE_BYTES / SPIKE_OBJECT_BYTES };
+
+static size_t backed_bytes(void) {
+    return (heap.pages.free_pages - heap.pages.scavenged_free_pages) << GOALLOC_PAGE_SHIFT;
+}
+
+static void spike(void) {
+    static char *p[SPIKE_OBJECTS];
+    for (size_t i = 0; i < SPIKE_OBJECTS; i++)
+        p[i] = goalloc_malloc(SPIKE_OBJECT_BYTES);
+    for (size_t i = 0; i < SPIKE_OBJECTS; i++)
+        goalloc_free(p[i]);
+}
+
+/* The most that may stay free and backed when little is in use and nothing was wanted back. */
+static size_t kept_bytes_at_most(void) {
+    size_t keep_pages = decay_keep_pages();
+    return (keep_pages + decay_step_pages(keep_pages)) << GOALLOC_PAGE_SHIFT;
+}
+
+static void forget_what_was_wanted(void) {
+    decay.wanted_pages = decay.given_pages = decay.refused_pages = 0;
+}
+
+static void expect_little_backed(const char *when, const char *preset) {
+    if (backed_bytes() > kept_bytes_at_most())
+        fail_msg("%s, %s: %zu KiB of free memory are backed; expected at most %zu", when, preset, backed_bytes() >> 10,
+                 kept_bytes_at_most() >> 10);
+}
+
+static void what_a_spike_leaves_goes_back(void **state) {
+    (void)state;
+    for (int faithful = 0; faithful < 2; faithful++) {
+        const char *preset = faithful ? "faithful" : "tuned";
+        goalloc_purge();
+        forget_what_was_wanted();
+        heap.tuned = !faithful;
+        spike();
+        expect_little_backed("after a spike of small objects", preset);
+        forget_what_was_wanted();
+        char *large = goalloc_malloc(SPIKE_BYTES);
+        assert_non_null(large);
+        memset(large, 1, SPIKE_BYTES);
+        goalloc_free(large);
+        expect_little_backed("after a large object", preset);
+        forget_what_was_wanted();
+        large = goalloc_malloc(SPIKE_BYTES);
+        memset(large, 1, SPIKE_BYTES);
+        large = goalloc_realloc(large, 100 * KIB);
+        expect_little_backed("after an object was cut short", preset);
+        goalloc_free(large);
+        assert_int_equal(goalloc_check((char[1]){0}, 1), 0);
+    }
+    heap.tuned = true;
+}
+
+/* Each round takes what the one before has given back: from then on it is kept. A round of which the clock sees more
+ * than DECAY_HALVING_MS may begin to forget that. */
+static void what_is_taken_again_is_kept(void **state) {
+    (void)state;
+    goalloc_purge();
+    forget_what_was_wanted();
+    unsigned quiet = 0;
+    for (int i = 0; i < 20; i++) {
+        size_t before = heap.pages.scavenged_free_pages;
+        spike();
+        quiet += i > 0 && heap.pages.scavenged_free_pages <= before;
+    }
+    if (quiet < 5)
+        fail_msg("of 19 rounds that take the same memory again, %u gave none back; expected 5 at least", quiet);
+    if (backed_bytes() > kept_bytes_at_most())
+        fail_msg("%zu KiB are kept, more than the %zu of the policy", backed_bytes() >> 10, kept_bytes_at_most() >> 10);
+    forget_what_was_wanted();
+}
+
+static void off_keeps_everything(void **state) {
+    (void)state;
+    char value[8];
+    assert_int_equal(goalloc_knob("decay", value, sizeof value), 0);
+    assert_string_equal(value, "on");
+    decay.on = false;
+    goalloc_purge();
+    size_t before = heap.pages.scavenged_free_pages;
+    spike();
+    spike(); /* the second needs no fresh pages */
+    assert_int_equal(goalloc_knob("decay", value, sizeof value), 0);
+    assert_string_equal(value, "off");
+    if (heap.pages.scavenged_free_pages > before)
+        fail_msg("%zu pages were given back though nothing is to be", heap.pages.scavenged_free_pages - before);
+    assert_true(backed_bytes() >= SPIKE_BYTES / 2);
+    decay.on = true;
+    goalloc_purge();
+}
+
+static void trim_leaves_the_pad(void **state) {
+    (void)state;
+    const size_t pad_bytes = 10 << 20;
+    decay.on = false;
+    spike();
+    decay.on = true;
+    errno = EINTR;
+    assert_int_equal(goalloc_trim(pad_bytes), 1);
+    assert_int_equal(errno, EINTR);
+    /* No huge page is cut (page_scavenge). */
+    if (backed_bytes() > pad_bytes || backed_bytes() + (2 << 20) < pad_bytes)
+        fail_msg("%zu KiB are left; expected the pad of %zu, less 2 MiB at most", backed_bytes() >> 10, pad_bytes >> 10);
+    assert_int_equal(goalloc_trim(pad_bytes), 0);
+    assert_int_equal(goalloc_trim(0), 1);
+    assert_int_equal(backed_bytes(), 0);
+    assert_int_equal(goalloc_trim(0), 0);
+    assert_int_equal(goalloc_trim(SIZE_MAX), 0);
+}
+
+/* ---- realloc of large objects */
+
+static void fill_words(char *p, size_t from, size_t size_bytes) {
+    for (size_t i = from; i < size_bytes; i += KIB)
+        *(uint64_t *)(p + i) = i * 0x9e3779b97f4a7c15;
+}
+
+static void expect_words(const char *p, size_t size_bytes, const char *when) {
+    for (size_t i = 0; i < size_bytes; i += KIB)
+        if (*(const uint64_t *)(p + i) != i * 0x9e3779b97f4a7c15)
+            fail_msg("%s: the word at %zu of %zu has changed", when, i, size_bytes);
+}
+
+/* The last object of the heap grows where it stands, into pages that the heap has yet to grow to. */
+static void a_table_that_doubles_grows_in_place(void **state) {
+    (void)state;
+    unsigned moves = 0;
+    char *p = goalloc_malloc(64 * KIB);
+    fill_words(p, 0, 64 * KIB);
+    size_t size = 64 * KIB;
+    for (; size < (size_t)256 << 20; size *= 2) {
+        char *q = goalloc_realloc(p, 2 * size);
+        assert_non_null(q);
+        moves += q != p;
+        p = q;
+        expect_words(p, size, "doubled");
+        fill_words(p, size, 2 * size);
+    }
+    if (moves > 4)
+        fail_msg("a table that doubles 12 times moves %u times; expected 4 at most", moves);
+    p = goalloc_realloc(p, 200 * KIB);
+    expect_words(p, 200 * KIB, "cut short");
+    goalloc_free(p);
+    assert_int_equal(goalloc_check((char[1]){0}, 1), 0);
+}
+
+/* Something stands behind it: its pages come along, and what it leaves is free and not backed. */
+static void a_large_object_that_moves_takes_its_pages_along(void **state) {
+    (void)state;
+    const size_t size = 24 << 20;
+    char *before = goalloc_malloc(size), *p = goalloc_malloc(size), *behind = goalloc_malloc(size);
+    memset(behind, 7, size);
+    fill_words(p, 0, size);
+    goalloc_purge();
+    size_t backed = backed_bytes();
+    char *q = goalloc_realloc(p, 2 * size);
+    assert_ptr_not_equal(p, q);
+    expect_words(q, size, "moved");
+    if (!OS_THREAD_SANITIZER && backed_bytes() > backed + (1 << 20))
+        fail_msg("an object of %zu bytes leaves %zu KiB backed where it stood", size, (backed_bytes() - backed) >> 10);
+    char *again = goalloc_calloc(1, size);
+    for (size_t i = 0; i < size; i += KIB)
+        assert_int_equal(again[i], 0);
+    fill_words(q, size, 2 * size);
+    expect_words(q, 2 * size, "moved and grown");
+    for (size_t i = 0; i < size; i += KIB)
+        assert_int_equal(behind[i], 7);
+    goalloc_free(before);
+    goalloc_free(q);
+    goalloc_free(behind);
+    goalloc_free(again);
+    assert_int_equal(goalloc_check((char[1]){0}, 1), 0);
+}
+
+/* Large by its alignment alone: as a longer object it is small, and lies among others. */
+static void an_aligned_object_may_become_small(void **state) {
+    (void)state;
+    char *neighbours[64];
+    for (size_t size = 1; size < 32 * KIB; size += 997) {
+        char *p = goalloc_aligned_alloc(64 * KIB, size);
+        assert_non_null(p);
+        memset(p, 5, size);
+        for (size_t i = 0; i < 64; i++)
+            memset(neighbours[i] = goalloc_malloc(size + 9000), 6, size + 9000);
+        p = goalloc_realloc(p, size + 9000);
+        assert_non_null(p);
+        for (size_t i = 0; i < size; i++)
+            assert_int_equal(p[i], 5);
+        for (size_t i = 0; i < 64; i++) {
+            assert_int_equal(neighbours[i][0], 6);
+            assert_int_equal(neighbours[i][size + 8999], 6);
+            goalloc_free(neighbours[i]);
+        }
+        goalloc_free(p);
+    }
+}
+
+/* Random growth and shrinkage side by side; parts of the heap are mappings of their own by then. */
+static void large_objects_move_at_random(void **state) {
+    (void)state;
+    enum { OBJECTS = 12, ROUNDS = 400 };
+    char *p[OBJECTS] = {0};
+    size_t sizes[OBJECTS] = {0};
+    uint64_t random = 1;
+    for (int i = 0; i < ROUNDS; i++) {
+        random = random * 6364136223846793005 + 1442695040888963407;
+        unsigned at = (unsigned)(random >> 33) % OBJECTS;
+        size_t size = 40 * KIB + (random >> 40) % (6 << 20);
+        p[at] = goalloc_realloc(p[at], size);
+        assert_non_null(p[at]);
+        expect_words(p[at], sizes[at] < size ? sizes[at] : size, "at random");
+        fill_words(p[at], 0, size - 8);
+        sizes[at] = size - 8;
+    }
+    for (int i = 0; i < OBJECTS; i++)
+        goalloc_free(p[i]);
+    char message[256];
+    if (goalloc_check(message, sizeof message) != 0)
+        fail_msg("%s", message);
+}
+
+/* ---- threads that have ended */
+
+enum { CROWD = CACHE_WARM_RECORDS + 40 };
+static pthread_barrier_t crowd_is_there;
+
+static void *one_of_a_crowd(void *unused) {
+    char *p[100];
+    for (size_t i = 0; i < 100; i++)
+        memset(p[i] = goalloc_malloc(1 + i * 20), 1, 1 + i * 20);
+    pthread_barrier_wait(&crowd_is_there);
+    for (size_t i = 0; i < 100; i++)
+        goalloc_free(p[i]);
+    return unused;
+}
+
+static void a_crowd_of_threads_leaves_little(void **state) {
+    (void)state;
+    goalloc_purge();
+    forget_what_was_wanted();
+    size_t in_use = pages_in_use();
+    pthread_t threads[CROWD];
+    for (int round = 0; round < 2; round++) { /* the second takes cold records again */
+        pthread_barrier_init(&crowd_is_there, NULL, CROWD);
+        for (size_t i = 0; i < CROWD; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, one_of_a_crowd, NULL), 0);
+        for (size_t i = 0; i < CROWD; i++)
+            pthread_join(threads[i], NULL);
+        expect_little_backed("after a crowd of threads", "tuned");
+        if (pages_in_use() > in_use + 16)
+            fail_msg("%zu pages are in use after a crowd of threads; there were %zu", pages_in_use(), in_use);
+    }
+    assert_true(caches.free_count > CACHE_WARM_RECORDS);
+    unsigned cold = 0;
+    for (struct cache *c = caches.free; c != NULL; c = c->next_free) {
+        unsigned char resident = 1;
+        assert_int_equal(mincore(c, OS_PAGE_BYTES, &resident), 0);
+        cold += (resident & 1) == 0;
+    }
+    if (cold == 0)
+        fail_msg("all of %zu records of caches are in memory; expected all but %d to be given back", caches.free_count,
+                 CACHE_WARM_RECORDS);
+    assert_int_equal(goalloc_check((char[1]){0}, 1), 0);
+}
+
 static void counters_add_up(void **state) {
     (void)state;
     uint64_t before[GOALLOC_COUNTERS], after[GOALLOC_COUNTERS];
@@ -405,6 +676,15 @@ int main(void) {
         cmocka_unit_test(orphans_are_given_back),
         cmocka_unit_test(orphans_are_adopted),
         cmocka_unit_test(an_idle_owner_loses_what_others_have_emptied),
+        cmocka_unit_test(what_a_spike_leaves_goes_back),
+        cmocka_unit_test(what_is_taken_again_is_kept),
+        cmocka_unit_test(off_keeps_everything),
+        cmocka_unit_test(trim_leaves_the_pad),
+        cmocka_unit_test(a_table_that_doubles_grows_in_place),
+        cmocka_unit_test(a_large_object_that_moves_takes_its_pages_along),
+        cmocka_unit_test(an_aligned_object_may_become_small),
+        cmocka_unit_test(large_objects_move_at_random),
+        cmocka_unit_test(a_crowd_of_threads_leaves_little),
         cmocka_unit_test(counters_add_up),
         cmocka_unit_test(statistics_have_go_s_names),
         cmocka_unit_test(dead_halves_are_counted),

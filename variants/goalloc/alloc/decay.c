@@ -27,17 +27,25 @@ static size_t decay_backed_pages(void) {
     return heap.pages.free_pages - heap.pages.scavenged_free_pages;
 }
 
+static size_t decay_least(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+static size_t decay_most(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+/* What is wanted back is kept beside a heap of the same size; without one, little is: nobody may come back for it. */
 static size_t decay_keep_pages(void) {
     size_t in_use_pages = __atomic_load_n(&heap.pages_in_use, __ATOMIC_RELAXED);
     size_t share_pages = heap.tuned ? in_use_pages / 8 : in_use_pages / 10;
-    return (share_pages > DECAY_FLOOR_PAGES ? share_pages : DECAY_FLOOR_PAGES) + decay.wanted_pages +
-           decay.refused_pages;
+    return decay_most(share_pages, DECAY_FLOOR_PAGES) +
+           decay_least(decay.wanted_pages, decay_most(in_use_pages, DECAY_WANTED_PAGES)) + decay.refused_pages;
 }
 
 /* So much above what is kept is given back at once: a larger heap is looked at less often. */
 static size_t decay_step_pages(size_t keep_pages) {
-    size_t step_pages = keep_pages / 4 > DECAY_STEP_PAGES ? keep_pages / 4 : DECAY_STEP_PAGES;
-    return step_pages < DECAY_MOST_PAGES ? step_pages : DECAY_MOST_PAGES;
+    return decay_least(decay_most(keep_pages / 4, DECAY_STEP_PAGES), DECAY_MOST_PAGES);
 }
 
 static bool decay_is_due(size_t backed_pages) {
@@ -64,14 +72,12 @@ static void decay_learn(void) {
     const struct page_heap *ph = &heap.pages;
     size_t there_pages = decay.released_pages + (ph->grown_pages - decay.grown_pages);
     size_t taken_pages = there_pages > ph->scavenged_free_pages ? there_pages - ph->scavenged_free_pages : 0;
-    if (taken_pages > decay.given_pages)
-        taken_pages = decay.given_pages;
+    taken_pages = decay_least(taken_pages, decay.given_pages);
     decay_forget();
-    decay.given_pages -= taken_pages < decay.given_pages ? taken_pages : decay.given_pages;
-    if (heap.tuned)
-        decay.wanted_pages += taken_pages;
-    if (decay.wanted_pages > DECAY_WANTED_PAGES)
-        decay.wanted_pages = DECAY_WANTED_PAGES;
+    decay.given_pages -= decay_least(taken_pages, decay.given_pages);
+    if (heap.tuned) /* no more than there is memory at all */
+        decay.wanted_pages = decay_least(decay.wanted_pages + taken_pages,
+                                         __atomic_load_n(&heap.pages_in_use, __ATOMIC_RELAXED) + decay_backed_pages());
 }
 
 /* npages more are the OS's now. */
@@ -88,7 +94,7 @@ static bool decay_look(void) {
     size_t backed_pages = decay_backed_pages(), keep_pages = decay_keep_pages(), given_pages = 0;
     if (backed_pages > keep_pages + decay_step_pages(keep_pages)) {
         size_t want_pages = backed_pages - keep_pages;
-        want_pages = want_pages < DECAY_MOST_PAGES ? want_pages : DECAY_MOST_PAGES;
+        want_pages = decay_least(want_pages, DECAY_MOST_PAGES);
         given_pages = page_scavenge(&heap.pages, want_pages << GOALLOC_PAGE_SHIFT) >> GOALLOC_PAGE_SHIFT;
         if (given_pages < want_pages) /* asking for it at every event would be in vain */
             decay.refused_pages += want_pages - given_pages;

@@ -193,8 +193,10 @@ void *goalloc_realloc(void *p, size_t size_bytes) {
     void *moved = goalloc_malloc(size_bytes);
     if (moved == NULL)
         return size_bytes <= o.size_bytes ? p : NULL; /* shrinking must not fail for want of memory */
-    if (o.span->elem_bytes == 0 && size_bytes > o.size_bytes) {
-        bool emptied = resize_move_contents(o.span, arena_span_of(&heap.arenas, (uintptr_t)moved));
+    struct span *to = heap_span_of((uintptr_t)moved);
+    /* Large by its alignment, an object may be small now that it is longer. */
+    if (o.span->elem_bytes == 0 && to->elem_bytes == 0 && size_bytes > o.size_bytes) {
+        bool emptied = resize_move_contents(o.span, to);
         int saved_errno = errno;
         free_large(o.span, o.base, emptied);
         errno = saved_errno;

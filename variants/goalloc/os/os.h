@@ -90,9 +90,9 @@ static void os_unmap(void *base, size_t size_bytes);
 
 /* Set once the calling thread dies: a handler of SIGABRT is running, of the program's, and may ask for memory. Locks may
  * be held, and what is broken must be left alone. */
-static __thread bool os_thread_dies;
+__attribute__((unused)) static __thread bool os_thread_dies;
 /* Called then, first; NULL: nothing. */
-static void (*os_on_death)(void);
+__attribute__((unused)) static void (*os_on_death)(void);
 
 /* One line on stderr, prefixed "goalloc: ", then abort. Allocates nothing; async-signal-safe. A thread that comes here
  * again, by its handler, ends the process at once. */
