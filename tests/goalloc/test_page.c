@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "rng.h"
+#include "smaps.h"
 
 #include <stdio.h>
 #include <sys/resource.h>
@@ -514,36 +515,6 @@ static void scavenging_keeps_its_quantum(void **state) {
 }
 
 /* ---- huge pages: what has been given back must not be backed again by the kernel */
-
-struct smap {
-    uintptr_t from, to;
-    bool huge;
-};
-enum { SMAPS = 8192 };
-static struct smap smaps[SMAPS];
-
-/* The kernel's mappings between two addresses. */
-static size_t read_smaps(uintptr_t from, uintptr_t to) {
-    FILE *f = fopen("/proc/self/smaps", "r");
-    char line[512];
-    size_t count = 0;
-    struct smap now = {0, 0, false};
-    assert_non_null(f);
-    while (fgets(line, sizeof line, f) != NULL) {
-        uintptr_t first, end;
-        if (sscanf(line, "%lx-%lx ", &first, &end) == 2) {
-            now.from = first;
-            now.to = end;
-        }
-        if (strncmp(line, "VmFlags:", 8) != 0 || now.to <= from || now.from >= to)
-            continue;
-        now.huge = strstr(line, " hg") != NULL;
-        assert_true(count < SMAPS);
-        smaps[count++] = now;
-    }
-    fclose(f);
-    return count;
-}
 
 /* Reserved, committed and grown into, with huge pages asked for; false where the kernel has none. */
 static bool huge_heap(struct page_heap *ph, uintptr_t *base, size_t chunks) {

@@ -67,6 +67,20 @@ static void density_raise(struct page_heap *ph, bool force, size_t end) {
     ph->scavenge_raised[force] = true;
 }
 
+static void density_set_free(struct page_heap *ph, size_t chunk) {
+    struct density d = density_of(ph, chunk);
+    d.flags |= DENSITY_HAS_FREE;
+    density_set(ph, chunk, d);
+}
+
+/* Pages of the chunk, the last of them before page `end`, are free and backed now. */
+static inline void density_more_free(struct page_heap *ph, size_t chunk, size_t end) {
+    density_set_free(ph, chunk);
+    if (ph->freed_end < end)
+        ph->freed_end = end;
+    density_raise(ph, true, end);
+}
+
 /* npages of the chunk have become free, the last of them at page `last` of it. Those who ask by force see them at once,
  * the others in the next generation (mgcscavenge.go:1119). */
 static inline void density_free(struct page_heap *ph, size_t chunk, unsigned last, unsigned npages) {
@@ -74,23 +88,13 @@ static inline void density_free(struct page_heap *ph, size_t chunk, unsigned las
     if (GOALLOC_UNLIKELY(d.used < npages))
         os_die("corrupted page heap: %u pages are freed in chunk %zu, where %u are in use", npages, chunk, d.used);
     d.used -= npages;
-    d.flags |= DENSITY_HAS_FREE;
     density_set(ph, chunk, d);
-    size_t end = chunk * PAGE_CHUNK_PAGES + last + 1;
-    if (ph->freed_end < end)
-        ph->freed_end = end;
-    density_raise(ph, true, end);
+    density_more_free(ph, chunk, chunk * PAGE_CHUNK_PAGES + last + 1);
 }
 
 static void density_set_empty(struct page_heap *ph, size_t chunk) {
     struct density d = density_of(ph, chunk);
     d.flags &= ~(unsigned)DENSITY_HAS_FREE;
-    density_set(ph, chunk, d);
-}
-
-static void density_set_free(struct page_heap *ph, size_t chunk) {
-    struct density d = density_of(ph, chunk);
-    d.flags |= DENSITY_HAS_FREE;
     density_set(ph, chunk, d);
 }
 

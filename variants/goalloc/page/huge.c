@@ -109,6 +109,7 @@ static void huge_count_backed(struct page_heap *ph, size_t h) {
     bits_clear(ph->chunks[h / HUGE_PER_CHUNK].released, h % HUGE_PER_CHUNK * HUGE_PAGES, HUGE_PAGES);
     ph->scavenged_free_pages -= released;
     page_retain(ph, (ptrdiff_t)released);
+    density_more_free(ph, h / HUGE_PER_CHUNK, (h + 1) * HUGE_PAGES);
 }
 
 /* Pages of h have just been taken; whole: none was in use before, and all were with the OS. */
