@@ -4,9 +4,10 @@
 # spike.sh [BUILD] [VARIANT...]: what is resident after a spike (spike.c), in KiB, on traced builds and in Go 1.25.3.
 # Needs the programs: cmake --build BUILD --target spikes. Without Go its rows are left out.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
-build=$(realpath -m "${1:-../../build}")
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+build=$(realpath -m "${1:-$here/../../build}")
 shift || true
+cd "$here"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 go=

@@ -31,7 +31,8 @@ enum { GOALLOC_COUNTERS = 9 };
  * bytes (freed, and not yet to be given to anybody). Walks the heap: exact when other threads are at rest; committed,
  * counted where pages change hands, is then the sum of the other bytes. Returns 0. */
 int goalloc_counters(uint64_t out[GOALLOC_COUNTERS]);
-/* Returns free memory to the OS: the calling thread's cache and all free pages. */
+/* Returns free memory to the OS: the calling thread's cache and all free pages. In builds that collect, what is garbage
+ * is free after goalloc_collect. */
 void goalloc_purge(void);
 
 /* Go's MemStats, by its definitions (Go mstats.go:58). GOALLOC_NA: this build does not count that. Builds that collect
