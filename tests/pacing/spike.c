@@ -2,7 +2,7 @@
  *
  * spike [rest|collected|busy]: 10 MiB that live, 300 MiB of small objects that die, and what is resident 0.1, 1 and 5
  * seconds later, in KiB. The program rests after one collection; rests after two, so that nothing counts as dense any
- * more; or goes on allocating some 20 MB a second. spike.go does the same; spike.sh runs all builds and Go. A
+ * more; or goes on allocating some hundreds of MB a second. spike.go does the same; spike.sh runs all builds and Go. A
  * measurement, no test.
  */
 #include "goalloc.h"
@@ -19,7 +19,7 @@ struct node {
 };
 static const struct goalloc_type node_type = {sizeof(struct node), 1, NULL};
 
-enum { LIVE_BYTES = 10 << 20, SPIKE_BYTES = 300 << 20, BUSY_NODES = 2000, BUSY_US = 5000 };
+enum { LIVE_BYTES = 10 << 20, SPIKE_BYTES = 300 << 20, BUSY_NODES = 100000, BUSY_US = 5000 };
 
 static struct node *roots[3]; /* what lives, the spike, the latest */
 

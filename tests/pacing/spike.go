@@ -16,7 +16,7 @@ type node struct {
 	pad  [6]uint64
 }
 
-const liveBytes, spikeBytes, nodeBytes, busyNodes = 10 << 20, 300 << 20, 56, 2000
+const liveBytes, spikeBytes, nodeBytes, busyNodes = 10 << 20, 300 << 20, 56, 100000
 
 var live, spike, latest *node
 
