@@ -326,12 +326,13 @@ __attribute__((noinline)) static void scrub_stack(void) {
     memset((char *)stack, 0, sizeof stack);
 }
 
-/* The word between this frame, as deep as the collections went, and the stack's top that points into the object. */
+/* The word between this frame, as deep as the collections went, and the stack's top that points into the object, or one
+ * past its end (GOALLOC_PAST_END). */
 __attribute__((noinline, no_sanitize("address"))) static const uintptr_t *holder_of(const struct goalloc_object *object,
                                                                                     uintptr_t top) {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     for (const uintptr_t *at = (const uintptr_t *)(here - STACK_BYTES / 2); (uintptr_t)at < top; at++)
-        if (*at >= (uintptr_t)object->base && *at < (uintptr_t)object->base + object->size_bytes)
+        if (*at >= (uintptr_t)object->base && *at <= (uintptr_t)object->base + object->size_bytes)
             return at;
     return NULL;
 }

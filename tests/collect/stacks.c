@@ -35,8 +35,9 @@ static bool passes(const struct test *test) {
     char said[4096];
     int status = run_apart(test->run, said, sizeof said);
     bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    bool died = WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && strncmp(said, "goalloc: ", 9) == 0 &&
-                strchr(said, '\n') == said + strlen(said) - 1;
+    const char *line = strstr(said, "goalloc: "); /* behind what a sanitizer has to say of stacks */
+    bool died = WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && line != NULL &&
+                (line == said || line[-1] == '\n') && strchr(line, '\n') == said + strlen(said) - 1;
     if (test->words == NULL ? well : died && strstr(said, test->words) != NULL)
         return true;
     fprintf(stderr, "%s: expected %s%s; it ends with status %#x and says: %s\n", test->name,

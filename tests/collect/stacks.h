@@ -47,7 +47,7 @@ static inline void __tsan_switch_to_fiber(void *fiber, unsigned flags) {
 enum { THREAD_SANITIZER = 0 };
 #endif
 
-enum { OBJECTS = 50, COLLECTIONS = 3, STACK_BYTES = 256 << 10 };
+enum { OBJECTS = 50, COLLECTIONS = 3, STACK_BYTES = 1 << 20 };
 
 static const struct goalloc_type node_type = {32, 1, NULL};
 
@@ -81,6 +81,8 @@ void make_all(struct hidden *hidden, void *volatile *slots);
 void forget(struct hidden *hidden);
 size_t count_live(const struct hidden *hidden);
 void expect_all(const struct hidden *hidden, const char *when);
+/* No other but, where GOALLOC_PAST_END is stacks, the one before it. */
+void expect_one(const struct hidden *hidden, size_t one, const char *when);
 void expect_none(const struct hidden *hidden, const char *when);
 /* A number of collections; memory of what dies is taken again, so that what is lost does not go on looking as it did. */
 void collect(unsigned times);

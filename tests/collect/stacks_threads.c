@@ -144,6 +144,8 @@ static void *enter_and_end(void *argument) {
 }
 
 static void threads_may_end_on_a_coroutine(void) {
+    if (THREAD_SANITIZER)
+        return; /* it lets no thread end on a fiber */
     coroutine_make(&shared, end_the_thread);
     pthread_t thread = start(enter_and_end, &shared);
     pthread_join(thread, NULL);
@@ -350,9 +352,7 @@ static void blocked_threads_are_left_alone(void) {
     for (int i = 0; i < 20; i++)
         collect(1);
     expect_all(&b->held, "while their thread is blocked outside");
-    size_t live = count_live(&b->registers);
-    EXPECT(collects() ? live == 1 : live == OBJECTS, "%zu of %d objects are there while a register holds one", live,
-           OBJECTS);
+    expect_one(&b->registers, 5, "while a register holds it");
     EXPECT(write(pipe_ends[1], "x", 1) == 1, "errno %d", errno);
     pthread_join(thread, NULL);
     free(b);

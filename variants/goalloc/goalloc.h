@@ -121,7 +121,10 @@ size_t goalloc_usable_size(void *p);
  * some; 0: there was none. The shared library's malloc_trim. */
 int goalloc_trim(size_t pad);
 
-/* ---- traced builds: typed allocation. Stacks are scanned conservatively, heap objects by these types. */
+/* ---- traced builds: typed allocation. Stacks are scanned conservatively, heap objects by these types. An object lives
+ * as long as a pointer into it is found there or in a registered root: to any of its bytes, and on a stack to one past
+ * its end as well; in the heap and in roots a pointer one past its end keeps it only under GOALLOC_PAST_END=on, which
+ * gives each object a byte to spare. */
 
 struct goalloc_type {
     size_t size_bytes;     /* a multiple of 8 when it holds pointers */
@@ -200,10 +203,12 @@ static inline void goalloc_store(void *slot, void *value) {
 /* Typed bulk copy (regions may overlap) and clear of n objects. Raw memcpy of pointers into the heap is not allowed. */
 void goalloc_move(void *dst, const void *src, const struct goalloc_type *type, size_t n);
 void goalloc_clear(void *dst, const struct goalloc_type *type, size_t n);
-/* n pointer slots outside heap and stacks that keep objects alive. 0, or -1 when out of memory. */
+/* n pointer slots outside heap and stacks that keep objects alive; each is NULL or points into an object. 0, or -1 when out of memory. */
 int goalloc_root_add(void *slots, size_t n);
 void goalloc_root_remove(void *slots);
-/* Bracket each thread that uses the heap; attaching twice is harmless. False: out of memory. */
+/* Bracket each thread that uses the heap; attaching twice is harmless. False: out of memory. In between a collection
+ * may stop the thread by SIGURG: it must not block, ignore or take over that signal, and system calls that SA_RESTART
+ * does not restart may end with EINTR (docs/differences.md has the list) unless goalloc_blocked_enter goes before. */
 bool goalloc_thread_attach(void);
 void goalloc_thread_detach(void);
 /* In long loops that do not allocate: lets a collection begin. */
@@ -217,7 +222,8 @@ static inline void goalloc_safepoint(void) {
  * keeps; of one that has never run, the highest 4 KiB. What else the program saves of a context elsewhere
  * (makecontext's arguments in its ucontext_t) is not.
  *   register    [low, low + size_bytes): memory that the thread may run on; a guard page may be part of it. NULL: out of
- *               memory. It may lie on the calling thread's stack; two registered ones must not overlap.
+ *               memory. It may lie on the calling thread's stack; two registered ones must not overlap. A stop needs
+ *               room on it for a signal's frame (MINSIGSTKSZ) and about 1 KiB.
  *   switch      on the stack that is left, right before the switch, with nothing of the heap used in between: from is the
  *               thread's present stack, to the one it goes on; NULL is the stack that the calling thread was made with.
  *               A coroutine that is left by one thread may be switched to by another; its scheduler orders the two. One
@@ -232,10 +238,11 @@ void goalloc_stack_switch(struct goalloc_stack *from, struct goalloc_stack *to);
 void goalloc_stack_unregister(struct goalloc_stack *stack);
 
 /* Bracket what a thread does outside for long: a system call, a lock, a library that blocks signals. In between the
- * thread uses nothing of the heap, objects included, and no other function of this interface but
- * goalloc_thread_detach; it counts as stopped, with its stack as it was on entering. So no collection waits for it or
+ * thread uses nothing of the heap but pointer-free objects that it held before (a buffer to read into), and no other
+ * function of this interface but goalloc_thread_detach; it counts as stopped, with its stack as it was on entering. So no collection waits for it or
  * signals it, and no system call of its ends with EINTR on the collector's account. goalloc_blocked_leave waits while
- * the world is stopped. Pairs nest; a thread may end inside one, or fork. Without an attached thread they do nothing. */
+ * the world is stopped. Pairs nest; a thread may end inside one, or fork. Without an attached thread they do nothing. Not
+ * for signal handlers: what they interrupt may be the allocator. */
 void goalloc_blocked_enter(void);
 void goalloc_blocked_leave(void);
 /* A full collection, where the build has a collector; otherwise nothing. */

@@ -30,12 +30,20 @@ enum { HEAP_SMALL_BYTES = 16 << 20 };
 /* So much is backed before it is used where the heap grows by huge pages: what a few threads take meanwhile. */
 enum { HEAP_HUGE_BYTES = 2 << 20, HEAP_AHEAD_BYTES = 1 << 20 };
 
+/* GOALLOC_PAST_END, of traced builds: which pointers one past an object's end keep it alive. */
+enum heap_past_end {
+    HEAP_PAST_END_OFF,    /* none, as in Go */
+    HEAP_PAST_END_STACKS, /* those on stacks and in registers: what is right before a pointer's object counts as well */
+    HEAP_PAST_END_ON,     /* all: each object has a byte to spare, so that they lie in it */
+};
+
 struct heap {
     struct lock lock;  /* pages, arenas, growth */
     struct lock release_lock; /* before that: held while pages are on their way back to the OS */
     uint32_t ready;    /* atomic */
     bool tuned;        /* preset: tuned, or faithful to Go's decisions */
     bool huge_pages;   /* GOALLOC_HUGE: asked for once the heap has outgrown HEAP_SMALL_BYTES */
+    enum heap_past_end past_end;
     uint32_t sweepgen; /* atomic; changes while the world is stopped */
     struct arena_space arenas;
     struct page_heap pages;

@@ -26,6 +26,16 @@ static bool init_preset_tuned(void) {
     return knob_choice("GOALLOC_PRESET", presets, 0) == 0;
 }
 
+static const char *const init_past_ends[] = {"off", "stacks", "on", NULL};
+
+/* C allows a pointer one past the end of an array to be the only one; Go has none. */
+static enum heap_past_end init_past_end(void) {
+    if (!AXIS_TRACED)
+        return HEAP_PAST_END_OFF;
+    return (enum heap_past_end)knob_choice("GOALLOC_PAST_END", init_past_ends,
+                                           heap.tuned ? HEAP_PAST_END_STACKS : HEAP_PAST_END_OFF);
+}
+
 /* Go's geometry covers 48 bits of addresses. Under an address-space limit, or where tables for all of them are refused,
  * it covers what the heap may use then, from an address on at which nothing lies yet. False: try again at the next
  * request; each part may be there by then. */
@@ -45,6 +55,7 @@ static bool init_once(void) {
     /* Go leaves huge pages to the kernel's settings (1.21.6 on). Marking touches a page's objects and its tail for each
      * pointer, on two small pages. */
     heap.huge_pages = knob_switch("GOALLOC_HUGE", AXIS_COLLECTS && heap.tuned);
+    heap.past_end = init_past_end();
     decay_init();
     place_knobs_init();
     heap_class_pages_init();

@@ -47,6 +47,12 @@ _Noreturn static void object_die_not_live(const char *what, uintptr_t address) {
            strcmp(what, "free") == 0 ? "double or " : "", what, (void *)address);
 }
 
+_Noreturn static void object_die_found_free(const struct span *s, unsigned slot) {
+    os_die("found a pointer to the free object at %p: slot %u of %u in the span at %p, of %zu-byte slots; it was stored "
+           "without goalloc_store, or is one past the end of the object before (GOALLOC_PAST_END=on allows that)",
+           (void *)object_slot_address(s, slot), slot, s->nelems, (void *)s->base, span_object_bytes(s));
+}
+
 _Noreturn static void object_die_invalid(const char *what, uintptr_t address) {
     struct object o;
     if (object_of(address, &o) && o.base != address)

@@ -23,6 +23,8 @@ static bool object_of(uintptr_t address, struct object *out);
 
 /* One line and abort. `what` is the operation: "free". */
 _Noreturn static void object_die_invalid(const char *what, uintptr_t address);
+/* The collector has found a pointer to a slot that is free. */
+_Noreturn static void object_die_found_free(const struct span *s, unsigned slot);
 _Noreturn static void object_die_not_live(const char *what, uintptr_t address);
 /* Known to have been live once, and freed. */
 _Noreturn static void object_die_double_free(const struct span *s, unsigned slot);

@@ -84,8 +84,7 @@ static void sweep_expect_owned(const struct span *s) {
 static void sweep_expect_sound(const struct span *s) {
     unsigned zombie = place_zombie(s);
     if (zombie != s->nelems)
-        os_die("found a pointer to the free object at %p: slot %u of %u in the span at %p, of %zu-byte slots",
-               (void *)place_slot_address(s, zombie), zombie, s->nelems, (void *)s->base, span_object_bytes(s));
+        object_die_found_free(s, zombie);
 }
 
 /* Counts what s has lost: so many units of its slot size, which are so many objects. */

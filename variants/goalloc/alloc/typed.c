@@ -72,6 +72,14 @@ static inline uintptr_t typed_publish(struct span *s, uintptr_t address) {
     return address;
 }
 
+/* What an object takes up. A pointer one past its end may have to lie in it; whole words are rounded up from, as on the
+ * inline paths. */
+static inline size_t typed_room(size_t size_bytes) {
+    if (GOALLOC_LIKELY(heap.past_end != HEAP_PAST_END_ON) || size_bytes > PTRDIFF_MAX)
+        return size_bytes;
+    return ((size_bytes + 7) & ~(size_t)7) + 1;
+}
+
 /* Bytes of n consecutive objects of up to 512 B up to the last pointer in them: what marking may have to read (Go
  * mbitmap.go:632). Go counts an array of one-word elements as one word (mended in Go 1.27), and faithful builds begin
  * and pace their cycles by the same figure. */
@@ -105,7 +113,8 @@ static uintptr_t typed_tiny(struct cache *c, size_t size_bytes) {
         offset = (offset + 3) & ~(uintptr_t)3;
     else if (size_bytes % 2 == 0)
         offset = (offset + 1) & ~(uintptr_t)1;
-    if (offset + size_bytes <= TYPED_TINY_BYTES && c->tiny != 0) {
+    uintptr_t spare = heap.past_end == HEAP_PAST_END_ON;
+    if (offset + size_bytes + spare <= TYPED_TINY_BYTES && c->tiny != 0) {
         c->tiny_offset = offset + size_bytes;
         c->tiny_allocs++;
         return c->tiny + offset;
@@ -153,9 +162,10 @@ void *goalloc_bytes_any(size_t size_bytes, bool zero) {
         return typed_failed();
     if (AXIS_TINY && size_bytes < TYPED_TINY_BYTES)
         return typed_return(c, typed_tiny(c, size_bytes));
-    if (typed_is_small(size_bytes))
-        return typed_return(c, typed_small_noscan(c, size_bytes, zero));
-    return typed_return(c, typed_large(c, NULL, size_bytes, zero));
+    size_t room_bytes = typed_room(size_bytes);
+    if (typed_is_small(room_bytes))
+        return typed_return(c, typed_small_noscan(c, room_bytes, zero));
+    return typed_return(c, typed_large(c, NULL, room_bytes, zero));
 }
 
 void *goalloc_new_any(const struct goalloc_type *type, size_t n) {
@@ -169,11 +179,12 @@ void *goalloc_new_any(const struct goalloc_type *type, size_t n) {
     struct cache *c = typed_enter();
     if (c == NULL)
         return typed_failed();
-    if (size_bytes <= HEAP_BITS_MAX_OBJECT_BYTES)
-        return typed_return(c, typed_small_scan(c, type, n, size_bytes));
-    if (typed_is_small(size_bytes))
-        return typed_return(c, typed_small_header(c, type, size_bytes));
-    return typed_return(c, typed_large(c, type, size_bytes, true));
+    size_t room_bytes = typed_room(size_bytes);
+    if (room_bytes <= HEAP_BITS_MAX_OBJECT_BYTES)
+        return typed_return(c, typed_small_scan(c, type, n, room_bytes));
+    if (typed_is_small(room_bytes))
+        return typed_return(c, typed_small_header(c, type, room_bytes));
+    return typed_return(c, typed_large(c, type, room_bytes, true));
 }
 
 /* ---- stores */

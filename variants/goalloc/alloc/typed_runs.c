@@ -9,7 +9,7 @@ static uint8_t alloc_class_for(size_t size_bytes) {
 }
 
 static bool typed_is_small(size_t size_bytes) {
-    return size_bytes + TYPED_HEADER_BYTES <= runs.largest_bytes;
+    return size_bytes <= runs.largest_bytes - TYPED_HEADER_BYTES; /* any size may come, SIZE_MAX too */
 }
 
 /* Not published yet. zero: all of it is to read as zero; *rounded gets the object's bytes. 0: out of memory. */

@@ -75,7 +75,7 @@ struct gc_thread {
     struct cache *cache;
     int tid;
     struct goalloc_stack own;             /* the stack that the system gave it */
-    struct goalloc_stack *current, *left; /* the one that it runs on, and the one that it may just be leaving */
+    struct goalloc_stack *current, *left; /* the one it runs on, and (atomic) the one it may just be leaving */
     /* Where it stopped: on stop_stack at stop_sp; in a signal handler that has a stack of its own, on that as well. */
     struct goalloc_stack *stop_stack;
     uintptr_t stop_sp, handler_sp, handler_top;

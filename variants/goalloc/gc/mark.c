@@ -165,16 +165,27 @@ static inline void mark_address(struct gc_work *w, uintptr_t address) {
 /* ---- stacks: any word may be anything. The world is stopped and no window is open, so a free slot is known for one.
  */
 
+/* False: no object's pages hold the address. */
+static inline bool mark_guess(struct gc_work *w, uintptr_t address) {
+    struct span *s = address < GC_LEAST_ADDRESS ? NULL : heap_span_of(address);
+    if (s == NULL)
+        return false;
+    unsigned slot = mark_slot_of(s, address);
+    if (slot < s->nelems && (s->elem_bytes == 0 || !place_slot_unpublished(s, slot)))
+        mark_in_span(w, s, slot);
+    return true;
+}
+
+/* One past the end of an object is where the next one begins, or its pages end. A compiler may keep no other pointer to
+ * the object, whatever the program says; in the heap there is what the program has put there. */
 __attribute__((no_sanitize("address", "thread"))) static void
 mark_conservatively(struct gc_work *w, const uintptr_t *from, const uintptr_t *end) {
+    bool past_end = heap.past_end == HEAP_PAST_END_STACKS;
     for (const uintptr_t *at = from; at < end; at++) {
-        struct span *s = *at < GC_LEAST_ADDRESS ? NULL : heap_span_of(*at);
-        if (s == NULL)
-            continue;
-        unsigned slot = mark_slot_of(s, *at);
-        if (slot >= s->nelems || (s->elem_bytes != 0 && place_slot_unpublished(s, slot)))
-            continue;
-        mark_in_span(w, s, slot);
+        uintptr_t word = *at;
+        bool found = mark_guess(w, word);
+        if (past_end && word % 8 == 0 && (found || word % GOALLOC_PAGE_BYTES == 0))
+            mark_guess(w, word - 1);
     }
 }
 
@@ -286,6 +297,9 @@ __attribute__((noinline)) static void mark_scan_elsewhere(struct gc_work *w, uin
     } else {
         const struct goalloc_type *type = __atomic_load_n((const struct goalloc_type **)base, __ATOMIC_ACQUIRE);
         size_t size_bytes = mark_object_bytes(s, base);
+        unsigned slot = mark_slot_of(s, base);
+        if (GOALLOC_UNLIKELY(place_slot_free(s, slot))) /* before what is no type is taken for one */
+            object_die_found_free(s, slot);
         w->scan_work += size_bytes;
         mark_by_type(w, type, base + 8, base + size_bytes, 0);
     }

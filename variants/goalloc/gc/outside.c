@@ -76,9 +76,10 @@ void goalloc_stack_unregister(struct goalloc_stack *s) {
         os_die("goalloc_stack_unregister(%p): thread %d runs on this stack; it must call goalloc_stack_switch and "
                "leave it first",
                (void *)s, runs->tid);
-    for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
-        if (t->left == s)
-            t->left = &t->own;
+    for (struct gc_thread *t = world.threads; t != NULL; t = t->next) {
+        struct goalloc_stack *left = s; /* unless the thread has left another one meanwhile */
+        __atomic_compare_exchange_n(&t->left, &left, &t->own, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    }
     stacks_remove(s);
     s->magic = 0;
     lock_release(&world.lock);
@@ -116,7 +117,7 @@ __attribute__((noinline)) static void stack_switch_spilled(struct goalloc_stack 
     if (other != NULL && other != t)
         os_die("goalloc_stack_switch: thread %d is to switch to the stack %p to %p, which thread %d runs on", t->tid,
                (void *)to->low, (void *)to->top, other->tid);
-    t->left = from;
+    __atomic_store_n(&t->left, from, __ATOMIC_RELAXED);
     t->current = to;
     cache_unhold(c);
 }

@@ -98,9 +98,10 @@ static struct goalloc_stack *stack_inner(struct goalloc_stack *a, struct goalloc
 /* The stack of the thread's that holds sp; NULL: none does. */
 static struct goalloc_stack *stacks_of(struct gc_thread *t, uintptr_t sp) {
     struct goalloc_stack *s = stack_holds(&t->own, sp) ? &t->own : NULL;
-    if (t->left == NULL) /* it has never been elsewhere */
+    struct goalloc_stack *left = __atomic_load_n(&t->left, __ATOMIC_RELAXED);
+    if (left == NULL) /* it has never been elsewhere */
         return s;
-    return stack_inner(stack_inner(s, t->current, sp), t->left, sp);
+    return stack_inner(stack_inner(s, t->current, sp), left, sp);
 }
 
 /* The first thread's stack may grow as far as a limit allows that can be raised: its end is looked up again. Those of

@@ -34,6 +34,8 @@ int goalloc_knob(const char *name, char *out, size_t size) {
         snprintf(out, size, "%s", knob_switch_name(heap.huge_pages));
     else if (!AXIS_TRACED && strcmp(name, "decay") == 0)
         snprintf(out, size, "%s", decay_name());
+    else if (AXIS_TRACED && strcmp(name, "past_end") == 0)
+        snprintf(out, size, "%s", init_past_ends[heap.past_end]);
     else
         return -1;
     return 0;

@@ -32,6 +32,8 @@ static const struct peer_knob knobs[] = {
      "greentea: on (default when tuned) leaves a page when nothing in it is grey, off (faithful) as Go does"},
     {"kernel", "GOALLOC_KERNEL", "%s", NULL,
      "greentea: avx2 (default when tuned and there) or portable (faithful): inner loops of scanning a page"},
+    {"past_end", "GOALLOC_PAST_END", "%s", NULL,
+     "pointers one past an object's end keep it: off (faithful) none, stacks (default when tuned) those on stacks, on all"},
     {"huge", "GOALLOC_HUGE", "%s", NULL,
      "on (default when tuned) asks for huge pages above 16 MiB of heap, off (faithful) leaves them to the kernel"},
     {"fit", "GOALLOC_FIT", "%s", NULL, "list: segregated (default), first, next or best"},
