@@ -30,6 +30,8 @@ enum { HEAP_SMALL_BYTES = 16 << 20 };
 /* So much is backed before it is used where the heap grows by huge pages: what a few threads take meanwhile. */
 enum { HEAP_HUGE_BYTES = 2 << 20, HEAP_AHEAD_BYTES = 1 << 20 };
 
+enum { HEAP_TINY_BLOCK_BYTES = 16 }; /* of traced builds (Go malloc.go:1158) */
+
 /* GOALLOC_PAST_END, of traced builds: which pointers one past an object's end keep it alive. */
 enum heap_past_end {
     HEAP_PAST_END_OFF,    /* none, as in Go */
@@ -44,6 +46,8 @@ struct heap {
     bool tuned;        /* preset: tuned, or faithful to Go's decisions */
     bool huge_pages;   /* GOALLOC_HUGE: asked for once the heap has outgrown HEAP_SMALL_BYTES */
     enum heap_past_end past_end;
+    size_t spare_bytes; /* of each object, behind its end: 1 under HEAP_PAST_END_ON, else 0 */
+    size_t tiny_bytes;  /* of a tiny block that objects may have */
     uint32_t sweepgen; /* atomic; changes while the world is stopped */
     struct arena_space arenas;
     struct page_heap pages;

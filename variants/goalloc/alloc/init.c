@@ -56,6 +56,8 @@ static bool init_once(void) {
      * pointer, on two small pages. */
     heap.huge_pages = knob_switch("GOALLOC_HUGE", AXIS_COLLECTS && heap.tuned);
     heap.past_end = init_past_end();
+    heap.spare_bytes = heap.past_end == HEAP_PAST_END_ON;
+    heap.tiny_bytes = HEAP_TINY_BLOCK_BYTES - heap.spare_bytes;
     decay_init();
     place_knobs_init();
     heap_class_pages_init();

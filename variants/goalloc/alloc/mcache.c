@@ -173,7 +173,7 @@ static void cache_open(struct cache *c) {
     c->front.least_noscan_bytes = AXIS_TINY ? 16 : 1;
     /* Without windows the entries lead to closed ones, and every request takes the long way. */
     for (size_t i = 0; i < GOALLOC_WINDOWS; i++) {
-        unsigned size_class = gclass_of(i == 0 ? 1 : heap.past_end == HEAP_PAST_END_ON ? i * 8 + 1 : i * 8);
+        unsigned size_class = gclass_of(i == 0 ? 1 : i * 8 + heap.spare_bytes);
         c->front.scan[i] = &c->windows[span_class_make(size_class, false)];
         c->front.noscan[i] = &c->windows[span_class_make(size_class, true)];
     }

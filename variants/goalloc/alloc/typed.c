@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { TYPED_HEADER_BYTES = 8, TYPED_TINY_BYTES = 16, TYPED_WORD_BYTES = 8 };
+enum { TYPED_HEADER_BYTES = 8, TYPED_TINY_BYTES = HEAP_TINY_BLOCK_BYTES, TYPED_WORD_BYTES = 8 };
 enum { TYPED_PIECE_BYTES = 256 << 10 }; /* of long work: a stop is obeyed between two pieces (Go malloc.go:1655) */
 
 /* All objects of size 0 (Go malloc.go:1022). */
@@ -72,10 +72,10 @@ static inline uintptr_t typed_publish(struct span *s, uintptr_t address) {
     return address;
 }
 
-/* What an object takes up. A pointer one past its end may have to lie in it; whole words are rounded up from, as on the
- * inline paths. */
+/* What a pointer-free object takes up, with its spare byte if it has one: behind its last whole word, since windows are
+ * found by words. Sizes with pointers are whole words. */
 static inline size_t typed_room(size_t size_bytes) {
-    if (GOALLOC_LIKELY(heap.past_end != HEAP_PAST_END_ON) || size_bytes > PTRDIFF_MAX)
+    if (GOALLOC_LIKELY(heap.spare_bytes == 0) || size_bytes > PTRDIFF_MAX)
         return size_bytes;
     return ((size_bytes + 7) & ~(size_t)7) + 1;
 }
@@ -113,8 +113,7 @@ static uintptr_t typed_tiny(struct cache *c, size_t size_bytes) {
         offset = (offset + 3) & ~(uintptr_t)3;
     else if (size_bytes % 2 == 0)
         offset = (offset + 1) & ~(uintptr_t)1;
-    uintptr_t spare = heap.past_end == HEAP_PAST_END_ON;
-    if (offset + size_bytes + spare <= TYPED_TINY_BYTES && c->tiny != 0) {
+    if (offset + size_bytes <= heap.tiny_bytes && c->tiny != 0) {
         c->tiny_offset = offset + size_bytes;
         c->tiny_allocs++;
         return c->tiny + offset;
@@ -179,7 +178,7 @@ void *goalloc_new_any(const struct goalloc_type *type, size_t n) {
     struct cache *c = typed_enter();
     if (c == NULL)
         return typed_failed();
-    size_t room_bytes = typed_room(size_bytes);
+    size_t room_bytes = size_bytes + heap.spare_bytes; /* no overflow: a multiple of 8 */
     if (room_bytes <= HEAP_BITS_MAX_OBJECT_BYTES)
         return typed_return(c, typed_small_scan(c, type, n, room_bytes));
     if (typed_is_small(room_bytes))
