@@ -481,6 +481,8 @@ static void *fork_blocked(void *argument) {
 }
 
 static void blocked_threads_may_fork(void) {
+    if (THREAD_SANITIZER)
+        return; /* it lets the child of a threaded process, which collects, start no thread */
     pthread_t thread = start(fork_blocked, NULL);
     while (pthread_tryjoin_np(thread, NULL) != 0)
         goalloc_collect();

@@ -165,27 +165,34 @@ static inline void mark_address(struct gc_work *w, uintptr_t address) {
 /* ---- stacks: any word may be anything. The world is stopped and no window is open, so a free slot is known for one.
  */
 
-/* False: no object's pages hold the address. */
-static inline bool mark_guess(struct gc_work *w, uintptr_t address) {
-    struct span *s = address < GC_LEAST_ADDRESS ? NULL : heap_span_of(address);
-    if (s == NULL)
-        return false;
+static inline void mark_guess(struct gc_work *w, struct span *s, uintptr_t address) {
     unsigned slot = mark_slot_of(s, address);
     if (slot < s->nelems && (s->elem_bytes == 0 || !place_slot_unpublished(s, slot)))
         mark_in_span(w, s, slot);
-    return true;
 }
 
 /* One past the end of an object is where the next one begins, or its pages end. A compiler may keep no other pointer to
  * the object, whatever the program says; in the heap there is what the program has put there. */
+__attribute__((noinline)) static void mark_before(struct gc_work *w, uintptr_t address) {
+    struct span *s = address % 8 == 0 ? heap_span_of(address - 1) : NULL;
+    if (s != NULL)
+        mark_guess(w, s, address - 1);
+}
+
 __attribute__((no_sanitize("address", "thread"))) static void
 mark_conservatively(struct gc_work *w, const uintptr_t *from, const uintptr_t *end) {
     bool past_end = heap.past_end == HEAP_PAST_END_STACKS;
     for (const uintptr_t *at = from; at < end; at++) {
         uintptr_t word = *at;
-        bool found = mark_guess(w, word);
-        if (past_end && word % 8 == 0 && (found || word % GOALLOC_PAGE_BYTES == 0))
-            mark_guess(w, word - 1);
+        if (word < GC_LEAST_ADDRESS)
+            continue;
+        struct span *s = heap_span_of(word);
+        if (s != NULL)
+            mark_guess(w, s, word);
+        else if (GOALLOC_LIKELY(word % GOALLOC_PAGE_BYTES != 0))
+            continue;
+        if (past_end)
+            mark_before(w, word);
     }
 }
 
