@@ -187,8 +187,8 @@ static int check_columns(sqlite3 *db, const char *dir) {
         "SELECT key,value FROM meta",
         "SELECT id,subject,knobs,workload,params,threads,flavour,verdict,warmup,iterations,timeout_s FROM cell",
         "SELECT position,cell_id,mode,number,layout_seed FROM planned",
-        "SELECT id,position,cell_id,mode,number,attempt,session,started_at,wall_ns,peak_bytes,status,message,exit_code,signal,"
-        "stderr_tail,reproduce,disturbed,disturbance,layout,checksum,record FROM invocation",
+        ("SELECT id,position,cell_id,mode,number,attempt,session,started_at,wall_ns,peak_bytes,status,message,exit_code,signal,"
+         "stderr_tail,reproduce,disturbed,disturbance,layout,checksum,record FROM invocation"),
         "SELECT invocation_id,iteration,warmup,wall_ns,cpu_ns,ops,zero_bytes FROM sample",
         "SELECT subject,reason,remedy FROM absent",
     };

@@ -224,4 +224,32 @@ KIND=abort claim -o unsound >claim.out
 [[ $got == 1 ]] || fail "a claim with a crash ends with $got, not 1: $(cat claim.out claim.err)"
 grep -q 'MY-01 .*INCONCLUSIVE' claim.out && grep -q '1 of 3 processes of mimalloc on probe-tiny failed' claim.out ||
     fail "a claim with a crash is decided: $(cat claim.out)"
+# ---- a test program that dies after some tests decides nothing
+cat >edited/test_dies <<'S'
+#!/bin/sh
+echo '[       OK ] first_test'
+kill -ABRT $$
+S
+chmod +x edited/test_dies
+sed -i 's/kind: claim/kind: conformance/; /^judge/,/figure/d; /^quote/d' claims/MY-01.yaml
+sed -i 's/published: 2/published: 1/; s/unit: objects/unit: test/' claims/MY-01.yaml
+printf 'judge:\n  check:\n    program: test_dies\n  figure: passed\n' >>claims/MY-01.yaml
+got=0
+claim -o dies >claim.out
+[[ $got == 1 ]] && grep -q 'n/a: test_dies died by SIGABRT' claim.out || fail "a check that dies ends with $got, not 1: $(cat claim.out claim.err)"
+
+# ---- records of claims that cannot be read: told, and no table is written without them
+mkdir -p verdicts
+for content in 'no JSON' '[1]' '{"id": "MY-01"}' ''; do
+    printf '%s' "$content" >verdicts/MY-01.json
+    printf 'a\n<!-- claims: written by spanlab claims report --write README.md -->\nold\n<!-- end of claims -->\nb\n' >table.md
+    for words in list 'show MY-01' report 'report --write table.md'; do
+        got=0
+        # shellcheck disable=SC2086 # words are words
+        "$spanlab" claims --claims claims --verdicts verdicts $words >claim.out 2>claim.err || got=$?
+        [[ $got == 2 ]] && grep -q 'is no record of a claim' claim.err ||
+            fail "claims $words with '$content' as a record ends with $got, not 2: $(cat claim.err)"
+    done
+    grep -q '^old$' table.md || fail "a table is written without what '$content' was to say: $(cat table.md)"
+done
 exit $failed

@@ -7,6 +7,7 @@
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { CHECK_TIMEOUT_MS = 120000 };
@@ -41,6 +42,9 @@ struct checked checked_tests(struct spawner *spawner, const struct claim_check *
         struct spawn_result result;
         if (!spawner_run(spawner, &request, NULL, NULL, &result) || result.start_failed || result.timed_out)
             out.missing = lab_printf("%s did not run to its end", check->program);
+        else if (WIFSIGNALED(result.wait_status))
+            out.missing = lab_printf("%s died by SIG%s", check->program, sigabbrev_np(WTERMSIG(result.wait_status)));
+        out.died = out.missing != NULL;
         out.seconds = (double)result.wall_ns / 1e9;
         out.peak_bytes = result.peak_bytes;
         char *text = text_read_file(said);

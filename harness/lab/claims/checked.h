@@ -13,6 +13,7 @@ struct checked {
     double seconds;
     uint64_t peak_bytes;
     char *missing; /* why there is no figure; the caller's to free */
+    bool died;     /* by a signal or at its time limit: that is missing, too */
 };
 
 /* Where a program of the tests lies, the caller's to free; with *missing, the caller's too, if it has not been built.

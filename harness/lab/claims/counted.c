@@ -115,6 +115,7 @@ struct counts {
     double seconds;
     uint64_t peak_bytes;
     char *missing;
+    bool died;
 };
 
 /* One process of a whole command. */
@@ -135,6 +136,7 @@ static struct counts count_once(struct spawner *spawner, const struct counted_wi
             WIFEXITED(result.wait_status) && WEXITSTATUS(result.wait_status) == 127
                 ? lab_strdup("valgrind is not installed: apt-get install valgrind")
                 : lab_printf("%s under callgrind failed: %.200s", w->program != NULL ? w->program : w->workload, text);
+    out.died = finished && !result.start_failed && WIFSIGNALED(result.wait_status);
     out.seconds = (double)result.wall_ns / 1e9;
     out.peak_bytes = result.peak_bytes;
     unlink(said);
@@ -250,6 +252,7 @@ struct counted counted_figure(struct spawner *spawner, const struct counted_wish
         struct counts c = counts_of(spawner, w, operations[i], folder);
         figures[i] = weighed(c.events, sum_named(w->figure));
         out.missing = c.missing != NULL ? lab_strdup(c.missing) : NULL;
+        out.died |= c.died;
         out.seconds += c.seconds;
         out.peak_bytes = c.peak_bytes > out.peak_bytes ? c.peak_bytes : out.peak_bytes;
         out.processes++;

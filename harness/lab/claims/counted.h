@@ -17,6 +17,7 @@ struct counted {
     uint64_t peak_bytes; /* of the largest process, callgrind's own memory included */
     unsigned processes;
     char *missing; /* why there is no figure; the caller's to free */
+    bool died;     /* by a signal or at its time limit: that is missing, too */
 };
 
 /* What is counted of which program: a subject on a workload (knobs: as launch.h has them), or one that lies beside

@@ -201,6 +201,7 @@ static int run_group(const struct group *g, struct experiment_listener listener,
             listener.tell(listener.context, g->places[i], out);
     }
     spawner_stop(&e.spawner);
+    code = code == LAB_OK && e.died ? LAB_CELL_FAILED : code;
     if (e.store.db != NULL)
         store_close(&e.store);
     unlink(path);

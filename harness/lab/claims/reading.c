@@ -223,6 +223,7 @@ static void count_it(struct experiment *e, struct side *side, struct reading_wis
         struct counted c = counted_figure(&e->spawner, &wish);
         cost_add(cost, c.seconds, (double)c.peak_bytes, c.processes);
         side->missing = c.missing;
+        e->died |= c.died;
         side_add(side, c.per_operation);
         /* Libraries of others hash addresses and read clocks: scripts/instructions.sh allows them the same. */
         side->differs |= fabs(c.per_operation - side->values[0]) > 0.001 * fabs(side->values[0]);
@@ -328,6 +329,7 @@ static struct reading take_checked(struct experiment *e, const struct claim_meas
     struct checked k = checked_tests(&e->spawner, m->check);
     cost_add(cost, k.seconds, (double)k.peak_bytes, 1);
     struct reading r = {.figure = claim_no_value, .missing = k.missing};
+    e->died |= k.died;
     r.version = lab_printf("goalloc (%s)", m->check->program);
     if (r.missing == NULL)
         r.figure.value = k.passed;

@@ -16,6 +16,7 @@ struct experiment {
     struct catalog catalog;
     struct plan plan;
     struct store store;
+    bool died; /* something counted or checked: processes of the run are in its store */
 };
 
 /* One side of a measure. */

@@ -47,30 +47,47 @@ static void beside_read(json_t *list, const struct claim *c, struct claim_outcom
     }
 }
 
+static unsigned unreadable;
+
+unsigned recorded_unreadable(void) {
+    return unreadable;
+}
+
+/* NULL: nothing is recorded, or after an error line what is there is no record of this claim. */
+static json_t *load(const char *path, const struct claim *c) {
+    if (access(path, F_OK) != 0)
+        return NULL;
+    json_error_t error = {.line = 0};
+    json_t *root = json_load_file(path, 0, &error);
+    const char *id = json_string_value(json_object_get(root, "id"));
+    if (id != NULL && strcmp(id, c->id) == 0 && json_is_string(json_object_get(root, "verdict")) &&
+        json_is_object(json_object_get(root, "judge")))
+        return root;
+    lab_error(LAB_USAGE, "%s is no record of a claim (line %d: %s): spanlab claims run %s --record", path, error.line,
+              root == NULL ? error.text : "it is not what --record writes", c->id);
+    unreadable++;
+    json_decref(root);
+    return NULL;
+}
+
 bool recorded_read(const char *folder, const struct claim *c, struct claim_outcome *out) {
     struct claim_figure none = {.figure = claim_no_value, .verdict = claim_judge(c, claim_no_value)};
     *out = (struct claim_outcome){.judge = none, .transfers = none, .seconds = NAN, .peak_bytes = NAN};
     char *path = recorded_path(folder, c);
-    json_error_t error;
-    json_t *root = access(path, F_OK) == 0 ? json_load_file(path, 0, &error) : NULL;
-    bool good = root != NULL;
-    if (!good && access(path, F_OK) == 0)
-        lab_error(LAB_USAGE, "%s is no record of a claim (line %d: %s): spanlab claims run %s --record", path,
-                  error.line, error.text, c->id);
-    if (good) {
-        figure_read(json_object_get(root, "judge"), c, &out->judge);
-        figure_read(json_object_get(root, "transfers"), c, &out->transfers);
-        beside_read(json_object_get(root, "beside"), c, out);
-        out->seconds = number_of(root, "seconds");
-        out->peak_bytes = number_of(root, "peak_bytes");
-        out->processes = (unsigned)json_integer_value(json_object_get(root, "processes"));
-        const char *verdict = json_string_value(json_object_get(root, "verdict"));
-        if (verdict != NULL && c->judge != NULL)
-            out->judge.verdict = verdict_of_name(verdict);
-    }
-    json_decref(root);
+    json_t *root = load(path, c);
     free(path);
-    return good;
+    if (root == NULL)
+        return false;
+    figure_read(json_object_get(root, "judge"), c, &out->judge);
+    figure_read(json_object_get(root, "transfers"), c, &out->transfers);
+    beside_read(json_object_get(root, "beside"), c, out);
+    out->seconds = number_of(root, "seconds");
+    out->peak_bytes = number_of(root, "peak_bytes");
+    out->processes = (unsigned)json_integer_value(json_object_get(root, "processes"));
+    if (c->judge != NULL)
+        out->judge.verdict = verdict_of_name(json_string_value(json_object_get(root, "verdict")));
+    json_decref(root);
+    return true;
 }
 
 struct claim_outcome *recorded_all(const char *folder, const struct claims *all) {

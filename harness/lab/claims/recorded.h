@@ -27,6 +27,8 @@ struct claim_outcome {
 
 /* False: nothing is recorded, or (after an error line) the file is no record; then `out` says so, too. */
 bool recorded_read(const char *folder, const struct claim *c, struct claim_outcome *out);
+/* How many files were no records so far: what is made of the others is not the whole. */
+unsigned recorded_unreadable(void);
 /* What is recorded of each; what is not is UNTESTED, or a verdict that needs no figure. The caller's to free. */
 struct claim_outcome *recorded_all(const char *folder, const struct claims *all);
 /* 0, or an enum lab_exit after an error line. */

@@ -460,6 +460,10 @@ static int write_table(const char *path, const char *whole) {
 
 static int report(const struct claims_options *o) {
     struct claim_outcome *outcomes = recorded_all(o->verdicts, &o->all);
+    if (recorded_unreadable() > 0) { /* said line by line: the table would lack them */
+        free(outcomes);
+        return LAB_USAGE;
+    }
     char *table = claims_markdown(&o->all, outcomes);
     const char *path = o->check != NULL ? o->check : o->write;
     int code = LAB_OK;
@@ -478,6 +482,11 @@ static int report(const struct claims_options *o) {
 /* ---- the command */
 
 enum { CLAIM_NAMES = 1000 };
+
+/* A record that cannot be read is worth an exit code, except where it is written anew. */
+static int finish(const struct claims_options *o, int code) {
+    return code == LAB_OK && !o->record && recorded_unreadable() > 0 ? LAB_USAGE : code;
+}
 
 static const char usage[] = "list | show ID... | run [ID...] | report";
 
@@ -514,7 +523,7 @@ static int claims(int argc, const char **argv) {
     } verbs[] = {{"list", list}, {"show", show}, {"run", run}, {"report", report}};
     for (size_t i = 0; verb != NULL && i < sizeof verbs / sizeof *verbs; i++)
         if (strcmp(verb, verbs[i].name) == 0)
-            return claims_load(o.folder, &o.all) ? verbs[i].run(&o) : LAB_USAGE;
+            return finish(&o, claims_load(o.folder, &o.all) ? verbs[i].run(&o) : LAB_USAGE);
     return lab_error(LAB_USAGE, "%s%s%s: say spanlab claims %s",
                      verb != NULL ? "there is no spanlab claims '" : "what of the claims", verb != NULL ? verb : "",
                      verb != NULL ? "'" : "", usage);

@@ -119,6 +119,17 @@ static void check_disk(void) {
     free(detail);
 }
 
+static void check_temporary(void) {
+    const char *named = getenv("TMPDIR"), *folder = named != NULL && named[0] != '\0' ? named : "/tmp";
+    bool fine = access(folder, W_OK | X_OK) == 0;
+    char *detail = lab_printf("%s %s", folder,
+                              fine ? "can be written" : "cannot be written: set TMPDIR to a folder that can, for report, heapmap "
+                                                        "and claims");
+    line(fine ? "ok" : "missing", "temporary files", detail);
+    missing += !fine;
+    free(detail);
+}
+
 static int doctor(int argc, const char **argv) {
     if (argc > 1)
         return strcmp(argv[1], "--help") == 0 ? (puts("usage: spanlab doctor"), LAB_OK)
@@ -147,6 +158,7 @@ static int doctor(int argc, const char **argv) {
     check_setting("overcommit_memory", host_first_line("/proc/sys/vm/overcommit_memory"), "0 1",
                   "reserving address space counts as memory; large reservations may fail");
     check_disk();
+    check_temporary();
     printf("\n%s\n", missing == 0 ? "Fit to measure: spanlab run -m smoke" : "Something is missing: see the lines above.");
     return missing == 0 ? LAB_OK : LAB_MISSING;
 }
