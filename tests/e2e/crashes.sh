@@ -153,6 +153,16 @@ read -r planned rows < <(sql every "SELECT (SELECT count(*) FROM planned), count
 [[ $rows == "$planned" ]] || fail "every: $rows of $planned processes are in the store as failed"
 grep -q "^pair  *FAILED" every.out || fail "every: the table has no FAILED: $(cat every.out)"
 
+# ---- where everything runs into its time limit, each further process would cost all of it: left out, and said
+sed 's/timeout: 5/timeout: 1/; s/memory: 1/memory: 0/' few-cells.yaml >hang-cells.yaml
+got=0
+KIND=hang "$spanlab" run -m hang-cells.yaml -s "y:$work/libevery.so" -o hopeless >hopeless.out 2>hopeless.err </dev/null || got=$?
+[[ $got == 1 ]] || fail "hopeless: exit $got instead of 1"
+got=$(sql hopeless "SELECT count(DISTINCT position) || ' ' || count(*) || ' ' || group_concat(DISTINCT status) FROM invocation")
+[[ $got == '2 4 timeout' ]] || fail "hopeless: positions, processes and their status are '$got', not '2 4 timeout'"
+grep -q '^1 planned processes are left out' hopeless.err || fail "hopeless: nothing says that one is left out: $(cat hopeless.err)"
+grep -q '^Run hopeless: 2 of 3 processes, 0 disturbed, 4 failed$' hopeless.out || fail "hopeless: $(grep '^Run' hopeless.out)"
+
 # ---- what a process wrote: cut, no JSON, of another shape, without its samples, of other work
 mkdir edited
 cat >edited/bench-manual <<S
