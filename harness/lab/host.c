@@ -2,6 +2,7 @@
 #include "host.h"
 #include "error.h"
 #include "text.h"
+#include "usable.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,6 +57,7 @@ json_t *host_facts(void) {
     json_object_set_new(facts, "kernel", json_string(u.release));
     json_object_set_new(facts, "cpu", taken(field("/proc/cpuinfo", "model name")));
     json_object_set_new(facts, "cores", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
+    usable_add(facts);
     json_object_set_new(facts, "memory_bytes", json_integer((json_int_t)(info.totalram * info.mem_unit)));
     json_object_set_new(facts, "thp", taken(host_bracketed("/sys/kernel/mm/transparent_hugepage/enabled")));
     json_object_set_new(facts, "overcommit", taken(host_first_line("/proc/sys/vm/overcommit_memory")));
@@ -72,8 +74,12 @@ char *host_identity(void) {
     struct utsname u;
     uname(&u);
     char *cpu = field("/proc/cpuinfo", "model name");
-    char *identity = lab_printf("%s, Linux %s, %s, %ld cores", u.nodename, u.release, cpu == NULL ? "?" : cpu,
-                                sysconf(_SC_NPROCESSORS_ONLN));
+    json_t *facts = json_pack("{s:I}", "cores", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN));
+    usable_add(facts);
+    char *limits = usable_text(facts);
+    char *identity = lab_printf("%s, Linux %s, %s, %s", u.nodename, u.release, cpu == NULL ? "?" : cpu, limits);
+    json_decref(facts);
+    free(limits);
     free(cpu);
     return identity;
 }

@@ -299,7 +299,7 @@ static int measure_widest(struct engine *e) {
         free(sql);
         random = random * UINT64_C(6364136223846793005) + 1442695040888963407u;
         int code = store_extend(e->store, cell, false, (unsigned)number, e->options->fixed_layout ? 0 : random >> 1);
-        e->progress.planned++;
+        progress_extend(&e->progress, cell);
         if (code == LAB_OK)
             code = measure_planned(e);
         if (code != LAB_OK)
@@ -345,6 +345,7 @@ static int measure(struct store *s, struct catalog *catalog, const struct measur
     catch_interrupts(on_interrupt);
     spawner_start(&e.spawner);
     progress_start(&e.progress, s, e.planned);
+    e.progress.budget_s = options->budget_s;
     int code = measure_planned(&e);
     if (code == LAB_OK)
         code = measure_widest(&e);

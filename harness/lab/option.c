@@ -19,8 +19,6 @@ static char *option_allowed(const struct option_row *o) {
         return lab_printf("a whole number from %llu to %llu", least, most);
     case OPTION_WHOLES:
         return lab_printf("whole numbers from %llu to %llu, separated by commas", least, most);
-    case OPTION_SHARES:
-        return lab_strdup("numbers above 0 and at most 1, separated by commas");
     case OPTION_DURATION:
         return lab_printf("a time: write 90s, 30m or 2h; at most %dh", OPTION_MAX_BUDGET_HOURS);
     default:
@@ -34,12 +32,9 @@ static bool parts_are(const struct option_row *o, const char *list) {
         size_t n = strcspn(list, ",");
         char *part = lab_printf("%.*s", (int)n, list);
         uint64_t whole;
-        double number;
         bool good = n > 0;
         if (o->type == OPTION_WHOLES)
             good = field_whole(part, o->least, o->most, &whole);
-        if (o->type == OPTION_SHARES)
-            good = field_number(part, &number) && number > 0 && number <= 1;
         free(part);
         if (!good)
             return false;
@@ -60,7 +55,6 @@ static bool take(const struct option_row *o, char *value) {
         return seconds > 0 && seconds <= OPTION_MAX_BUDGET_HOURS * 3600.0;
     case OPTION_LIST:
     case OPTION_WHOLES:
-    case OPTION_SHARES:
         *(char **)o->into = value;
         return parts_are(o, value);
     case OPTION_EMPTY_IS_NONE:

@@ -13,7 +13,6 @@ enum option_type {
     OPTION_LIST,     /* char *; names separated by commas, none of them empty */
     OPTION_WHOLE,    /* uint64_t, in the range */
     OPTION_WHOLES,   /* char *; whole numbers in the range, separated by commas */
-    OPTION_SHARES,   /* char *; numbers above 0 and at most 1, separated by commas */
     OPTION_DURATION, /* double, seconds */
     OPTION_FLAG,     /* int */
 };

@@ -3,6 +3,7 @@
 #include "error.h"
 #include "text.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,9 @@ void progress_start(struct progress *p, struct store *s, long planned) {
 static double seconds_left(const struct progress *p) {
     double seconds = 0, known = 0;
     long count = 0;
+    /* A budget is spent to its end, and not beyond. */
+    if (p->budget_s > 0)
+        return fmax(0, p->budget_s - (double)(text_now_ns() - p->start_ns) / 1e9);
     for (size_t i = 0; i < p->cell_count; i++) {
         known += p->cells[i].seconds;
         count += p->cells[i].count;
@@ -54,6 +58,11 @@ static double seconds_left(const struct progress *p) {
         seconds += (double)c->left * (c->count > 0 ? c->seconds / (double)c->count : average);
     }
     return seconds;
+}
+
+void progress_extend(struct progress *p, long cell_id) {
+    cell_of(p, cell_id)->left++;
+    p->planned++;
 }
 
 static void describe(struct progress *p, const struct store_todo *t) {
@@ -88,7 +97,7 @@ void progress_end(struct progress *p, const struct store_todo *t, const char *st
     c->seconds += (double)wall_ns / 1e9;
     c->count++;
     if (t->attempt == 1) {
-        c->left--;
+        c->left -= c->left > 0;
         p->done++;
     }
     bool ok = strcmp(status, "ok") == 0;

@@ -18,12 +18,15 @@ struct progress {
     bool terminal;
     long planned, done;
     uint64_t start_ns, begin_ns;
+    double budget_s; /* 0: none; else what is left of it is the time left */
     char current[160];
     struct progress_cell *cells;
     size_t cell_count;
 };
 
 void progress_start(struct progress *p, struct store *s, long planned);
+/* The cell gets one more process than was planned. */
+void progress_extend(struct progress *p, long cell_id);
 void progress_begin(struct progress *p, const struct store_todo *t);
 void progress_tick(struct progress *p);
 void progress_end(struct progress *p, const struct store_todo *t, const char *status, const char *message, uint64_t wall_ns,

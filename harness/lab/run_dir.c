@@ -218,7 +218,9 @@ int run_dir_check(struct store *s, struct catalog *catalog, struct measure_optio
                                     "spanlab run",
                          s->dir);
     else if (strcmp(host_then, host_now) != 0)
-        code = lab_error(LAB_USAGE, "%s was measured on another machine (%s, now %s): begin a new run with spanlab run",
+        code = lab_error(LAB_USAGE,
+                         "%s was measured on another machine, or another part of one (%s, now %s): begin a new run with "
+                         "spanlab run",
                          s->dir, host_then, host_now);
     code = code ? code : check_binaries(s, catalog);
     if (code == LAB_OK) {

@@ -6,6 +6,7 @@
 #include "record.h"
 #include "store_file.h"
 #include "text.h"
+#include "usable.h"
 
 #include <sqlite3.h>
 #include <stdio.h>
@@ -233,8 +234,9 @@ static void make_rows(struct run *r) {
     for (size_t i = 0; i < r->row_count; i++) {
         struct run_row *row = &r->rows[i];
         char *differ = distinguishing(r, row), threads[16] = "";
+        row->shared = row->threads > usable_processors(r->host);
         if (row->threads > 1)
-            snprintf(threads, sizeof threads, "\303\227%u", row->threads);
+            snprintf(threads, sizeof threads, "\303\227%u%s", row->threads, row->shared ? "!" : "");
         row->label = lab_printf("%s%s%s%s", row->workload, threads, differ[0] != '\0' ? " " : "", differ);
         free(differ);
     }

@@ -49,6 +49,7 @@ struct run_row {
     const char *workload, *params;
     unsigned threads;
     char *label;               /* "larson-bench\303\2272", with what differs from the other rows of the workload */
+    bool shared;               /* more threads than the processors that could be used: they take turns */
     double noise_floor;        /* of time, NAN unknown */
     size_t contrasts;          /* that it rests on */
     struct run_cell *baseline; /* glibc, or the first subject there; NULL when it has no time */

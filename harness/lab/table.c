@@ -9,6 +9,7 @@
 #include "rundata.h"
 #include "text.h"
 #include "timespace.h"
+#include "usable.h"
 
 #include <langinfo.h>
 #include <locale.h>
@@ -236,6 +237,28 @@ static void print_floors(const struct run *r, FILE *out) {
     free(known);
 }
 
+/* The machine as it could be used, since the figures of threads hang on it. */
+static void print_machine(const struct run *r, FILE *out) {
+    char *limits = usable_text(r->host);
+    fprintf(out, "Machine: %s\n\n", limits);
+    free(limits);
+}
+
+static void print_shared(const struct run *r, FILE *out) {
+    char *all = lab_strdup("");
+    for (size_t row = 0; row < r->row_count; row++) {
+        if (!r->rows[row].shared)
+            continue;
+        char *more = lab_printf("%s%s%s", all, all[0] != '\0' ? ", " : "", r->rows[row].label);
+        free(all);
+        all = more;
+    }
+    if (all[0] != '\0')
+        fprintf(out, "SHARED  %s: more threads than processors (%.3g), so they take turns\n", all,
+                usable_processors(r->host));
+    free(all);
+}
+
 static void print_problems(const struct run *r, FILE *out) {
     for (size_t i = 0; i < r->absent_count; i++)
         fprintf(out, "n/a     %s: %s%s%s\n", r->absent[i].subject, r->absent[i].reason,
@@ -257,7 +280,8 @@ void table_print(const struct run *r, FILE *out) {
             r->failed);
     if (r->invalid > 0)
         fprintf(out, ", %ld cells invalid", r->invalid);
-    fputs("\n\n", out);
+    fputc('\n', out);
+    print_machine(r, out);
     print_blocks(r, "TIME, lower is better", "time", out, &s);
     print_blocks(r, "PEAK RSS, lower better", "peak_rss", out, &s);
     print_blocks(r, "FOOTPRINT OVER BOUND", "footprint_over_bound", out, &s);
@@ -271,5 +295,6 @@ void table_print(const struct run *r, FILE *out) {
         "noise floor, Holm);\nno sign: screening, no verdict.\n",
         s.plus_minus, STATS_LEAST_FOR_INTERVAL, s.better, s.worse, s.same);
     print_floors(r, out);
+    print_shared(r, out);
     print_problems(r, out);
 }

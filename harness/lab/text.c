@@ -220,7 +220,7 @@ uint64_t text_now_ns(void) {
 
 const char *text_duration(double seconds) {
     static char text[32];
-    long s = lround(seconds);
+    long s = seconds > 0 ? lround(fmin(seconds, 1e12)) : 0;
     if (s < 60)
         snprintf(text, sizeof text, "%lds", s);
     else if (s < 3600)

@@ -187,8 +187,9 @@ refuses "runs locally only" -- "${base[@]}" --runner slurm
 refuses "is given twice" -- export --format csv --format go
 refuses "is not an option" -- export --format csv one two
 refuses "is not an option" -- resume one two
-refuses "--at is '0,1'" -- heapmap -w pair -s manual-tiny-sizeclass --at 0,1
-refuses "--at is '1.5'" -- heapmap -w pair -s manual-tiny-sizeclass --at 1.5
+for value in 1.5 nan 0x1 0.5, ,1 0.5,,1 ' 1' 1e0 -0.5; do
+    refuses "at" "'$value'" "ascending shares" -- heapmap -w pair -s manual-tiny-sizeclass -m smoke --at "$value"
+done
 refuses "--threads is '1.5'" -- heapmap -w pair -s manual-tiny-sizeclass -t 1.5
 refuses "--seed is 'x'" -- heapmap -w pair -s manual-tiny-sizeclass --seed x
 for value in 0 -1 1.5 x ''; do refuses "--jobs is '$value'" "from 1 to 256" -- claims run --jobs "$value"; done

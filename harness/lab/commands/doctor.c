@@ -9,6 +9,7 @@
 #include "host.h"
 #include "probe.h"
 #include "text.h"
+#include "usable.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,6 +87,18 @@ static void check_steal(void) {
     free(stat);
 }
 
+static void check_limits(void) {
+    json_t *facts = host_facts();
+    char *limits = usable_text(facts);
+    double cores = (double)json_integer_value(json_object_get(facts, "cores"));
+    bool all = usable_processors(facts) >= cores;
+    char *detail = lab_printf("%s%s", limits, all ? "" : ": cells of more threads than that take turns, and are marked");
+    line(all ? "ok" : "warn", "processors", detail);
+    json_decref(facts);
+    free(detail);
+    free(limits);
+}
+
 static void check_load(void) {
     double load[1] = {0};
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -148,6 +161,7 @@ static int doctor(int argc, const char **argv) {
     char *host = host_identity();
     line("ok", "host", host);
     free(host);
+    check_limits();
     check_load();
     check_steal();
     check_setting("transparent huge pages", host_bracketed("/sys/kernel/mm/transparent_hugepage/enabled"), "madvise never",

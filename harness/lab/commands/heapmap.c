@@ -47,7 +47,7 @@ static int parse(int argc, const char **argv, struct heapmap_options *o) {
         {"subject", 's', OPTION_LIST, &subject, 0, 0, "a goalloc build", "NAME[|KNOB=V]"},
         {"threads", 't', OPTION_WHOLES, &threads, threads_field->least, threads_field->most, "thread count (default 1)",
          "N"},
-        {"at", '\0', OPTION_SHARES, &o->at, 0, 0, "shares of the operations (default 0.5,1)", "0.25,0.5,1"},
+        {"at", '\0', OPTION_TEXT, &o->at, 0, 0, "shares of the operations (default 0.5,1)", "0.25,0.5,1"},
         {"output", 'o', OPTION_TEXT, &o->output, 0, 0, "the drawing (default heapmap-WORKLOAD-SUBJECT.svg)", "FILE.svg"},
         {"raw", '\0', OPTION_TEXT, &o->raw, 0, 0, "keep record and map as JSON, too", "FILE.json"},
         {"matrix", 'm', OPTION_EMPTY_IS_NONE, &matrix, 0, 0, "whose sizes (default quick)", "MATRIX"},
@@ -56,6 +56,8 @@ static int parse(int argc, const char **argv, struct heapmap_options *o) {
     int code = options_read(argc, argv, "-w WORKLOAD -s SUBJECT [OPTIONS]", options, 0, &rest);
     if (code != LAB_OK)
         return code;
+    if (o->at != NULL && o->at[strspn(o->at, "0123456789.,")] != '\0')
+        return lab_error(LAB_USAGE, "--at is '%s': give ascending shares of the operations from 0 to 1, as 0.25,0.5,1", o->at);
     if (workload == NULL || strchr(workload, ',') != NULL)
         return lab_error(LAB_USAGE, "which workload? -w NAME names one; spanlab list shows all");
     if (subject == NULL)

@@ -38,15 +38,16 @@ static void row(const struct run *r, const struct run_cell *c, const struct metr
             m->better, status);
 }
 
-/* Of a value that is there. flaky: other processes of the cell failed, so it is one of those that survived. */
-static const char *status_of(const struct run_cell *c, const char *bound) {
+/* Of a value that is there. flaky: other processes of the cell failed, so it is one of those that survived; shared: its threads took turns
+ * on fewer processors. */
+static const char *status_of(const struct run *r, const struct run_cell *c, const char *bound) {
     if (c->invalid)
         return "invalid";
     if (c->failed > 0)
         return "flaky";
     if (bound[0] != '\0')
         return strcmp(bound, "<") == 0 ? "floor" : "bound";
-    return collectors_no_gc(c) ? "no-GC" : "ok";
+    return collectors_no_gc(c) ? "no-GC" : r->rows[c->row].shared ? "shared" : "ok";
 }
 
 static void write_values(const struct run *r, const struct run_cell *c, size_t metric, FILE *out) {
@@ -56,7 +57,7 @@ static void write_values(const struct run *r, const struct run_cell *c, size_t m
         char value[64];
         const char *bound = run_bound(c, metric, v);
         snprintf(value, sizeof value, "%.17g", s->values[v]);
-        row(r, c, m, v + 1, value, status_of(c, bound), bound, out);
+        row(r, c, m, v + 1, value, status_of(r, c, bound), bound, out);
     }
     bool served = m->memory ? c->memory_record != NULL : c->record != NULL; /* then the subject does not tell it */
     if (s->count == 0 && run_row_shows(r, c->row, m->name))

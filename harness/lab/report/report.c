@@ -7,6 +7,7 @@
 #include "error.h"
 #include "html.h"
 #include "text.h"
+#include "usable.h"
 #include "whole.h"
 
 #include <errno.h>
@@ -49,6 +50,17 @@ static void machine_table(const struct run *r, FILE *out) {
     fputs("<table>", out);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         host_row(out, keys[i][1], json_object_get(r->host, keys[i][0]));
+    char *limits = usable_text(r->host);
+    fputs("<tr><th>usable</th><td>", out);
+    html_text(out, limits);
+    fputs("</td></tr>\n", out);
+    free(limits);
+    for (size_t i = 0; i < r->row_count; i++)
+        if (r->rows[i].shared) {
+            fputs("<tr><th>threads take turns</th><td>", out);
+            html_text(out, r->rows[i].label);
+            fprintf(out, ": %u threads on %.3g processors</td></tr>\n", r->rows[i].threads, usable_processors(r->host));
+        }
     fprintf(out, "<tr><th>processes</th><td>%ld of %ld, %ld disturbed, %ld failed</td></tr>\n", r->done, r->planned, r->disturbed,
             r->failed);
     if (r->invalid > 0)
