@@ -241,18 +241,145 @@ static void test_a_child_counts_anew(void **state) {
     assert_int_equal(status, 0);
 }
 
-/* Where no threads are to be had for the collector (RLIMIT_NPROC), whoever forks has to end the cycle. */
-static void test_fork_while_nobody_marks(void **state) {
-    (void)state;
+/* A fork comes between two steps of a cycle, and waits for no end of it. Marking goes on in the parent; the child has no
+ * thread of the collector's, and whoever wants memory ends the cycle. */
+static void expect_marking_goes_on(void) {
     begin_alone();
+    assert_true(gc_is_marking());
+    uint64_t work = gc_work();
     pid_t child = fork();
-    if (child == 0)
-        _exit(gc_is_marking());
-    assert_false(gc_is_marking());
-    gc.limiter.updated_ns = gc_limit_now();
+    if (child == 0) {
+        alarm(600);
+        bool marking = gc_is_marking();
+        goalloc_collect();
+        char message[200];
+        _exit(!marking + 2 * gc_is_marking() + 4 * (goalloc_check(message, sizeof message) != 0));
+    }
+    assert_true(gc_is_marking());
+    assert_int_equal(gc_work(), work);
+    assert_int_equal(gc.ending, 0);
+    end_alone();
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
+}
+
+static void test_fork_of_one_thread_while_marking(void **state) {
+    (void)state;
+    expect_marking_goes_on();
+}
+
+/* ---- threads beside a fork: each holds what the fork must not wait for, or must */
+
+struct beside {
+    pthread_t thread;
+    uint32_t stage; /* atomic: 1 the thread is there, 2 the fork is over, 3 the thread has gone on */
+};
+
+static void beside_reach(struct beside *b, uint32_t stage) {
+    __atomic_store_n(&b->stage, stage, __ATOMIC_SEQ_CST);
+}
+
+static void beside_await(struct beside *b, uint32_t stage) {
+    while (__atomic_load_n(&b->stage, __ATOMIC_SEQ_CST) < stage)
+        sched_yield();
+}
+
+/* Outside the allocator, with every signal blocked and a lock of its own held: no fork may want it to stop. */
+static void *stay_outside(void *beside) {
+    struct beside *b = beside;
+    sigset_t all;
+    goalloc_bytes(64, false);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
+    beside_reach(b, 1);
+    beside_await(b, 2);
+    goalloc_bytes(64, false);
+    goalloc_thread_detach();
+    return NULL;
+}
+
+static void expect_child_collects(void) {
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(600);
+        for (int i = 0; i < 1000; i++)
+            if (goalloc_bytes(1 + (size_t)i * 7, true) == NULL)
+                _exit(1);
+        goalloc_collect();
+        char message[200];
+        _exit(world.threads != gc_self || gc_self->next != NULL || goalloc_check(message, sizeof message) != 0 ? 2 : 0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+static void test_fork_lets_threads_run_outside(void **state) {
+    (void)state;
+    struct beside b = {0};
+    if (OS_THREAD_SANITIZER)
+        skip(); /* forks beside threads are not its matter */
+    assert_int_equal(pthread_create(&b.thread, NULL, stay_outside, &b), 0);
+    beside_await(&b, 1);
+    expect_child_collects();
+    beside_reach(&b, 2);
+    pthread_join(b.thread, NULL);
+}
+
+/* In the allocator, and on its way out as soon as the fork has come to wait for it. */
+static void *wait_outside(void *beside) {
+    struct beside *b = beside;
+    goalloc_bytes(64, false);
+    beside_reach(b, 1);
+    beside_await(b, 2);
+    goalloc_thread_detach();
+    return NULL;
+}
+
+static void test_fork_beside_a_thread_while_marking(void **state) {
+    (void)state;
+    struct beside b = {0};
+    if (OS_THREAD_SANITIZER)
+        skip();
+    assert_int_equal(pthread_create(&b.thread, NULL, wait_outside, &b), 0);
+    beside_await(&b, 1);
+    expect_marking_goes_on();
+    beside_reach(&b, 2);
+    pthread_join(b.thread, NULL);
+}
+
+static void *stay_inside(void *beside) {
+    struct beside *b = beside;
+    goalloc_thread_attach();
+    cache_hold(cache_self);
+    beside_reach(b, 1);
+    while (__atomic_load_n(&cache_self->front.stop, __ATOMIC_SEQ_CST) == 0)
+        sched_yield();
+    lock_acquire(&roots.lock); /* as goalloc_root_add: to be had still */
+    lock_release(&roots.lock);
+    for (int i = 0; i < 1000; i++)
+        sched_yield();
+    bool early = __atomic_load_n(&b->stage, __ATOMIC_SEQ_CST) != 1;
+    cache_unhold(cache_self); /* waits here until the fork is over */
+    bool late = __atomic_load_n(&b->stage, __ATOMIC_SEQ_CST) == 1;
+    cache_hold(cache_self);
+    cache_unhold(cache_self);
+    goalloc_thread_detach();
+    return (void *)(uintptr_t)(early + 2 * late);
+}
+
+static void test_fork_waits_for_threads_inside(void **state) {
+    (void)state;
+    struct beside b = {0};
+    void *wrong;
+    assert_int_equal(pthread_create(&b.thread, NULL, stay_inside, &b), 0);
+    beside_await(&b, 1);
+    gc_before_fork(false);
+    beside_reach(&b, 2);
+    gc_after_fork_parent();
+    pthread_join(b.thread, &wrong);
+    assert_null(wrong);
 }
 
 /* ---- whose work it is */
@@ -677,7 +804,10 @@ int main(void) {
         cmocka_unit_test(test_nobody_outruns_who_begins),
         cmocka_unit_test(test_nobody_outruns_the_marker),
         cmocka_unit_test(test_a_child_counts_anew),
-        cmocka_unit_test(test_fork_while_nobody_marks),
+        cmocka_unit_test(test_fork_of_one_thread_while_marking),
+        cmocka_unit_test(test_fork_lets_threads_run_outside),
+        cmocka_unit_test(test_fork_beside_a_thread_while_marking),
+        cmocka_unit_test(test_fork_waits_for_threads_inside),
         cmocka_unit_test(test_few_objects_are_one_processors_work),
         cmocka_unit_test(test_who_waits_has_stopped),
         cmocka_unit_test(test_who_is_blocked_has_stopped),

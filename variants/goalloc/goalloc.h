@@ -165,7 +165,7 @@ static inline void *goalloc_take_slot(struct goalloc_thread *thread, struct goal
     else
         window->next = slot + window->slot_bytes;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    __atomic_store_n(&thread->busy, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&thread->busy, 0, __ATOMIC_RELEASE);
     if (__builtin_expect(__atomic_load_n(&thread->stop, __ATOMIC_RELAXED) != 0, 0))
         goalloc_obey_stop();
     return (void *)slot;

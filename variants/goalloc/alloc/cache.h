@@ -98,7 +98,7 @@ static struct {
 /* Traced builds: the calling thread's cache as the inline paths know it. */
 static void cache_set_self(struct cache *c);
 /* Brackets what a thread does to its cache outside the allocation paths: it is not stopped meanwhile. */
-static void cache_hold(struct cache *c);
+static inline void cache_hold(struct cache *c);
 static void cache_unhold(struct cache *c);
 /* The calling thread, attached or not, is about to give its cache back. */
 static void cache_handover_leaves(void);

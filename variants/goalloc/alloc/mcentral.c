@@ -127,7 +127,8 @@ static void gc_go_back_from_fork(void);
 static void gc_park(struct cache *c);
 static void gc_init(void);
 static bool gc_knob(const char *name, char *out, size_t size);
-static void gc_before_fork(void);
+/* As cache_before_fork: all threads but the calling one are outside the allocator then, and caches.lock is held. */
+static void gc_before_fork(bool alone);
 static void gc_after_fork_parent(void);
 static void gc_after_fork_child(void);
 
@@ -140,14 +141,28 @@ static void cache_set_self(struct cache *c) {
         gc_thread_begins(c);
 }
 
-static void cache_hold(struct cache *c) {
+/* A stop has been asked for, perhaps a fork's: whoever is in the allocator now must not change a word meanwhile. */
+__attribute__((noinline)) static void cache_obey_first(struct cache *c) {
+    do {
+        __atomic_store_n(&c->front.busy, 0, __ATOMIC_RELEASE);
+        gc_park(c);
+        __atomic_store_n(&c->front.busy, 1, __ATOMIC_RELAXED);
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    } while (__atomic_load_n(&c->front.stop, __ATOMIC_RELAXED) != 0);
+}
+
+/* Being busy and being asked are looked at crosswise; who asks makes all threads pass a barrier (os_barrier_all), or
+ * sends a signal. */
+static inline void cache_hold(struct cache *c) {
     __atomic_store_n(&c->front.busy, 1, __ATOMIC_RELAXED);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (GOALLOC_UNLIKELY(__atomic_load_n(&c->front.stop, __ATOMIC_RELAXED) != 0))
+        cache_obey_first(c);
 }
 
 static void cache_unhold(struct cache *c) {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    __atomic_store_n(&c->front.busy, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->front.busy, 0, __ATOMIC_RELEASE);
     if (__atomic_load_n(&c->front.stop, __ATOMIC_RELAXED) != 0)
         gc_park(c);
 }
@@ -166,18 +181,15 @@ static bool cache_handover_knob(const char *name, char *out, size_t size) {
 
 static void cache_before_fork(bool alone) {
     gc_come_back_to_fork();
-    gc_before_fork();
-    lock_before_fork(&caches.lock, alone);
+    gc_before_fork(alone);
 }
 
 static void cache_after_fork_parent(void) {
-    lock_after_fork(&caches.lock);
     gc_after_fork_parent();
     gc_go_back_from_fork();
 }
 
 static void cache_after_fork_child(void) {
-    lock_after_fork(&caches.lock);
     gc_after_fork_child();
     gc_go_back_from_fork();
 }

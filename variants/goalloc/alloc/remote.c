@@ -217,7 +217,7 @@ static inline bool alloc_holds_back(const struct span *s, uintptr_t address) {
     return false;
 }
 
-static void cache_hold(struct cache *c) {
+static inline void cache_hold(struct cache *c) {
     (void)c;
 }
 

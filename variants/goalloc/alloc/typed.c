@@ -36,20 +36,19 @@ static void gc_note_store(struct cache *c, void *old, void *value);
 
 uint32_t goalloc_marking;
 
-/* ---- stop protocol. A thread inside the allocator is busy; a stop request that finds it so is obeyed on leaving. */
+/* ---- stop protocol. A thread inside the allocator is busy; a stop request that finds it so is obeyed on leaving, one
+ * that came before it on entering. */
 
 static inline struct cache *typed_enter(void) {
     struct cache *c = cache_self != &cache_none ? cache_self : cache_attach();
-    if (GOALLOC_LIKELY(c != NULL)) {
-        __atomic_store_n(&c->front.busy, 1, __ATOMIC_RELAXED);
-        __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    }
+    if (GOALLOC_LIKELY(c != NULL))
+        cache_hold(c);
     return c;
 }
 
 static inline void typed_leave(struct cache *c) {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    __atomic_store_n(&c->front.busy, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->front.busy, 0, __ATOMIC_RELEASE); /* a fork looks at what was changed */
     if (GOALLOC_UNLIKELY(__atomic_load_n(&c->front.stop, __ATOMIC_RELAXED) != 0))
         gc_park(c);
     if (GOALLOC_UNLIKELY(c->wants_gc))

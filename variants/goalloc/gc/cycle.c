@@ -26,6 +26,7 @@ static struct {
     uint32_t wake;          /* atomic: changes when the collector's threads have something to do */
     uint32_t active;        /* of these, how many mark in this cycle */
     uint32_t workers_made;
+    uint32_t forking; /* atomic: threads that are about to fork, and are to be let by between two steps */
     bool forced; /* the cycle: begun because the program asked for one, whoever ends it */
     struct gc_thread *workers[CYCLE_MAX_WORKERS];
     uint64_t trigger_bytes;                 /* atomic */
@@ -607,7 +608,11 @@ static void gc_wait_for_work(struct gc_thread *self) {
 
 /* ---- what allocating threads do */
 
-/* Until everything is swept. Another cycle may have ended while others were waited for: its spans are left to nobody
+static bool gc_fork_waits(void) {
+    return __atomic_load_n(&gc.forking, __ATOMIC_RELAXED) != 0;
+}
+
+/* Until everything is swept, or a fork waits. Another cycle may have ended while others were waited for: its spans are left to nobody
  * else where the collector has no threads. */
 static void gc_sweep_all(struct cache *c) {
     if (sweep_done())
@@ -616,12 +621,14 @@ static void gc_sweep_all(struct cache *c) {
     while (!sweep_done()) {
         cache_hold(c);
         c->sweep_clocked = true;
-        while (sweep_one(c) != SWEEP_NONE)
+        while (!gc_fork_waits() && sweep_one(c) != SWEEP_NONE)
             sweep_let_stop(c);
         c->sweep_clocked = false;
         cache_unhold(c);
         if (!sweep_done())
             sched_yield();
+        if (gc_fork_waits())
+            break;
     }
     meter_spent(&meter.sums.sweep_cpu_ns, begun_cpu_ns);
 }
@@ -677,6 +684,10 @@ __attribute__((noinline)) static void gc_begin_spilled(struct gc_thread *self, b
         return;
     }
     gc_sweep_all(self->cache);
+    if (!sweep_done() || gc_fork_waits()) { /* whoever wanted the cycle comes again */
+        lock_release(&gc.lock);
+        return;
+    }
     bool stopped = gc_settings.stop_the_world != 0;
     uint64_t asked_ns = os_now_ns();
     world_stop(self);
@@ -763,7 +774,8 @@ void goalloc_collect(void) {
         }
         gc_help(gc_self);
     }
-    gc_sweep_all(c);
+    while (!sweep_done())
+        gc_sweep_all(c);
 }
 
 #include "gc/others.c"

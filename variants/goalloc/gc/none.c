@@ -6,6 +6,8 @@
 #include "gc/roots.c"
 #include "goalloc.h"
 
+#include <sched.h>
+
 static void gc_init(void) {}
 
 static bool gc_knob(const char *name, char *out, size_t size) {
@@ -25,12 +27,52 @@ static void gc_thread_leaves(void) {}
 static void gc_come_back_to_fork(void) {}
 static void gc_go_back_from_fork(void) {}
 
-static void gc_before_fork(void) {}
-static void gc_after_fork_parent(void) {}
-static void gc_after_fork_child(void) {}
+/* Held by a thread that forks: the others wait for it before they enter the allocator. */
+static struct lock none_gate;
+static bool none_closed; /* the fork under way has asked the others */
 
 static void gc_park(struct cache *c) {
     (void)c;
+    lock_acquire(&none_gate);
+    lock_release(&none_gate);
+}
+
+static void none_ask_all(uint32_t stop) {
+    for (struct cache *c = __atomic_load_n(&caches.all, __ATOMIC_ACQUIRE); c != NULL; c = c->next_all)
+        if (c != cache_self)
+            __atomic_store_n(&c->front.stop, stop, __ATOMIC_RELEASE);
+}
+
+/* What threads do to the sets of spans takes no lock: they are kept out of the allocator. No cache comes meanwhile. */
+static void gc_before_fork(bool alone) {
+    lock_before_fork(&caches.lock, alone);
+    lock_before_fork(&none_gate, alone);
+    none_closed = !alone;
+    if (alone)
+        return lock_before_fork(&roots.lock, alone);
+    if (cache_self != &cache_none && cache_self->front.busy != 0)
+        os_die("fork in a signal handler that has interrupted its thread inside the allocator: block the signal where "
+               "the thread allocates, or let another thread fork");
+    none_ask_all(1);
+    os_barrier_all();
+    for (struct cache *c = caches.all; c != NULL; c = c->next_all)
+        while (c != cache_self && __atomic_load_n(&c->front.busy, __ATOMIC_ACQUIRE) != 0)
+            sched_yield();
+    lock_before_fork(&roots.lock, alone); /* now: a thread in the allocator may have waited for it */
+}
+
+static void gc_after_fork_parent(void) {
+    lock_after_fork(&roots.lock);
+    if (none_closed)
+        none_ask_all(0);
+    lock_after_fork(&none_gate);
+    lock_after_fork(&caches.lock);
+}
+
+/* What other threads' caches held stays where it is. */
+static void gc_after_fork_child(void) {
+    caches.attached = cache_self != &cache_none;
+    gc_after_fork_parent();
 }
 
 static void gc_poll(struct cache *c) {

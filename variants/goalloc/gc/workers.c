@@ -34,6 +34,13 @@ static uint64_t gc_account_worker(uint64_t cpu_ns) {
     return (uint64_t)((double)beyond_ns / pacer_background);
 }
 
+/* The collector's threads come back to the lock that a fork waits for sooner than the fork does. */
+static void gc_wait_for_fork(void) {
+    enum { LONGEST_NS = 1000000 };
+    for (uint32_t n; (n = __atomic_load_n(&gc.forking, __ATOMIC_RELAXED)) != 0;)
+        os_wait_while(&gc.forking, n, LONGEST_NS);
+}
+
 static void gc_work_in_background(struct gc_thread *self) {
     while (gc_is_marking()) {
         uint64_t cpu_ns = os_thread_cpu_ns(), done = gc_mark_slice(self, CYCLE_SLICE * 16);
@@ -41,6 +48,7 @@ static void gc_work_in_background(struct gc_thread *self) {
         __atomic_fetch_add(&gc.credit, (int64_t)done, __ATOMIC_RELAXED);
         if (rest_ns != 0)
             os_wait_while(&gc.phase, GC_MARK, rest_ns);
+        gc_wait_for_fork();
         if (done != 0 || mark_work_left())
             continue;
         gc_try_end(self);
@@ -54,6 +62,7 @@ static void gc_sweep_in_background(struct gc_thread *self) {
     uint64_t begun_cpu_ns = os_thread_cpu_ns();
     self->cache->sweep_clocked = true; /* for good: this thread sweeps for nobody else */
     for (;;) {
+        gc_wait_for_fork();
         lock_acquire(&gc.sweep_lock);
         size_t swept = 0;
         for (unsigned i = 0; i < 10 && swept != SWEEP_NONE; i++) /* Go mgcsweep.go:298 */

@@ -29,6 +29,7 @@ static struct {
     uint32_t waiting;          /* atomic: threads that come or go, and wait for the lock */
     uint32_t sleepers;         /* atomic: stopped threads that sleep until the epoch changes */
     uint32_t stopper_sleeps;   /* atomic: until somebody arrives */
+    uint32_t gate;             /* atomic: this stop keeps threads out of the allocator, wherever else they are */
     uint32_t spin;             /* atomic: in this stop all have a processor of their own, and wait a moment awake */
     unsigned processors;       /* that the process may use */
     uint64_t stopping_ns, stopping_cpu_ns; /* when the stop under way began, and the stopping thread's CPU then */
@@ -93,11 +94,15 @@ static bool world_can_stop(struct gc_thread *t, uintptr_t sp, const ucontext_t *
     return false;
 }
 
+static bool world_is_gate(void) {
+    return __atomic_load_n(&world.gate, __ATOMIC_RELAXED) != 0;
+}
+
 static void world_on_signal(int number, siginfo_t *info, void *context) {
     struct gc_thread *t = gc_self;
     uint32_t epoch = __atomic_load_n(&world.epoch, __ATOMIC_ACQUIRE);
     uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
-    if (t != NULL && world_asks(t, epoch) && !t->parked && world_can_stop(t, sp, context)) {
+    if (t != NULL && world_asks(t, epoch) && !t->parked && !world_is_gate() && world_can_stop(t, sp, context)) {
         world_wait(t, epoch);
         return;
     }
@@ -348,6 +353,44 @@ static uint64_t world_start(void) {
     return started_ns;
 }
 
+/* ---- for a fork: threads may be anywhere but in the allocator. One that a signal stopped might hold a lock of libc's
+ * that fork takes; so none is sent, and threads that come to the allocator wait there. */
+
+/* It arrives where it leaves the allocator, or waits in it with nothing half done. */
+static void world_await_leave(const struct gc_thread *t) {
+    enum { LONGEST_NS = 1000000 };
+    for (;;) {
+        uint32_t arrived = __atomic_load_n(&world.arrived, __ATOMIC_SEQ_CST);
+        if (__atomic_load_n(&t->cache->front.busy, __ATOMIC_ACQUIRE) == 0 || !world_awaits(t))
+            return;
+        world_await_one(arrived, LONGEST_NS);
+    }
+}
+
+static void world_close(struct gc_thread *self) {
+    world_let_by();
+    world_lock(&world.lock);
+    __atomic_store_n(&world.gate, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&world.spin, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&world.epoch, world.epoch + 1, __ATOMIC_SEQ_CST); /* as world_stop's */
+    for (struct gc_thread *t = world.threads; t != NULL; t = t->next) {
+        if (t == self)
+            continue;
+        __atomic_fetch_or(&t->cache->front.stop, WORLD_STOP_ASKED, __ATOMIC_SEQ_CST);
+        world_hold(t);
+    }
+    /* A thread that is entering sees that it is asked to stop, or is seen to be busy. */
+    os_barrier_all();
+    for (struct gc_thread *t = world.threads; t != NULL; t = t->next)
+        if (t != self)
+            world_await_leave(t);
+}
+
+static void world_open(void) {
+    __atomic_store_n(&world.gate, 0, __ATOMIC_RELAXED);
+    world_start();
+}
+
 /* ---- threads come and go */
 
 static void world_find_stack(struct gc_thread *t) {
@@ -411,6 +454,7 @@ static bool world_thread_start(void *(*run)(void *), void *arg) {
 }
 
 static void world_init(void) {
+    os_barrier_all();
     struct sigaction action = {.sa_flags = SA_SIGINFO | SA_RESTART};
     action.sa_sigaction = world_on_signal;
     world.processors = settings_processors();

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
@@ -133,6 +134,23 @@ static bool os_move(void *from, size_t size_bytes, void *to) {
 static void os_unmap(void *base, size_t size_bytes) {
     int saved_errno = errno;
     munmap(base, size_bytes);
+    errno = saved_errno;
+}
+
+/* Taking away the right to write a page interrupts every processor that runs a thread of the process. */
+static void os_barrier_by_page(void) {
+    static _Alignas(OS_PAGE_BYTES) char page[OS_PAGE_BYTES];
+    mprotect(page, sizeof page, PROT_READ | PROT_WRITE);
+    __atomic_store_n(&page[0], 1, __ATOMIC_SEQ_CST);
+    mprotect(page, sizeof page, PROT_READ);
+}
+
+static void os_barrier_all(void) {
+    enum { EXPEDITED = 1 << 3, REGISTER = 1 << 4 }; /* of membarrier(2), Linux 4.14; headers may be older */
+    int saved_errno = errno;
+    if (syscall(SYS_membarrier, EXPEDITED, 0) != 0 &&
+        (syscall(SYS_membarrier, REGISTER, 0) != 0 || syscall(SYS_membarrier, EXPEDITED, 0) != 0))
+        os_barrier_by_page();
     errno = saved_errno;
 }
 

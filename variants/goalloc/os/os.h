@@ -88,6 +88,10 @@ static bool os_move(void *from, size_t size_bytes, void *to);
 /* Drops the mapping altogether. */
 static void os_unmap(void *base, size_t size_bytes);
 
+/* Makes every running thread of the process pass a full barrier (membarrier), so that of two threads that each store and
+ * then look, one may go without. The first call may take a while: make it early. */
+static void os_barrier_all(void);
+
 /* Set once the calling thread dies: a handler of SIGABRT is running, of the program's, and may ask for memory. Locks may
  * be held, and what is broken must be left alone. */
 __attribute__((unused)) static __thread bool os_thread_dies;
