@@ -30,7 +30,8 @@ struct misuse {
 #define EITHER "^goalloc: .*(double free|freed before|invalid)"
 
 /* To the letter: no size that the object did not have, and no claim that it was ever live. */
-#define NOT_LIVE(what) "^goalloc: " what " of 0x[0-9a-f]+: no object is live there \\(freed before, or never allocated\\)$"
+#define NOT_LIVE(what)                                                                                                 \
+    "^goalloc: " what " of 0x[0-9a-f]+: no object is live there \\(freed before, or never allocated\\)$"
 #define OUTSIDE(what)  "^goalloc: invalid " what " of 0x[0-9a-f]+: it lies outside this allocator's heap$"
 #define FREED_TWICE                                                                                                    \
     "^goalloc: double free of 0x[0-9a-f]+(, a 64-byte object)?; it had been freed before$"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A program that runs with another's rights obeys no variable of the caller's environment: a copy of this one, setuid. */
+ * A program that runs with another's rights obeys no variable of its caller's: a copy of this one, setuid. */
 #include "unity_collecting.h"
 
 #include <fcntl.h>
@@ -61,7 +61,8 @@ static void a_setuid_program_obeys_no_variable(void **state) {
         run(program, secure, sizeof secure);
     unlink(program);
     rmdir(folder);
-    assert_string_equal(plain, "0 preset=faithful GOGC=7 GOMAXPROCS=3 GOMEMLIMIT=1073741824 deterministic=1 clobberfree=1");
+    assert_string_equal(plain, "0 preset=faithful GOGC=7 GOMAXPROCS=3 GOMEMLIMIT=1073741824 deterministic=1 "
+                               "clobberfree=1");
     if (!copied || secure[0] != '1')
         skip(); /* the folder's mount has no setuid programs */
     assert_string_equal(secure + 1, bare + 1);

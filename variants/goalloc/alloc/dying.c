@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * dying: memory for a handler of SIGABRT that runs in a thread which has found the heap broken (os_die), perhaps while it
- * held locks. The thread keeps away from the heap: it has no cache any more, each request is a mapping of its own, and
- * nothing is freed.
+ * dying: memory for a handler of SIGABRT that runs in a thread which has found the heap broken (os_die), perhaps while
+ * it held locks. The thread keeps away from the heap: it has no cache any more, each request is a mapping of its own,
+ * and nothing is freed.
  */
 #include "alloc/cache.h"
 #include "alloc/object.h"

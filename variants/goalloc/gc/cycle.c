@@ -612,8 +612,8 @@ static bool gc_fork_waits(void) {
     return __atomic_load_n(&gc.forking, __ATOMIC_RELAXED) != 0;
 }
 
-/* Until everything is swept, or a fork waits. Another cycle may have ended while others were waited for: its spans are left to nobody
- * else where the collector has no threads. */
+/* Until everything is swept, or a fork waits. Another cycle may have ended while others were waited for: its spans are
+ * left to nobody else where the collector has no threads. */
 static void gc_sweep_all(struct cache *c) {
     if (sweep_done())
         return;

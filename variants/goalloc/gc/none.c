@@ -8,7 +8,9 @@
 
 #include <sched.h>
 
-static void gc_init(void) {}
+static void gc_init(void) {
+    os_barrier_all();
+}
 
 static bool gc_knob(const char *name, char *out, size_t size) {
     (void)name, (void)out, (void)size;
@@ -48,8 +50,10 @@ static void gc_before_fork(bool alone) {
     lock_before_fork(&caches.lock, alone);
     lock_before_fork(&none_gate, alone);
     none_closed = !alone;
-    if (alone)
-        return lock_before_fork(&roots.lock, alone);
+    if (alone) {
+        lock_before_fork(&roots.lock, alone);
+        return;
+    }
     if (cache_self != &cache_none && cache_self->front.busy != 0)
         os_die("fork in a signal handler that has interrupted its thread inside the allocator: block the signal where "
                "the thread allocates, or let another thread fork");
