@@ -29,9 +29,9 @@ static void *prepare_in_thread(void *unused) {
     return unused;
 }
 
-/* A fork that somebody holds up is somewhere between its first lock and its last. */
+/* A fork that waits for something is somewhere between its first lock and its last; one that does not may be over. */
 static void await_fork_under_way(void) {
-    while (pthread_mutex_trylock(&forking.lock.mutex) == 0) {
+    while (!atomic_load(&prepared) && pthread_mutex_trylock(&forking.lock.mutex) == 0) {
         pthread_mutex_unlock(&forking.lock.mutex);
         sched_yield();
     }
