@@ -57,11 +57,11 @@ static void begin_alone(void) {
     stacks_must_locate(gc_self, (uintptr_t)__builtin_frame_address(0));
     gc_begin_marking(gc_self, false, os_now_ns());
     world_start();
-    gc.limiter.updated_ns = INT64_MAX; /* the clock is the test's */
+    __atomic_store_n(&gc.limiter.updated_ns, INT64_MAX, __ATOMIC_RELAXED); /* the clock is the test's */
 }
 
 static void end_alone(void) {
-    gc.limiter.updated_ns = gc_limit_now();
+    __atomic_store_n(&gc.limiter.updated_ns, gc_limit_now(), __ATOMIC_RELAXED);
     while (gc_is_marking()) {
         gc_mark_slice(gc_self, UINT64_MAX);
         gc_end(gc_self);
@@ -211,7 +211,6 @@ static void test_nobody_outruns_the_marker(void **state) {
     assert_false(mark_work_left());
     uint64_t goal_bytes = gc.goal_bytes;
     __atomic_store_n(&gc.credit, 4096, __ATOMIC_RELAXED); /* done by the marker before */
-    gc.limiter.updated_ns = INT64_MAX;
     assert_int_equal(pthread_create(&thread, NULL, allocate_much, NULL), 0);
     uint64_t live_bytes = live_when_it_waits();
     while (buffers > 0)
