@@ -692,7 +692,8 @@ __attribute__((noinline)) static void gc_begin_spilled(struct gc_thread *self, b
     uint64_t asked_ns = os_now_ns();
     world_stop(self);
     meter_begin_pause();
-    stacks_must_locate(self, (uintptr_t)__builtin_frame_address(0));
+    if (self->own.top != 0) /* none of the collector's own, whose stack is not scanned */
+        stacks_must_locate(self, (uintptr_t)__builtin_frame_address(0));
     gc_begin_marking(self, forced, asked_ns);
     if (stopped)
         gc_collect_stopped(self);
