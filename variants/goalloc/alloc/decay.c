@@ -66,7 +66,7 @@ static void decay_forget(void) {
     decay.refused_pages = 0; /* it may be unlocked by now */
 }
 
-/* Pages that the OS had at the last look and that have been taken since. Allocation takes the lowest addresses first, so
+/* Pages that the OS had at the last look and that have been taken since. Allocation takes the lowest addresses first:
  * they are rather those that were given back than those that the heap has grown by. */
 static void decay_learn(void) {
     const struct page_heap *ph = &heap.pages;

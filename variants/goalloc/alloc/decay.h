@@ -19,7 +19,7 @@ enum {
     DECAY_STEP_PAGES = (1 << 20) >> GOALLOC_PAGE_SHIFT,    /* the least to give back at a time */
     DECAY_MOST_PAGES = (32 << 20) >> GOALLOC_PAGE_SHIFT,   /* and the most while the heap is locked */
     DECAY_LARGE_PAGES = (8 << 20) >> GOALLOC_PAGE_SHIFT,   /* runs from here on go back before the heap is locked */
-    DECAY_WANTED_PAGES = (16 << 20) >> GOALLOC_PAGE_SHIFT, /* the most kept for being wanted back, or as much as is used */
+    DECAY_WANTED_PAGES = (16 << 20) >> GOALLOC_PAGE_SHIFT, /* kept at most for being wanted, or as much as is used */
     DECAY_HALVING_MS = 4000,                               /* in which what was wanted counts half */
 };
 

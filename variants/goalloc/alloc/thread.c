@@ -91,9 +91,9 @@ static void cache_flush(struct cache *c) {
     c->record_count = 0;
 }
 
-/* Records are for ever, since others may look at what a thread has left behind (next_free and all that follows); the
- * rest, all of it zero or set up by cache_open, need not be in memory. The last to come are the first to be taken again:
- * so many stay. */
+/* A record stays for ever, since other threads may still look at its end (next_free and all that follows). The rest is
+ * zero or set up by cache_open, and need not be in memory. The last record to come is the first to be taken again: so
+ * many stay in memory. */
 enum { CACHE_WARM_RECORDS = 32 };
 
 static void cache_record_give(struct cache *c) {

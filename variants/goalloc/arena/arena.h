@@ -59,8 +59,8 @@ struct arena_space {
 /* Where such a range can begin: at the first of Go's hints at which nothing lies, or else where the OS has room. */
 static uintptr_t arena_limited_base(void);
 
-/* Prepares hints and the map; limited: for the range from limited_base on that a process with an address-space limit may
- * use. False when even the map cannot be had. Once, under the heap lock. */
+/* Prepares hints and the map; limited: for the range from limited_base on that a process with an address-space limit
+ * may use. False when even the map cannot be had. Once, under the heap lock. */
 static bool arena_space_init(struct arena_space *a, bool limited);
 
 /* Reserves at least size bytes (rounded up to whole steps, stored in *got) and creates the arenas' metadata.

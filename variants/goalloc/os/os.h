@@ -80,9 +80,9 @@ static void os_populate(void *base, size_t size_bytes);
  * does for locked memory (mlock, mlockall): the contents are then undefined. */
 static bool os_release(void *base, size_t size_bytes);
 
-/* Moves the contents of committed memory to other committed memory of the same size, whose own are lost; what they leave
- * stays usable and reads as zero. False when the OS cannot (before Linux 5.7, or where ranges were mapped in parts): from
- * is unchanged then, and to reads as zero. */
+/* Moves the contents of committed memory to other committed memory of the same size, whose own are lost; what they
+ * leave stays usable and reads as zero. False when the OS cannot (before Linux 5.7, or where ranges were mapped in
+ * parts): from is unchanged then, and to reads as zero. */
 static bool os_move(void *from, size_t size_bytes, void *to);
 
 /* Drops the mapping altogether. */
