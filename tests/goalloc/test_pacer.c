@@ -646,7 +646,7 @@ static void next_to_no_expectation_extends_no_goal(void **state) {
     }
 }
 
-/* A heap that has grown may go beyond its goal, as the next cycle would; not beyond a memory limit, which no cycle may. */
+/* A heap that has grown may go beyond its goal, as the next cycle would; not beyond a memory limit: no cycle may. */
 static void no_goal_goes_beyond_the_limit(void **state) {
     (void)state;
     const uint64_t mib = UINT64_C(1) << 20;

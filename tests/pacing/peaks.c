@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * peaks.c: how far a heap outgrows its goals and its memory limit. Threads replace chains of nodes of a heap of live_mib;
- * what is printed are measurements, which depend on the host and what else it does. What always holds is tested in
- * tests/goalloc/test_collecting.c and test_pacer.c.
+ * peaks.c: how far a heap outgrows its goals and its memory limit. Threads replace chains of nodes of a heap of
+ * live_mib; what is printed are measurements, which depend on the host and what else it does. What always holds is
+ * tested in tests/goalloc/test_collecting.c and test_pacer.c.
  *
  *   peaks [live_mib [allocated_mib [threads]]]        by default 6, 512, 4
  *
@@ -60,8 +60,8 @@ static void print_cycles(void) {
     }
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    printf("%zu cycles; first peak %.1f MiB at a goal of %.1f; highest peak %.1f MiB, furthest beyond its goal %.2f; RSS "
-           "%.1f MiB\n",
+    printf("%zu cycles; first peak %.1f MiB at a goal of %.1f; highest peak %.1f MiB, furthest beyond its goal %.2f; "
+           "RSS %.1f MiB\n",
            count, count != 0 ? (double)cycles[0].peak_live_bytes / (1 << 20) : 0,
            count != 0 ? (double)cycles[0].goal_bytes / (1 << 20) : 0, (double)highest / (1 << 20), furthest,
            (double)usage.ru_maxrss / 1024);

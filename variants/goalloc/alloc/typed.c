@@ -28,8 +28,8 @@ static void gc_poll(struct cache *c);
  * malloc.go:1223). */
 static inline void gc_publish(struct span *s, uintptr_t address);
 /* Zero-fills a block that the collector has no reason to read. It may take a second, most of it in faults on huge
- * pages, and no stop waits for it: the thread counts as stopped meanwhile, and a cycle may begin or end. The block stays
- * alive. */
+ * pages, and no stop waits for it: the thread counts as stopped meanwhile, and a cycle may begin or end. The block
+ * stays alive. */
 static void gc_zero(struct cache *c, void *block, size_t size_bytes);
 /* Remembers what a store has overwritten and stored while marking. The thread is busy. */
 static void gc_note_store(struct cache *c, void *old, void *value);

@@ -156,9 +156,9 @@ static double pacer_within_limit(double goal, double limit) {
     return limit != 0 && goal > limit ? limit : goal;
 }
 
-/* mgcpacer.go:516: what the way from trigger to goal was reckoned for, all there is to scan has in proportion, as far as
- * the next goal would lie. Of next to nothing no proportion can be taken: Go goes as far as it may then, in a process's
- * first cycle above all. */
+/* mgcpacer.go:516: the way from trigger to goal was reckoned for what was expected; all there is to scan gets more, in
+ * proportion, as far as the next goal would lie. Of next to nothing no proportion can be taken: Go goes as far as it
+ * may then, in a process's first cycle above all. */
 static double pacer_extended(const struct pacer *p, double goal, double expected, double most) {
     enum { LEAST_PART = 16 };
     int64_t percent = p->percent < 0 ? 100000 : p->percent;

@@ -30,8 +30,8 @@ static void trace_beyond_limit(void) {
     told = true;
     char line[512];
     int length = snprintf(line, sizeof line,
-                          "goalloc: GOMEMLIMIT is exceeded: runs of %llu MB hold %llu MB of live objects, and a run stays "
-                          "for one of them; raise the limit, set GOALLOC_RUN to shorter runs (linear: or "
+                          "goalloc: GOMEMLIMIT is exceeded: runs of %llu MB hold %llu MB of live objects, and a run "
+                          "stays for one of them; raise the limit, set GOALLOC_RUN to shorter runs (linear: or "
                           "GOALLOC_HOLES=on), or use size classes\n",
                           (unsigned long long)(in_use_bytes >> 20), (unsigned long long)(gc.marked_bytes >> 20));
     if (length > 0 && write(STDERR_FILENO, line, (size_t)length) < 0)
