@@ -194,12 +194,16 @@ static __attribute__((noinline)) void hold_and_raise(const char *where) {
 }
 
 static void handlers_may_collect(void) {
+    if (THREAD_SANITIZER)
+        return; /* no handler is to allocate: this is no asynchronous one */
     handle_on(map_stack(), STACK_BYTES, collect_in_handler);
     hold_and_raise("where a handler on another stack has interrupted the thread");
 }
 
 /* Its stack lies on the thread's, above where the thread is interrupted. */
 static void handlers_stacks_may_lie_on_the_threads(void) {
+    if (THREAD_SANITIZER)
+        return; /* as above */
     char memory[STACK_BYTES];
     handle_on(memory, sizeof memory, collect_in_handler);
     hold_and_raise("where a handler on the thread's own stack has interrupted it");
@@ -216,6 +220,8 @@ static void *be_interrupted(void *argument) {
 }
 
 static void handlers_may_be_stopped(void) {
+    if (THREAD_SANITIZER)
+        return; /* as above */
     pthread_t thread = start(be_interrupted, NULL);
     gate_wait(&gate, 1);
     collect(COLLECTIONS);
@@ -229,6 +235,8 @@ static void raise_on_it(struct coroutine *c) {
 }
 
 static void handlers_may_interrupt_coroutines(void) {
+    if (THREAD_SANITIZER)
+        return; /* as above */
     handle_on(map_stack(), STACK_BYTES, collect_in_handler);
     coroutine_make(&shared, raise_on_it);
     hold_own_and_enter(&shared);
@@ -405,6 +413,8 @@ static void *read_the_pipe(void *argument) {
 }
 
 static void reading_is_restarted(void) {
+    if (THREAD_SANITIZER)
+        return; /* it holds signals back, and the reader is not to poll */
     EXPECT(pipe(pipe_ends) == 0, "errno %d", errno);
     pthread_t thread = start(read_the_pipe, NULL);
     gate_wait(&gate, 1);
