@@ -28,9 +28,10 @@ enum { MOST = 1200, LONG_WORDS = 40000 / 512 + 1 };
 
 /* Tiny ones, those that fill a slot or a granule to the last byte and those that do not, the longest without a header,
  * with one, the longest small ones, whole pages, several oblets. */
-static const size_t sizes[] = {1,   2,   4,    7,    8,    12,    15,    16,    24,    32,    48,     64,    100,    128,
-                               208, 496, 504,  512,  520,  568,   1016,  1024,  1144,  2048,  4096,  8184,   8192,  16384,  32744,
-                               32752, 32760, 32768, 40960, 65536, 300000, 1 << 20};
+static const size_t sizes[] = {
+    1, 2, 4, 7, 8, 12, 15, 16, 24, 32, 48, 64, 100, 128, 208, 496, 504, 512, 520, 568, 1016, 1024, 1144, 2048, 4096,
+    8184, 8192, 16384, 32744, 32752, 32760, 32768, 40960, 65536, 300000, 1 << 20,
+};
 
 static const uintptr_t disguise = UINT64_C(0xa5a5a5a5a5a5a5a5);
 static uintptr_t hidden[MOST];

@@ -52,7 +52,8 @@ bool collects(void) {
 void expect_one(const struct hidden *hidden, size_t one, const char *when) {
     size_t live = count_live(hidden), least = collects() ? 1 : OBJECTS, most = collects() ? 2 : OBJECTS;
     EXPECT(is_there((void *)(hidden->at[one] ^ disguise), one), "object %zu is gone %s", one, when);
-    EXPECT(THREAD_SANITIZER || (live >= least && live <= most), "%zu objects are there instead of %zu to %zu %s", live, least, most, when);
+    EXPECT(THREAD_SANITIZER || (live >= least && live <= most), "%zu objects are there instead of %zu to %zu %s", live,
+           least, most, when);
 }
 
 void expect_all(const struct hidden *hidden, const char *when) {
