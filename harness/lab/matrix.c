@@ -18,7 +18,8 @@ enum { NOT_SAID = UINT_MAX, PROCESSES_MOST = 10000 };
 const struct field matrix_entry_fields[] = {
     {"workloads", FIELD_TEXTS, true, 1, 200, 0, 1, 1000, ENTRY(workloads), ENTRY(workloads_count), NULL, NULL, 0},
     {"subjects", FIELD_TEXTS, false, 1, 4096, 0, 1, 1000, ENTRY(subjects), ENTRY(subjects_count), NULL, NULL, 0},
-    {"threads", FIELD_WHOLES, false, 1, MATRIX_THREADS_MOST, 0, 1, 100, ENTRY(threads), ENTRY(threads_count), NULL, NULL, 0},
+    {"threads", FIELD_WHOLES, false, 1, MATRIX_THREADS_MOST, 0, 1, 100, ENTRY(threads), ENTRY(threads_count), NULL, NULL,
+     0},
     {"params", FIELD_TEXT, false, 1, 1000, 0, 0, 0, ENTRY(params), 0, NULL, NULL, 0},
     {"smoke", FIELD_SWITCH, false, 0, 0, 0, 0, 0, ENTRY(smoke), 0, NULL, NULL, 0},
     {"invocations", FIELD_WHOLE, false, 0, PROCESSES_MOST, NOT_SAID, 0, 0, ENTRY(invocations), 0, NULL, NULL, 0},
@@ -30,8 +31,8 @@ const struct field matrix_entry_fields[] = {
 };
 static const struct field matrix_fields[] = {
     {"summary", FIELD_TEXT, false, 0, 500, 0, 0, 0, offsetof(struct matrix, summary), 0, NULL, NULL, 0},
-    {"cells", FIELD_MAPS, true, 0, 0, 0, 1, 1000, offsetof(struct matrix, cells), offsetof(struct matrix, cells_count), NULL,
-     matrix_entry_fields, sizeof(struct matrix_entry)},
+    {"cells", FIELD_MAPS, true, 0, 0, 0, 1, 1000, offsetof(struct matrix, cells), offsetof(struct matrix, cells_count),
+     NULL, matrix_entry_fields, sizeof(struct matrix_entry)},
     {0},
 };
 
@@ -57,8 +58,8 @@ static void keep_text(const char *name, const char *text) {
 static bool entry_is_sound(const char *where, struct matrix_entry *e, unsigned number) {
     struct settings params = {0};
     if (e->params != NULL && !settings_parse(e->params, &params)) {
-        lab_error(LAB_USAGE, "%s: cells[%u].params is '%.60s': write name=number,name=number, each name once", where, number,
-                  e->params);
+        lab_error(LAB_USAGE, "%s: cells[%u].params is '%.60s': write name=number,name=number, each name once", where,
+                  number, e->params);
         return false;
     }
     settings_free(&params);

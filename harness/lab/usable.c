@@ -31,7 +31,8 @@ static char *system_file(const char *path) {
 /* The group's folder below the mount point of a controller; version 2 has the empty name. NULL: it is in none. */
 static char *group_of(const char *controller) {
     const char *root = getenv("SPANLAB_TEST_SYSTEM_ROOT");
-    char *path = lab_printf("%s/proc/self/cgroup", root != NULL ? root : ""), *text = text_read_file(path), *found = NULL, *rest;
+    char *path = lab_printf("%s/proc/self/cgroup", root != NULL ? root : ""), *text = text_read_file(path);
+    char *found = NULL, *rest;
     free(path);
     for (char *line = text == NULL ? NULL : strtok_r(text, "\n", &rest); line != NULL && found == NULL;
          line = strtok_r(NULL, "\n", &rest)) {

@@ -196,8 +196,8 @@ static bool unknown_field(const struct reader *r, const struct field *table, con
         all = longer;
     }
     const char *near = text_nearest(name, names, n);
-    complain(r, key->start_mark.line + 1, "%s%sthere is no field '%.60s'%s%s%s: %s are allowed", in, in[0] != '\0' ? ": " : "",
-             name, near != NULL ? " (did you mean '" : "", near != NULL ? near : "", near != NULL ? "'?)" : "", all);
+    complain(r, key->start_mark.line + 1, "%s%sthere is no field '%.60s'%s%s%s: %s are allowed", in,
+             in[0] != '\0' ? ": " : "", name, near != NULL ? " (did you mean '" : "", near != NULL ? near : "", near != NULL ? "'?)" : "", all);
     free(all);
     return false;
 }

@@ -16,7 +16,8 @@
 
 /* ---- the schema */
 
-static const struct field_choice provenances[] = {{"P1", CLAIM_P1}, {"P2", CLAIM_P2}, {"P3", CLAIM_P3}, {"P4", CLAIM_P4}, {NULL, 0}};
+static const struct field_choice provenances[] = {{"P1", CLAIM_P1}, {"P2", CLAIM_P2}, {"P3", CLAIM_P3}, {"P4", CLAIM_P4},
+                                                  {NULL, 0}};
 static const struct field_choice kinds[] = {
     {"claim", CLAIM_PUBLISHED}, {"article", CLAIM_ARTICLE}, {"conformance", CLAIM_CONFORMANCE}, {NULL, 0}};
 static const struct field_choice classes[] = {{"D", CLAIM_D}, {"D*", CLAIM_D_PROXY}, {"N", CLAIM_N}, {NULL, 0}};
@@ -60,8 +61,8 @@ static const struct field check_fields[] = {
 };
 static const struct field sweep_fields[] = {
     TEXT("knob", claim_sweep, knob),
-    {"values", FIELD_WHOLES, true, 0, UINT_MAX, 0, 3, NAMES, AT(claim_sweep, values), AT(claim_sweep, values_count), NULL, NULL,
-     0},
+    {"values", FIELD_WHOLES, true, 0, UINT_MAX, 0, 3, NAMES, AT(claim_sweep, values), AT(claim_sweep, values_count), NULL,
+     NULL, 0},
     {0},
 };
 static const struct field measure_fields[] = {

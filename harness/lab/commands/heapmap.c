@@ -57,7 +57,8 @@ static int parse(int argc, const char **argv, struct heapmap_options *o) {
     if (code != LAB_OK)
         return code;
     if (o->at != NULL && o->at[strspn(o->at, "0123456789.,")] != '\0')
-        return lab_error(LAB_USAGE, "--at is '%s': give ascending shares of the operations from 0 to 1, as 0.25,0.5,1", o->at);
+        return lab_error(LAB_USAGE, "--at is '%s': give ascending shares of the operations from 0 to 1, as 0.25,0.5,1",
+                         o->at);
     if (workload == NULL || strchr(workload, ',') != NULL)
         return lab_error(LAB_USAGE, "which workload? -w NAME names one; spanlab list shows all");
     if (subject == NULL)

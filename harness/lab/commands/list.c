@@ -18,8 +18,8 @@ static void list_subjects(const struct catalog *c) {
         if (s->present)
             printf("  %-30s %s\n", s->name, s->summary);
         else
-            printf("  %-30s n/a: %s%s%s\n", s->name, s->reason != NULL ? s->reason : "", s->reason != NULL ? "; " : "",
-                   s->remedy);
+            printf("  %-30s n/a: %s%s%s\n", s->name, s->reason != NULL ? s->reason : "",
+                   s->reason != NULL ? "; " : "", s->remedy);
     }
 }
 
