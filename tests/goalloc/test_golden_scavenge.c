@@ -143,7 +143,7 @@ static bool pace_should_stop(void *context) {
 }
 
 static size_t pace_release(void *context, size_t want_bytes, int64_t *took_ns) {
-    size_t want, got;
+    size_t want = 0, got = 0;
     (void)context;
     if (!replay_next() || sscanf(go.line, "W %zu %zu %" SCNd64, &want, &got, took_ns) != 3 || want != want_bytes)
         REPLAY_FAIL("goalloc gives %zu bytes back", want_bytes);
@@ -155,7 +155,7 @@ static void pace_until_parked(struct scavpace *p, unsigned procs) {
     const struct scavpace_work work = {pace_should_stop, pace_release, NULL};
     double worked_ns;
     while (scavpace_burst(&work, &worked_ns) != 0) {
-        int64_t want, slept, asked = scavpace_sleep_ns(p, &worked_ns);
+        int64_t want = 0, slept = 0, asked = scavpace_sleep_ns(p, &worked_ns);
         if (!replay_next() || sscanf(go.line, "Z %" SCNd64 " %" SCNd64, &want, &slept) != 2 || want != asked)
             REPLAY_FAIL("goalloc sleeps for %" PRId64 " ns", asked);
         scavpace_slept(p, worked_ns, slept, procs);

@@ -297,7 +297,8 @@ static size_t huge_bytes(void) {
         size_t count = read_smaps(base, base + ARENA_BYTES);
         released_in_huge = 0;
         goalloc_walk(look_at_run, &count);
-        REQUIRE(released_in_huge == 0, "%zu runs that are with the OS lie where there are huge pages", released_in_huge);
+        REQUIRE(released_in_huge == 0, "%zu runs that are with the OS lie where there are huge pages",
+                released_in_huge);
         for (size_t i = 0; i < count; i++)
             bytes += smaps[i].huge ? smaps[i].to - smaps[i].from : 0;
     }
@@ -319,7 +320,8 @@ static void purge_stays(void) {
     fill(&kept[1], SPIKE_MIB * MIB);
     goalloc_purge(); /* nothing is to be given back but what the heap has yet to reach */
     size_t after = huge_bytes();
-    REQUIRE(after >= before + SPIKE_MIB / 2 * MIB, "%zu bytes may be huge when all is in use, %zu before", after, before);
+    REQUIRE(after >= before + SPIKE_MIB / 2 * MIB, "%zu bytes may be huge when all is in use, %zu before", after,
+            before);
 }
 
 static void purged_memory_is_not_made_huge_again(void **state) {

@@ -76,8 +76,8 @@ static size_t heap_release(size_t want_bytes, bool force, bool may_stop) {
 }
 
 /* What was allocated a moment ago takes memory: scavenged_bytes of it were with the OS, for grown_bytes the heap has
- * grown. Beyond the memory limit as much goes back, from anywhere; where the heap has had to grow beyond the scavenger's
- * goal, as much of the pages that were of no use for it (Go mheap.go:1318). */
+ * grown. Beyond the memory limit as much goes back, from anywhere; where the heap has had to grow beyond the
+ * scavenger's goal, as much of the pages that were of no use for it (Go mheap.go:1318). */
 static void heap_release_eagerly(size_t grown_bytes, size_t scavenged_bytes) {
     uint64_t limit_bytes = __atomic_load_n(&heap.limit_bytes, __ATOMIC_RELAXED);
     uint64_t goal_bytes = __atomic_load_n(&heap.retain_bytes, __ATOMIC_RELAXED), want_bytes = 0;
@@ -147,7 +147,8 @@ static void heap_look_ahead(struct cache *c, uintptr_t end) {
         heap.grow_end - heap.grow_base >= HEAP_GROW_BYTES && heap_make_ready(heap.grow_base, HEAP_GROW_BYTES))
         heap.grow_base += HEAP_GROW_BYTES;
     size_t left_bytes = heap.ahead_end - next;
-    if (left_bytes == 0 || !page_will_back(&heap.pages, next, left_bytes < HEAP_HUGE_BYTES ? left_bytes : HEAP_HUGE_BYTES))
+    size_t next_bytes = left_bytes < HEAP_HUGE_BYTES ? left_bytes : HEAP_HUGE_BYTES;
+    if (next_bytes == 0 || !page_will_back(&heap.pages, next, next_bytes))
         return;
     c->wants_memory = c->wants_gc = true;
 }

@@ -98,8 +98,9 @@ static void heap_record_give(struct cache *c, struct span *s);
 /* Backs the next huge page that the heap will grow into; a cache's wants_memory asks for it. One thread at a time. */
 static void heap_back_ahead(void);
 
-/* Gives want bytes of free memory back, or all there is: the pages that are on their way are nobody's meanwhile. force:
- * also from chunks that are nearly full. may_stop: when the collector takes too much of the CPU. Returns how much. No lock of the heap is held. */
+/* Gives want bytes of free memory back, or all there is: the pages that are on their way are nobody's meanwhile.
+ * force: also from chunks that are nearly full. may_stop: when the collector takes too much of the CPU. Returns how
+ * much. No lock of the heap is held. */
 static size_t heap_release(size_t want_bytes, bool force, bool may_stop);
 
 /* Backed, in use or free. */

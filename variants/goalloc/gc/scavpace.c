@@ -10,7 +10,7 @@
 
 enum { SCAVPACE_QUANTUM_BYTES = 64 << 10 };                    /* mgcscavenge.go:599 */
 static const double scavpace_share = 0.01;                     /* :126 scavengePercent */
-static const double scavpace_first_ratio = 0.001;              /* :266 of work to sleep, and when the controller fails */
+static const double scavpace_first_ratio = 0.001;              /* :266 work to sleep; also when the controller fails */
 static const double scavpace_least_ns = 1e6;                   /* :271 a burst shorter than this counts as one */
 static const double scavpace_page_ns = 10e3;                   /* :615 what giving a page back takes by an idle clock */
 static const int64_t scavpace_cooldown_ns = INT64_C(5000000000); /* :555 */

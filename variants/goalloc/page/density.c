@@ -53,7 +53,8 @@ static inline void density_take(struct page_heap *ph, size_t chunk, unsigned npa
     struct density d = density_now(ph, chunk);
     d.used += npages;
     if (GOALLOC_UNLIKELY(d.used > PAGE_CHUNK_PAGES))
-        os_die("corrupted page heap: %u of %u pages are in use in chunk %zu", d.used, (unsigned)PAGE_CHUNK_PAGES, chunk);
+        os_die("corrupted page heap: %u of %u pages are in use in chunk %zu", d.used, (unsigned)PAGE_CHUNK_PAGES,
+               chunk);
     if (d.used == PAGE_CHUNK_PAGES)
         d.flags &= ~(unsigned)DENSITY_HAS_FREE;
     density_set(ph, chunk, d);

@@ -89,12 +89,12 @@ static struct page_cache page_cache_take(struct page_heap *ph);
 static inline uintptr_t page_cache_alloc(struct page_cache *c, size_t npages, size_t *scavenged_bytes);
 static void page_cache_flush(struct page_heap *ph, struct page_cache *c);
 
-/* Gives want bytes of free memory back to the OS, highest addresses first, or all there is (SIZE_MAX). Returns how much:
- * it may be more, since less than 64 KiB is not asked for and no huge page is cut. */
+/* Gives want bytes of free memory back to the OS, highest addresses first, or all there is (SIZE_MAX). Returns how
+ * much: it may be more, since less than 64 KiB is not asked for and no huge page is cut. */
 static size_t page_scavenge(struct page_heap *ph, size_t want_bytes);
 
-/* The same in steps, with the heap lock held for begin and end only: the first takes a run of at most want bytes (or one
- * huge page) out of the free ones; npages 0: there is none. force: also of chunks that are nearly full. */
+/* The same in steps, with the heap lock held for begin and end only: the first takes a run of at most want bytes (or
+ * one huge page) out of the free ones; npages 0: there is none. force: also of chunks that are nearly full. */
 struct page_release {
     size_t page, npages;
     bool force;
