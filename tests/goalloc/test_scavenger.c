@@ -124,8 +124,6 @@ static void background(void) {
     await_goal();
     struct goalloc_mem_stats m = mem_stats();
     REQUIRE(m.heap_released_bytes >= (SPIKE_MIB - 3 * LIVE_MIB) * MIB, "%lu bytes are released", m.heap_released_bytes);
-    if (OS_THREAD_SANITIZER)
-        return; /* it allows no threads in a forked child */
     /* The child has no scavenger until its first cycle, and whatever was under way at the fork is whole. */
     pid_t child = fork();
     if (child == 0) {
@@ -144,6 +142,8 @@ static void background(void) {
 
 static void memory_goes_back_in_the_background(void **state) {
     (void)state;
+    if (OS_THREAD_SANITIZER)
+        skip(); /* it allows no threads in a forked child, and the wait has been seen not to end under it */
     in_child("GOALLOC_PRESET=tuned", background, NULL, 0);
     in_child("GOALLOC_PRESET=faithful", background, NULL, 0);
 }
@@ -169,6 +169,8 @@ static void fork_often(void) {
 
 static void forks_find_no_page_on_its_way(void **state) {
     (void)state;
+    if (OS_THREAD_SANITIZER)
+        skip(); /* it allows no threads in a forked child, and the wait has been seen not to end under it */
     in_child("GOALLOC_PRESET=tuned", fork_often, NULL, 0);
 }
 
