@@ -27,6 +27,7 @@ measure() {
     local run=$1 program
     shift
     mkdir "$run.bench"
+    [[ ! -d $SPANLAB_BUILD/go ]] || ln -sfn "$SPANLAB_BUILD/go" go # where real Go's programs look for their twins
     for program; do ln -s "$SPANLAB_BUILD/bin/bench-$program" "$run.bench/"; done
     SPANLAB_BENCH_DIR=$work/$run.bench "$spanlab" run -m "$run.yaml" -o "$run" --seed 1 >"$run.out" 2>"$run.err" ||
         fail "the run $run ends with $?: $(tail -n 3 "$run.out" "$run.err")"

@@ -138,8 +138,10 @@ static void decay_give_pages(uintptr_t base, size_t npages) {
 static bool decay_trim(size_t pad_bytes) {
     lock_acquire(&heap.lock);
     size_t backed_bytes = decay_backed_pages() << GOALLOC_PAGE_SHIFT, given_bytes = 0;
+    page_forget_refusals(&heap.pages);
     if (backed_bytes > pad_bytes)
         given_bytes = page_scavenge(&heap.pages, backed_bytes - pad_bytes);
+    page_keep_released(&heap.pages);
     decay_learn();
     decay_given(given_bytes >> GOALLOC_PAGE_SHIFT);
     lock_release(&heap.lock);

@@ -404,6 +404,7 @@ static void page_free(struct page_heap *ph, uintptr_t base, size_t npages) {
 }
 
 static void page_free_released(struct page_heap *ph, uintptr_t base, size_t npages) {
+    huge_before_release(ph, page_index(ph, base), npages);
     page_free(ph, base, npages);
     size_t at = page_index(ph, base), left = npages;
     while (left > 0) {
@@ -411,6 +412,7 @@ static void page_free_released(struct page_heap *ph, uintptr_t base, size_t npag
         page_piece_set(ph->chunks[p.chunk].released, p);
     }
     ph->scavenged_free_pages += npages;
+    page_retain(ph, -(ptrdiff_t)npages);
 }
 
 static uintptr_t page_alloc_aligned(struct page_heap *ph, size_t npages, size_t align_bytes, size_t *scavenged_bytes) {
