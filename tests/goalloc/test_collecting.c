@@ -401,9 +401,9 @@ static void test_a_program_at_rest_is_collected(void **state) {
     __atomic_store_n(&gc_settings.period_ns, period_ns, __ATOMIC_RELAXED);
     assert_int_equal(gc_statistics.num_forced_gc, forced);
     int64_t percent = gc_settings.percent;
-    gc_settings.percent = -1; /* off is off */
+    __atomic_store_n(&gc_settings.percent, -1, __ATOMIC_RELAXED); /* off is off */
     assert_true(gc_overdue_in_ns() == UINT64_MAX);
-    gc_settings.percent = percent;
+    __atomic_store_n(&gc_settings.percent, percent, __ATOMIC_RELAXED);
     gc_settings.stop_the_world = 1;
 }
 

@@ -20,6 +20,7 @@ extern void _IO_list_resetlock(void) __attribute__((weak));
 static struct {
     struct lock lock;    /* outermost: a fork, or a registration, which allocates under a lock that fork takes */
     uint32_t registered; /* atomic */
+    bool alone;          /* no other thread is there, as of the last fork */
     bool streams;        /* the list of streams is locked */
     sigset_t before;     /* signals that the forking thread had blocked */
 } forking;
@@ -55,6 +56,7 @@ static void fork_prepare_as(bool alone) {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     lock_before_fork(&forking.lock, alone);
     forking.before = before;
+    forking.alone = alone;
     fork_lock_streams(alone);
     lock_before_fork(&init_lock, alone);
     lock_before_fork(&cache_shared_lock, alone);
@@ -87,6 +89,7 @@ static void fork_parent(void) {
 }
 
 static void fork_child(void) {
+    heap.cut_off |= !AXIS_TRACED && !forking.alone;
     FORK_FOR_EACH_LOCK(lock_after_fork);
     cache_after_fork_child();
     fork_release();

@@ -44,6 +44,7 @@ struct heap {
     struct lock release_lock; /* before that: held while pages are on their way back to the OS */
     uint32_t ready;    /* atomic */
     bool tuned;        /* preset: tuned, or faithful to Go's decisions */
+    bool cut_off;      /* a child, forked while there were other threads: of a manual build they may have been anywhere */
     bool huge_pages;   /* GOALLOC_HUGE: asked for once the heap has outgrown HEAP_SMALL_BYTES */
     enum heap_past_end past_end;
     size_t spare_bytes; /* of each object, behind its end: 1 under HEAP_PAST_END_ON, else 0 */

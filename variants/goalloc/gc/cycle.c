@@ -374,7 +374,7 @@ static void gc_set_goals(bool swept) {
 
 /* The scavenger has given memory back: what the heap may spend of it before it is collected falls with it. */
 static void gc_spend_less(void) {
-    if (!gc.pacer.spend || pthread_mutex_trylock(&gc.lock.mutex) != 0)
+    if (!gc_settings.spend || pthread_mutex_trylock(&gc.lock.mutex) != 0)
         return; /* a cycle begins or ends, and sets it */
     uint64_t goal_bytes = heap_retained_bytes();
     if (goal_bytes < gc.pacer.unspent_goal_bytes)
@@ -654,7 +654,8 @@ static void gc_collect_stopped(struct gc_thread *self) {
 static uint64_t gc_overdue_in_ns(void) {
     uint64_t last_ns = __atomic_load_n(&gc.last_end_ns, __ATOMIC_RELAXED), now_ns = os_now_ns();
     uint64_t due_ns = last_ns + __atomic_load_n(&gc_settings.period_ns, __ATOMIC_RELAXED);
-    if (last_ns == 0 || gc_settings.percent < 0 || gc_settings.deterministic)
+    int64_t percent = __atomic_load_n(&gc_settings.percent, __ATOMIC_RELAXED);
+    if (last_ns == 0 || percent < 0 || gc_settings.deterministic)
         return UINT64_MAX;
     return now_ns >= due_ns ? 0 : due_ns - now_ns;
 }
