@@ -23,7 +23,8 @@ static int tell_knobs(void) {
             return 1;
         printf(" %s=%s", knobs[i], value);
     }
-    return 0;
+    fflush(stdout);
+    _exit(0); /* at the end a leak sanitizer would look at a process that it may not look at */
 }
 
 static void run(const char *program, char *out, size_t size) {
