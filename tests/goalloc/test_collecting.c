@@ -197,6 +197,8 @@ static void test_nobody_outruns_the_marker(void **state) {
  * of those that mark must not reach the child, where nobody would take it back. */
 static void test_a_child_counts_anew(void **state) {
     (void)state;
+    if (OS_THREAD_SANITIZER)
+        skip(); /* the child makes a scavenger, and may start no thread there */
     gc_settings.stop_the_world = 0;
     __atomic_store_n(&gc.marking, 1, __ATOMIC_SEQ_CST);
     pid_t child = fork();
@@ -237,6 +239,8 @@ static void expect_marking_goes_on(void) {
 
 static void test_fork_of_one_thread_while_marking(void **state) {
     (void)state;
+    if (OS_THREAD_SANITIZER)
+        skip(); /* the child makes a scavenger, and may start no thread there */
     expect_marking_goes_on();
 }
 
