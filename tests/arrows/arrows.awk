@@ -199,7 +199,7 @@ function check_functions(path, lines, count,    i, code, head, start, excused, i
 # A reader that may stop before the end of its input. awk and sed can count instead, grep -m can read a file.
 function check_pipes(path, lines, count,    i, text) {
     for (i = 1; i <= count; i++)
-        if (lines[i] ~ /^[ \t]*set .*pipefail/)
+        if (lines[i] ~ /^[ \t]*(set .*pipefail|source .*\/common[.]sh)/)
             break
     for (i++; i <= count; i++) {
         text = lines[i]

@@ -102,6 +102,7 @@ expect "$early" scripts/count.sh <<<"sort x $to awk '/y/ { print; exit }'"
 expect '' scripts/count.sh <<<"sort x | awk 'NR <= 10' | grep -c y | tail -1; head -1 x; grep -q y x || exit 1"
 expect '' scripts/count.sh <<<"sort x | awk 'END { exit !found }' | sed 's/a/q/'"
 expect '' scripts/plain.sh <<<"sort x $to head"
+expect "$early" scripts/plain.sh <<<'source "$here/common.sh"'$'\n'"sort x $to head"
 
 echo "$((cases - failed)) of $cases cases as expected"
 ((failed == 0))

@@ -3,12 +3,8 @@
 #
 # spanlab claims: every claim is sound and the README's table is up to date; a wrong file is named with what is wrong; a
 # claim is measured, recorded and compared with its record; a changed build must flip a verdict.
-set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$SPANLAB_SOURCE"
-spanlab=$SPANLAB_BUILD/bin/spanlab
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failed=0
 
 # expect STATUS PATTERN COMMAND...: exit status, and a line that both streams together must hold
 expect() {
@@ -46,27 +42,7 @@ export SPANLAB_BENCH_DIR=$work/build/bin
 # A claim of our own, which costs no time.
 mine=$work/claims
 mkdir "$mine"
-cat >"$mine/MY-01.yaml" <<'END'
-id: MY-01
-title: two 8 B objects share a block
-statement: They do.
-source: this test
-provenance: P1
-kind: claim
-class: D
-published: 2
-unit: objects
-rule: equals
-judge:
-  workloads: [probe-tiny]
-  subject: manual-tiny-sizeclass
-  params: size=8,objects=1000
-  figure: most_per_block
-expected: REP
-quote: "{value} of {published}"
-mutation:
-  subject: glibc
-END
+{ own_claim manual-tiny-sizeclass && printf 'mutation:\n  subject: glibc\n'; } >"$mine/MY-01.yaml"
 run() { "$spanlab" claims --claims "$mine" --verdicts "$work/verdicts" "$@"; }
 expect 0 'MY-01 .* 2 objects .* 2  REPRODUCED' run run -o "$work/run1"
 expect 0 'UNTESTED' run list

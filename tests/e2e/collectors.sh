@@ -3,19 +3,8 @@
 #
 # Collectors, from record to page: what each traced subject tells of its own is sane, the tables say no-GC where too
 # little was collected, marking is the difference of the two cells it is made of, and the page shows every subject.
-set -euo pipefail
-
-command -v gnuplot >/dev/null || { echo "gnuplot is missing: scripts/setup.sh build installs it"; exit 1; }
-spanlab=$SPANLAB_BUILD/bin/spanlab
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-failed=0
-
-fail() {
-    failed=1
-    printf 'collectors: %s\n' "$*"
-}
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+need_gnuplot
 
 # rows RUN SQL: with the view `chosen`
 rows() {

@@ -3,18 +3,7 @@
 #
 # A process that fails counts, whatever came after it: in the store, the table, the page, every export and the exit code;
 # the rest of its cell is run. Kinds: signals, exit codes, time limits, records that are not whole, other work.
-set -euo pipefail
-
-spanlab=$SPANLAB_BUILD/bin/spanlab
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-failed=0
-
-fail() {
-    failed=1
-    printf 'crashes: %s\n' "$*"
-}
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 sql() {
     sqlite3 -separator ' ' "$1/run.sqlite" "$2"
@@ -80,9 +69,8 @@ cells:
     timeout: 60
 Y
 sed 's/invocations: 4/invocations: 3/; s/memory: 2/memory: 1/; s/60/5/' cells.yaml >few-cells.yaml
-mkdir programs
-ln -s "$SPANLAB_BUILD/bin/bench-manual" programs/
-export SPANLAB_BENCH_DIR=$work/programs COUNT=$work/count
+only_programs manual
+export COUNT=$work/count
 
 # measure KIND SUBJECTS [MATRIX]: a run of that name, in which some process of a subject fails
 measure() {
@@ -203,25 +191,7 @@ got=$("$spanlab" export work --format=go)
 
 # ---- a claim whose figure is of those that survived decides nothing
 mkdir claims
-cat >claims/MY-01.yaml <<'END'
-id: MY-01
-title: two 8 B objects share a block
-statement: They do.
-source: this test
-provenance: P1
-kind: claim
-class: D
-published: 2
-unit: objects
-rule: equals
-judge:
-  workloads: [probe-tiny]
-  subject: mimalloc
-  params: size=8,objects=1000
-  figure: most_per_block
-expected: REP
-quote: "{value} of {published}"
-END
+own_claim mimalloc >claims/MY-01.yaml
 claim() { "$spanlab" claims --claims claims --verdicts verdicts run "$@" 2>claim.err || got=$?; }
 got=0
 rm -f "$COUNT"

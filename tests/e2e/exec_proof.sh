@@ -3,24 +3,11 @@
 #
 # spanlab exec: every process of the tree proves itself from inside, or the run ends with 125 and says which did not and why;
 # what the program reads, writes and ends with passes through.
-set -euo pipefail
-
-spanlab=$SPANLAB_BUILD/bin/spanlab
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-failed=0
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 ulimit -c 0
 
-fail() {
-    failed=1
-    printf 'exec_proof: %s\n' "$*"
-}
-
 # Each start of spanlab asks every program what it has: here the one whose subjects are used.
-mkdir programs
-ln -s "$SPANLAB_BUILD"/bin/bench-manual "$SPANLAB_BUILD"/bin/bench-classic-tiny-sizeclass programs/
-export SPANLAB_BENCH_DIR=$work/programs
+only_programs manual classic-tiny-sizeclass
 
 # ends CODE TEXT WORD...: spanlab exec WORD... ends so; TEXT, where it is not empty, is on standard error.
 ends() {
@@ -210,17 +197,7 @@ ends 125 "without LD_PRELOAD" glibc -- env -i ./plain
 # Deep in the tree, behind others that are proved, and in the background.
 ends 125 "linked statically" $on -- sh -c 'sh -c "sh -c \"./plain; ./static; ./plain\""; ./plain'
 ends 125 "linked statically" $on -- sh -c 'setsid ./static >/dev/null & wait; exit 0'
-cat >own.c <<'C'
-#include <stddef.h>
-static char heap[1 << 24];
-static size_t at;
-void *malloc(size_t n) { void *p = heap + at; at += (n + 31) & ~(size_t)31; return p; }
-void free(void *p) { (void)p; }
-void *calloc(size_t n, size_t m) { return malloc(n * m); }
-void *realloc(void *p, size_t n) { (void)p; return malloc(n); }
-int main(void) { return malloc(10) == NULL; }
-C
-cc -O1 -rdynamic -fno-builtin own.c -o own
+make_own own
 ends 125 "brings its own allocator" $on -- ./own
 ends 125 "brings its own allocator" $on -- sh -c './own; exit 0'
 ends 125 "and 5 more" $on -- sh -c 'for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do ./static; done; exit 0'

@@ -3,18 +3,7 @@
 #
 # A peak below 1 MiB is a bound and no value: in the table, the page and every export, and in no ratio, interval, mean or
 # claim. The peaks are put into the records, so that the figures are known.
-set -euo pipefail
-
-spanlab=$SPANLAB_BUILD/bin/spanlab
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-failed=0
-
-fail() {
-    failed=1
-    printf 'floors: %s\n' "$*"
-}
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 # Peaks of a subject's memory processes, one after the other.
 mkdir peaks programs

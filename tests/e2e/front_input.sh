@@ -3,21 +3,8 @@
 #
 # YAML files and options: a value that is not of its field's type and range costs one line, which names the field, the value
 # and what is allowed, and nothing runs.
-set -euo pipefail
-
-spanlab=$SPANLAB_BUILD/bin/spanlab
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-failed=0
-mkdir programs
-ln -s "$SPANLAB_BUILD"/bin/bench-manual programs/
-export SPANLAB_BENCH_DIR=$work/programs
-
-fail() {
-    failed=1
-    printf 'front_input: %s\n' "$*"
-}
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+only_programs manual
 
 # refuses TEXT... -- WORD...: spanlab WORD... exits 2 with one line on standard error that has each TEXT.
 refuses() {

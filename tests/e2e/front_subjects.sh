@@ -2,21 +2,9 @@
 # SPDX-License-Identifier: MIT
 #
 # A user's library, and a program that gives no catalog: one line before anything runs, or n/a where nothing needs it.
-set -euo pipefail
-
-spanlab=$SPANLAB_BUILD/bin/spanlab
-work=$(mktemp -d)
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 trap 'chmod -R u+rwx "$work"; rm -rf "$work"' EXIT
-cd "$work"
-failed=0
-mkdir programs
-ln -s "$SPANLAB_BUILD"/bin/bench-{manual,nogc-tiny-sizeclass} programs/
-export SPANLAB_BENCH_DIR=$work/programs
-
-fail() {
-    failed=1
-    printf 'front_subjects: %s\n' "$*"
-}
+only_programs manual nogc-tiny-sizeclass
 
 # ends CODE TEXT WORD...: spanlab WORD... ends so, with TEXT in what it says; a refusal is one line.
 ends() {

@@ -3,21 +3,9 @@
 #
 # What a run may use of its machine: affinity and limits of control groups are recorded and shown, cells of more threads than
 # processors are marked in table, page and CSV; and what is left of a budget is never below zero.
-set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+only_programs manual
 
-spanlab=$SPANLAB_BUILD/bin/spanlab
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-failed=0
-mkdir programs
-ln -s "$SPANLAB_BUILD"/bin/bench-manual programs/
-export SPANLAB_BENCH_DIR=$work/programs
-
-fail() {
-    failed=1
-    printf 'host_limits: %s\n' "$*"
-}
 # has FILE TEXT / lacks FILE TEXT
 has() { grep -qF -- "$2" "$1" || fail "expected '$2' in $1, there was: $(head -c 1500 "$1")"; }
 lacks() { if grep -F -- "$2" "$1" >there; then fail "expected no '$2' in $1, there was: $(head -c 500 there)"; fi; }

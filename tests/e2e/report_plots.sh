@@ -2,19 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # The report of a run with many subjects: sawtooth and Robson are plotted for each, under names that tell all builds apart.
-set -euo pipefail
-
-command -v gnuplot >/dev/null || { echo "gnuplot is missing: scripts/setup.sh build installs it"; exit 1; }
-spanlab=$SPANLAB_BUILD/bin/spanlab
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-failed=0
-
-fail() {
-    failed=1
-    printf 'report_plots: %s\n' "$*"
-}
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+need_gnuplot
 
 subjects=(manual-{tiny,notiny}-{sizeclass,list,linear} 'manual-tiny-list|fit='{first,next,best} 'manual-tiny-linear|holes=on'
     'manual-notiny-list|fit='{first,next,best} glibc)

@@ -2,14 +2,9 @@
 # SPDX-License-Identifier: MIT
 #
 # spanlab through its commands: bad input, a crash as data, kill -9 and resume, Ctrl-C, a full disk, proof, exports.
-set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-spanlab=$SPANLAB_BUILD/bin/spanlab
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-
-fail() {
+fail() { # at once: what follows builds upon it
     printf 'run_lab: %s\n' "$*" >&2
     exit 1
 }
@@ -28,9 +23,7 @@ rows() {
 }
 
 # Each start of spanlab asks every program what it has: here those two whose subjects the matrix smoke names.
-mkdir programs
-ln -s "$SPANLAB_BUILD"/bin/bench-{manual,nogc-tiny-sizeclass} programs/
-export SPANLAB_BENCH_DIR=$work/programs
+only_programs manual nogc-tiny-sizeclass
 
 # ---- bad input: one line that says what to do
 expect 2 "did you mean 'larson-bench'" "$spanlab" run -m smoke -w larson-bnch
@@ -82,20 +75,7 @@ wanted=$(sha256sum libfine.so | cut -d' ' -f1)
 [[ $there == "$wanted" ]] || fail "the hash of the user's library is $wanted, and the store says: $there"
 
 # ---- a run that stands still: the fourth process says so, and waits to be killed
-mkdir gate
-mkfifo gate/reached gate/never
-cat >gate/bench-manual <<S
-#!/bin/sh
-case \$* in
-*--spanlab-workload=*)
-    read -r started <$work/gate/started
-    echo \$((started + 1)) >$work/gate/started
-    [ "\$started" != 3 ] || { echo reached >$work/gate/reached; read -r never <$work/gate/never; } ;;
-esac
-exec '$SPANLAB_BUILD/bin/bench-manual' "\$@"
-S
-chmod +x gate/bench-manual
-exec 5<>gate/reached # so that no open waits for the other end
+make_gate 3
 
 # run_to_gate RUN: in the background as $pid, until it stands still with three processes in the store
 run_to_gate() {

@@ -2,12 +2,10 @@
 # SPDX-License-Identifier: MIT
 #
 # Proof from inside: a wrong preload, a knob that is not in force, a program that brings its own allocator.
-set -euo pipefail
-
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 bench=$SPANLAB_BUILD/bin/bench-manual
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-fail() {
+
+fail() { # at once: what follows builds upon it
     printf 'run_proof: %s\n' "$*" >&2
     exit 1
 }
@@ -47,17 +45,7 @@ refused "says that it is manual-notiny-sizeclass" LD_PRELOAD="$work/lib/libgoall
     --spanlab-expect=manual-tiny-sizeclass
 
 # A program that brings its own allocator.
-cat >"$work/own.c" <<'C'
-#include <stddef.h>
-static char heap[1 << 24];
-static size_t at;
-void *malloc(size_t n) { void *p = heap + at; at += (n + 31) & ~(size_t)31; return p; }
-void free(void *p) { (void)p; }
-void *calloc(size_t n, size_t m) { return malloc(n * m); }
-void *realloc(void *p, size_t n) { (void)p; return malloc(n); }
-int main(void) { return malloc(10) == NULL; }
-C
-cc -O1 -rdynamic -fno-builtin "$work/own.c" -o "$work/own"
+make_own "$work/own"
 got=0
 out=$("$SPANLAB_BUILD/bin/spanlab" exec mimalloc -- "$work/own" 2>&1) || got=$?
 [[ $got == 125 && $out == *"brings its own allocator"* ]] || fail "exec let a program with its own allocator pass: $got $out"

@@ -3,19 +3,8 @@
 #
 # A run's store and files: what is damaged, older, newer or not there is told, and never taken for a run; a good page stays
 # until a whole one is there; one process writes; what the disk or a limit did is not blamed on a subject.
-set -euo pipefail
-
-command -v gnuplot >/dev/null || { echo "gnuplot is missing: scripts/setup.sh build installs it"; exit 1; }
-spanlab=$SPANLAB_BUILD/bin/spanlab
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-failed=0
-
-fail() {
-    failed=1
-    printf 'store: %s\n' "$*"
-}
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+need_gnuplot
 
 # expect CODE TEXT COMMAND...: the exit code, and a piece of the one line on stderr; standard output goes to `out`
 expect() {
@@ -31,9 +20,7 @@ sql() {
     sqlite3 "$1/run.sqlite" "$2"
 }
 
-mkdir programs
-ln -s "$SPANLAB_BUILD/bin/bench-manual" programs/
-export SPANLAB_BENCH_DIR=$work/programs
+only_programs manual
 cat >cells.yaml <<'Y'
 cells:
   - workloads: [pair, batch]
@@ -213,20 +200,7 @@ got=0
 [[ ! -e code ]] || fail "a reader that has gone makes list fail: $(cat code)"
 
 # ---- one process writes a run; a lock does not outlive its holder
-mkdir gate
-mkfifo gate/reached gate/never
-cat >gate/bench-manual <<S
-#!/bin/sh
-case \$* in
-*--spanlab-workload=*)
-    read -r started <$work/gate/started
-    echo \$((started + 1)) >$work/gate/started
-    [ "\$started" != 1 ] || { echo reached >$work/gate/reached; read -r never <$work/gate/never; } ;;
-esac
-exec '$SPANLAB_BUILD/bin/bench-manual' "\$@"
-S
-chmod +x gate/bench-manual
-exec 5<>gate/reached
+make_gate 1
 # to_gate COMMAND...: in the background as $pid, until its second process stands still
 to_gate() {
     echo 0 >gate/started
