@@ -337,6 +337,7 @@ int main(void) {
     if (!goalloc_thread_attach())
         return 1;
     gc_settings.stop_the_world = 1; /* no cycle makes threads, which would mark when a test does not expect it */
+    scavenger.made = true; /* nor one that gives back what a block is to be made of: it would need no zeroing */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who_waits_has_stopped),
         cmocka_unit_test(test_who_is_blocked_has_stopped),
