@@ -144,43 +144,38 @@ __attribute__((noinline)) void hold_own_and_enter(struct coroutine *c) {
 /* ---- a register is all that holds the object, and swapcontext keeps it in a context that is not scanned */
 
 void stacks_to_back(struct coroutine *c);
+/* The first argument, a hidden pointer, is shown in %rbx alone, and returned at the end; the second is in %r12. */
+#define HOLD_IN_RBX                                                                                                    \
+    "    pushq %rbx\n"                                                                                                 \
+    "    pushq %r12\n"                                                                                                 \
+    "    subq $8, %rsp\n"                                                                                              \
+    "    movq %rsi, %r12\n"                                                                                            \
+    "    movq %rdi, %rbx\n"                                                                                            \
+    "    movabsq $0xa5a5a5a5a5a5a5a5, %rax\n"                                                                          \
+    "    xorq %rax, %rbx\n"
+#define RETURN_HELD                                                                                                    \
+    "    movq %rbx, %rax\n"                                                                                            \
+    "    addq $8, %rsp\n"                                                                                              \
+    "    popq %r12\n"                                                                                                  \
+    "    popq %rbx\n"                                                                                                  \
+    "    ret\n"
 __asm__(".text\n"
         ".globl switch_holding\n"
         ".type switch_holding, @function\n"
         "switch_holding:\n"
-        "    pushq %rbx\n"
-        "    pushq %r12\n"
-        "    subq $8, %rsp\n"
-        "    movq %rsi, %r12\n"
-        "    movq %rdi, %rbx\n"
-        "    movabsq $0xa5a5a5a5a5a5a5a5, %rax\n"
-        "    xorq %rax, %rbx\n"
+        HOLD_IN_RBX
         "    movq %r12, %rdi\n"
         "    call stacks_to_back\n"
-        "    movq %rbx, %rax\n"
-        "    addq $8, %rsp\n"
-        "    popq %r12\n"
-        "    popq %rbx\n"
-        "    ret\n"
+        RETURN_HELD
         ".size switch_holding, .-switch_holding\n"
         ".globl block_holding\n"
         ".type block_holding, @function\n"
         "block_holding:\n"
-        "    pushq %rbx\n"
-        "    pushq %r12\n"
-        "    subq $8, %rsp\n"
-        "    movq %rsi, %r12\n"
-        "    movq %rdi, %rbx\n"
-        "    movabsq $0xa5a5a5a5a5a5a5a5, %rax\n"
-        "    xorq %rax, %rbx\n"
+        HOLD_IN_RBX
         "    call goalloc_blocked_enter\n"
         "    call *%r12\n"
         "    call goalloc_blocked_leave\n"
-        "    movq %rbx, %rax\n"
-        "    addq $8, %rsp\n"
-        "    popq %r12\n"
-        "    popq %rbx\n"
-        "    ret\n"
+        RETURN_HELD
         ".size block_holding, .-block_holding\n");
 
 void stacks_to_back(struct coroutine *c) {

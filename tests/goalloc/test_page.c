@@ -214,7 +214,7 @@ static void step_scavenge(void) {
     /* The request is raised to 64 KiB; the last cut may then be extended to a huge page's start, which is never a whole
      * one. */
     size_t asked = want > 0 && want < SCAVENGE_MIN_PAGES ? SCAVENGE_MIN_PAGES : want;
-    assert_true(got < asked + SCAVENGE_HUGE_PAGES);
+    assert_true(got < asked + HUGE_PAGES);
     assert_true(want > 0 || got == 0);
     assert_true(got >= (asked < backed ? asked : backed));
     /* Highest addresses first. */

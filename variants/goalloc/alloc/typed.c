@@ -267,9 +267,19 @@ void goalloc_thread_detach(void) {
 static void gc_rest_begin(struct cache *c);
 static void gc_rest_end(struct cache *c);
 
+/* For callers that need no cache: one is not made. NULL: the calling thread has none. */
+static struct cache *typed_enter_attached(void) {
+    return cache_self != &cache_none ? typed_enter() : NULL;
+}
+
+static void typed_leave_attached(struct cache *c) {
+    if (c != NULL)
+        typed_leave(c);
+}
+
 /* NULL: the calling thread has no cache, and what others do meanwhile may be missed. */
 static struct cache *front_rest_begin(void) {
-    struct cache *c = cache_self != &cache_none ? typed_enter() : NULL;
+    struct cache *c = typed_enter_attached();
     if (c != NULL) {
         gc_rest_begin(c);
         mcache_settle_all(c);
@@ -288,27 +298,24 @@ void goalloc_purge(void) {
     if (!heap_init())
         return;
     enum { PIECE_BYTES = 4 << 20 }; /* of memory given back, which takes time in proportion, at a time */
-    struct cache *c = cache_self != &cache_none ? typed_enter() : NULL;
+    struct cache *c = typed_enter_attached();
     lock_acquire(&heap.lock);
     if (c != NULL)
         page_cache_flush(&heap.pages, &c->pages);
     page_forget_refusals(&heap.pages);
     lock_release(&heap.lock);
-    if (c != NULL)
-        typed_leave(c);
+    typed_leave_attached(c);
     size_t released_bytes = 0, done_bytes;
     do {
-        c = cache_self != &cache_none ? typed_enter() : NULL;
+        c = typed_enter_attached();
         done_bytes = heap_release(PIECE_BYTES, true, false);
-        if (c != NULL)
-            typed_leave(c);
+        typed_leave_attached(c);
         released_bytes += done_bytes;
     } while (done_bytes >= PIECE_BYTES);
-    c = cache_self != &cache_none ? typed_enter() : NULL;
+    c = typed_enter_attached();
     lock_acquire(&heap.lock);
     page_keep_released(&heap.pages);
     lock_release(&heap.lock);
     gc_purged(released_bytes);
-    if (c != NULL)
-        typed_leave(c);
+    typed_leave_attached(c);
 }

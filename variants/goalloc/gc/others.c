@@ -5,10 +5,8 @@
  */
 #include "gc/gc.h"
 
-static void gc_thread_ends(struct cache *c) {
-    (void)c;
-    struct gc_thread *t = gc_self;
-    world_lock_between();
+/* What a thread that leaves has found grey, or noted, is everybody's. World lock held, or no other thread is there. */
+static void gc_inherit_work(struct gc_thread *t) {
     if (gc_is_marking())
         mark_barrier_flush(&t->work);
     mark_flush(&t->work);
@@ -16,6 +14,13 @@ static void gc_thread_ends(struct cache *c) {
         meter_scanned(&t->work);
     gc.departed_bytes += t->work.bytes_marked;
     gc.departed_work += t->work.scan_work;
+}
+
+static void gc_thread_ends(struct cache *c) {
+    (void)c;
+    struct gc_thread *t = gc_self;
+    world_lock_between();
+    gc_inherit_work(t);
     world_unlist(t);
     stacks_forget_thread(t);
     gc_self = NULL;
@@ -124,19 +129,7 @@ static void gc_inherit_cache(struct cache *c) {
     c->front.busy = c->front.stop = 0;
     c->sweep_clocked = false;
     cache_flush(c);
-    lock_acquire(&caches.lock);
-    c->next_free = caches.free;
-    caches.free = c;
-    lock_release(&caches.lock);
-}
-
-/* What a thread that is not there any more has found grey, or noted, is everybody's. */
-static void gc_inherit_work(struct gc_thread *t) {
-    if (gc_is_marking())
-        mark_barrier_flush(&t->work);
-    mark_flush(&t->work);
-    gc.departed_bytes += t->work.bytes_marked;
-    gc.departed_work += t->work.scan_work;
+    cache_record_give(c);
 }
 
 /* The other threads are not there any more; they had been kept outside the allocator, so what they held is in order. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
  * scavenge: gives free pages back to the OS, from the highest address down (Go mgcscavenge.go:640-990).
+ * Included by page.c, behind huge.c.
  */
 #include "page/bits.h"
 
 enum {
     SCAVENGE_MIN_PAGES = (64 << 10) >> GOALLOC_PAGE_SHIFT, /* Go's quantum: a system call should be worth it */
-    SCAVENGE_HUGE_PAGES = (2 << 20) >> GOALLOC_PAGE_SHIFT,
 };
 
 /* How many of a word's highest bits are ones. */
@@ -43,8 +43,8 @@ static struct page_piece scavenge_cut(struct page_piece run, size_t want_pages) 
     if (run.count <= want_pages)
         return run;
     unsigned end = run.first + run.count, start = end - (unsigned)want_pages;
-    unsigned huge_below = start / SCAVENGE_HUGE_PAGES * SCAVENGE_HUGE_PAGES;
-    unsigned huge_above = (start + SCAVENGE_HUGE_PAGES - 1) / SCAVENGE_HUGE_PAGES * SCAVENGE_HUGE_PAGES;
+    unsigned huge_below = start / HUGE_PAGES * HUGE_PAGES;
+    unsigned huge_above = (start + HUGE_PAGES - 1) / HUGE_PAGES * HUGE_PAGES;
     if (huge_above <= end && huge_below >= run.first)
         start = huge_below;
     return (struct page_piece){run.chunk, start, end - start};
