@@ -24,7 +24,7 @@ struct metric {
     int order;              /* place in exports */
     /* Of one record (docs/record.md); NAN is n/a. */
     double (*extract)(json_t *record);
-    /* NULL, or whether the value is a bound: the true one is below it, and nobody knows how far. */
+    /* True: the value is an upper bound, and the true value is below it. NULL: the metric has no bounds. */
     bool (*below)(json_t *record);
 };
 

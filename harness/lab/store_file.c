@@ -322,8 +322,8 @@ static char *uri_of(const char *path) {
     return uri;
 }
 
-/* A log is recovered by a writer only, and its index needs a folder that can be written. Where it cannot, and there is no
- * log, nobody else writes either. */
+/* Only a writer can recover a log, and the log's index needs a writable folder. Where the folder is not writable and
+ * there is no log, no other process writes. */
 static sqlite3 *connect_to_read(const char *dir) {
     char *path = lab_printf("%s/run.sqlite", dir), *uri = uri_of(path);
     sqlite3 *db = connect(path, SQLITE_OPEN_READWRITE);
@@ -365,7 +365,7 @@ sqlite3 *store_read(const char *dir) {
     sqlite3 *db = connect_to_read(dir);
     if (db == NULL)
         return NULL;
-    /* All that is read is of one moment, whoever goes on writing. */
+    /* One transaction reads one state, while another process may go on writing. */
     int code = sqlite3_exec(db, "BEGIN", NULL, NULL, NULL) == SQLITE_OK ? LAB_OK : reading_failed(db, dir);
     code = code ? code : check_whole(db, dir, &version);
     if (code == LAB_OK && version < STORE_VERSION) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * store_file.h: run.sqlite as a file: who writes it, whether it is whole, of which version its tables are.
+ * store_file.h: run.sqlite as a file: its lock, its integrity, and the version of its tables.
  */
 #ifndef SPANLAB_STORE_FILE_H
 #define SPANLAB_STORE_FILE_H

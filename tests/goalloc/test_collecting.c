@@ -7,7 +7,7 @@
 #include <sched.h>
 #include <stddef.h>
 #include <string.h>
-/* Whoever waits for a lock that others hold gives its processor away. */
+/* A thread that waits for a lock yields its processor. */
 static int yield_and_note(void);
 #define sched_yield() yield_and_note()
 
@@ -101,7 +101,7 @@ static void test_credit_is_worth_what_it_was_earned_for(void **state) {
     end_alone();
 }
 
-/* ---- what is allocated while somebody else has the collector's work in hand, and no processor */
+/* ---- bytes allocated while the thread that holds the collector's work has no processor */
 
 static __thread bool overruns;
 static uint32_t overrun_waits; /* atomic: how often the allocating thread has found that it must wait */

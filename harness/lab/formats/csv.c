@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * csv: tidy and long, one value a line; n/a is an empty value with its status. bound "<": the true value is below; failed:
- * how many processes of the cell did not end well, each of which has a line of its own without a value.
+ * the number of the cell's processes that failed. Each failed process also has a line of its own, without a value.
  */
 #include "collectors.h"
 #include "format.h"

@@ -98,7 +98,7 @@ const char *record_environment_problem(char *const *environment) {
     const char *preload = value_in(environment, "LD_PRELOAD");
     if (preload == NULL)
         return "it was started without LD_PRELOAD in its environment";
-    /* What somebody adds before or behind is judged from inside. */
+    /* Libraries that the program adds before or behind ours are judged inside the process. */
     if (strstr(preload, own.preload) == NULL)
         return "it was started with another LD_PRELOAD";
     if (!same_value(environment, RECORD_LIBRARY, own.library) || !same_value(environment, RECORD_FILE, own.file))
