@@ -4,6 +4,7 @@
 # claims-mutants.sh [BUILD [ID...]]: for each claim (or those named) whose mutation is a line of goalloc's source or of the
 # workload's, builds the measured programs from changed sources (in BUILD/mutants) and measures the claim with them: the
 # verdicts must differ from the recorded ones. Ends with "N of M verdicts flip with a changed source"; exit 1 when one does not.
+# CLASS, where no claim is named: D, D* or D+, which is both (default).
 #
 # claims-mutants.sh --check: builds nothing, and says which mutations no longer find the text that they change.
 set -euo pipefail
@@ -56,6 +57,14 @@ change() {
 claims=(results/claims/*.yaml)
 if [[ ${1-} != --check && $# -gt 1 ]]; then
     claims=("${@:2}") claims=("${claims[@]/#/results/claims/}") claims=("${claims[@]/%/.yaml}")
+elif [[ ${1-} != --check ]]; then
+    case ${CLASS:=D+} in
+    D) pattern='^class: D$' ;;
+    'D*') pattern='^class: D[*]$' ;;
+    D+) pattern='^class: D[*]*$' ;;
+    *) printf "claims-mutants: no class '%s'; classes: D D* D+\n" "$CLASS" >&2; exit 2 ;;
+    esac
+    mapfile -t claims < <(grep -l "$pattern" "${claims[@]}")
 fi
 sort_claims
 lost=0
