@@ -185,6 +185,7 @@ static int add_entry(struct plan *plan, struct catalog *catalog, const struct pl
                      const struct text_list *threads) {
     struct choices choices = {0};
     int code = choose_subjects(&choices, catalog, request, entry);
+    plan->subjects_named |= request->subjects != NULL || entry->subjects_count > 0;
     for (unsigned i = 0; code == LAB_OK && i < entry->workloads_count; i++) {
         struct catalog_workload *w = catalog_find_workload(catalog, entry->workloads[i]);
         if (w == NULL)

@@ -45,6 +45,7 @@ struct plan {
     size_t invocation_count;
     struct plan_absent *absent;
     size_t absent_count;
+    bool subjects_named; /* by the request or the matrix: their order is meant */
 };
 
 /* Splits "jemalloc|narenas=1,x:/lib/x.so,glibc" at the commas that begin a new subject (knobs may hold commas too). */

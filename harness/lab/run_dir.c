@@ -98,8 +98,8 @@ static char *user_subjects(const struct catalog *catalog) {
     return list;
 }
 
-static int describe(struct store *s, const struct run_options *o, const struct catalog *catalog, int argc,
-                    const char **argv) {
+static int describe(struct store *s, const struct run_options *o, const struct catalog *catalog, const struct plan *plan,
+                    int argc, const char **argv) {
     json_t *host = host_facts(), *binaries = host_binaries(catalog);
     char *command = command_line(argc, argv), *created = text_now_utc(), *matrix = matrix_text(o->request.matrix);
     json_t *manifest = json_pack("{s:i s:s s:s s:s s:s s:I s:b s:O s:O}", "schema_version", STORE_VERSION, "spanlab_version",
@@ -114,6 +114,7 @@ static int describe(struct store *s, const struct run_options *o, const struct c
     code = code ? code : store_set_meta(s, "command", command);
     code = code ? code : store_set_meta(s, "matrix", matrix != NULL ? matrix : "");
     code = code ? code : store_set_meta(s, "matrix_name", o->request.matrix);
+    code = code ? code : store_set_meta(s, "subject_order", plan->subjects_named ? "given" : "");
     code = code ? code : store_set_meta(s, "fixed_layout", o->request.fixed_layout ? "1" : "0");
     code = code ? code : set_meta_taken(s, "user_subjects", user_subjects(catalog));
     code = code ? code : set_meta_taken(s, "seed", lab_printf("%llu", (unsigned long long)o->request.seed));
@@ -160,7 +161,7 @@ int run_dir_create(struct store *s, const struct run_options *o, const struct ca
     code = code ? code : check_room(dir);
     code = code ? code : store_create(s, dir, plan);
     if (code == LAB_OK) {
-        code = describe(s, o, catalog, argc, argv);
+        code = describe(s, o, catalog, plan, argc, argv);
         if (code == LAB_OK)
             point_latest(dir);
         else

@@ -13,7 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STATISTICS_SEED = 20251, VERDICT_PROCESSES = 10 };
+enum {
+    STATISTICS_SEED = 20251,
+    VERDICT_PROCESSES = 10,
+    DISTURBED_SHARE = 3, /* a cell has no verdict when more than one process in so many was disturbed */
+};
 
 bool run_is_variant(const char *subject) {
     return strncmp(subject, "manual-", 7) == 0 || strncmp(subject, "classic-", 8) == 0 ||
@@ -135,6 +139,15 @@ static void add_failure(struct run *r, struct run_cell *c, struct run_failure f)
     c->reproduce = lab_strdup(f.reproduce);
 }
 
+static void add_disturbed(struct run *r, struct run_cell *c, json_t *record, bool memory) {
+    json_t *d = json_object_get(record, "disturbance");
+    bool stolen = json_integer_value(json_object_get(d, "steal_ns")) > json_integer_value(json_object_get(d, "runqueue_ns"));
+    r->disturbed++;
+    r->stolen += stolen;
+    r->queued += !stolen;
+    c->disturbed += !memory;
+}
+
 /* One row: a process that failed counts whatever came after it; of those that ended well the first of a position does. */
 static void take_invocation(struct run *r, struct run_cell *c, sqlite3_stmt *q, bool *position_served) {
     char *mode = column(q, 1), *status = column(q, 2), *record = column(q, 6), *checksum = column(q, 5);
@@ -144,7 +157,8 @@ static void take_invocation(struct run *r, struct run_cell *c, sqlite3_stmt *q, 
     c->processes++;
     if (ok && defect == NULL && !*position_served) {
         *position_served = true;
-        r->disturbed += sqlite3_column_int(q, 8);
+        if (sqlite3_column_int(q, 8) != 0)
+            add_disturbed(r, c, parsed, memory);
         add_record(c, parsed, memory);
         take_checksum(c, checksum);
     }
@@ -227,7 +241,7 @@ static void make_rows(struct run *r) {
         if (k == r->row_count) {
             r->rows = lab_realloc(r->rows, (r->row_count + 1) * sizeof *r->rows);
             r->rows[r->row_count++] =
-                (struct run_row){.workload = c->workload, .params = c->params, .threads = c->threads};
+                (struct run_row){c->workload, c->params, c->threads, .least_floor = NAN, .most_floor = NAN};
         }
         c->row = k;
     }
@@ -276,24 +290,20 @@ static struct run_cell *best_peer(struct run *r, size_t row, const char *metric)
     return best;
 }
 
+/* What a row is compared with: glibc, else the first subject in the order of the columns. */
+static struct run_cell *baseline_of(const struct run *r, size_t row) {
+    struct run_cell *c = run_find(r, row, "glibc");
+    for (size_t i = 0; c == NULL && i < r->subject_count; i++)
+        c = run_find(r, row, r->subjects[i]);
+    return c == NULL || c->invalid || isnan(run_median(c, "time")) ? NULL : c;
+}
+
 static void choose_baselines(struct run *r) {
     for (size_t row = 0; row < r->row_count; row++) {
         struct run_row *at = &r->rows[row];
-        at->baseline = run_find(r, row, "glibc");
-        for (size_t i = 0; at->baseline == NULL && i < r->cell_count; i++)
-            if (r->cells[i].row == row)
-                at->baseline = &r->cells[i];
-        if (at->baseline != NULL && (at->baseline->invalid || isnan(run_median(at->baseline, "time"))))
-            at->baseline = NULL;
+        at->baseline = baseline_of(r, row);
         at->fastest_peer = best_peer(r, row, "time");
         at->smallest_peer = best_peer(r, row, "peak_rss");
-        struct stats_series *all = lab_alloc((r->cell_count + 1) * sizeof *all);
-        size_t n = 0;
-        for (size_t i = 0; i < r->cell_count; i++)
-            if (r->cells[i].row == row && !r->cells[i].invalid)
-                all[n++] = run_values(&r->cells[i], "time");
-        at->noise_floor = stats_noise_floor(all, n, STATISTICS_SEED, &at->contrasts);
-        free(all);
     }
 }
 
@@ -303,12 +313,19 @@ static int subject_rank(const char *label) {
     return run_is_variant(label) ? 1 : run_is_bound(label) ? 3 : 2;
 }
 
+/* Numbers in names are compared as numbers: narenas=2 comes before narenas=10. */
 static int by_rank(const void *a, const void *b) {
     const char *x = *(char *const *)a, *y = *(char *const *)b;
     int difference = subject_rank(x) - subject_rank(y);
-    return difference != 0 ? difference : strcmp(y, x) * (subject_rank(x) == 1 ? 1 : -1);
+    if (difference != 0)
+        return difference;
+    size_t base = strcspn(x, "|"), other = strcspn(y, "|");
+    bool same_subject = base == other && strncmp(x, y, base) == 0;
+    /* Of goalloc's builds the fuller ones come first: tiny before notiny, size classes before lists. */
+    return subject_rank(x) == 1 && !same_subject ? strverscmp(y, x) : strverscmp(x, y);
 }
 
+/* Baseline first. Subjects that the user or the matrix has named stay in that order. */
 static void list_subjects(struct run *r) {
     for (size_t i = 0; i < r->cell_count; i++) {
         size_t k = 0;
@@ -319,8 +336,20 @@ static void list_subjects(struct run *r) {
         r->subjects = lab_realloc(r->subjects, (r->subject_count + 1) * sizeof *r->subjects);
         r->subjects[r->subject_count++] = r->cells[i].label;
     }
-    if (r->subject_count > 1)
-        qsort(r->subjects, r->subject_count, sizeof *r->subjects, by_rank);
+    const char *order = json_string_value(json_object_get(r->meta, "subject_order"));
+    if (order == NULL || strcmp(order, "given") != 0) {
+        if (r->subject_count > 1)
+            qsort(r->subjects, r->subject_count, sizeof *r->subjects, by_rank);
+        return;
+    }
+    size_t at = 0;
+    while (at < r->subject_count && strcmp(r->subjects[at], "glibc") != 0)
+        at++;
+    if (at == r->subject_count)
+        return;
+    char *baseline = r->subjects[at];
+    memmove(r->subjects + 1, r->subjects, at * sizeof *r->subjects);
+    r->subjects[0] = baseline;
 }
 
 /* ---- contrasts */
@@ -366,7 +395,7 @@ bool run_row_shows(const struct run *r, size_t row, const char *metric) {
 }
 
 struct run_contrast run_ratio(const struct run_cell *a, const struct run_cell *b, const char *metric) {
-    struct run_contrast out = {.ratio = NAN, .p = NAN, .limit = NAN};
+    struct run_contrast out = {.ratio = NAN, .p = NAN, .limit = NAN, .floor = NAN};
     if (a == NULL || b == NULL || a->invalid || b->invalid)
         return out;
     struct stats_series x = run_values(a, metric), y = run_values(b, metric);
@@ -389,32 +418,58 @@ struct run_contrast run_ratio(const struct run_cell *a, const struct run_cell *b
     return out;
 }
 
-/* A verdict needs ten processes on both sides, an interval without 1, an effect above the noise floor, and a test that
- * stands when all verdict contrasts of the run are counted (Holm). */
+/* The floor belongs to the two sides: how steady a third subject is says nothing about them. */
+static double contrast_floor(const struct run_cell *a, const struct run_cell *b) {
+    const struct stats_series sides[] = {run_values(a, "time"), run_values(b, "time")};
+    return stats_noise_floor(sides, 2, STATISTICS_SEED, NULL);
+}
+
+/* Of a cell that others disturbed in more than a third of its processes, the times are theirs as well. */
+static bool cell_disturbed(const struct run_cell *c) {
+    return c->disturbed * DISTURBED_SHARE > c->ok;
+}
+
+static void widen_floors(struct run_row *row, double floor) {
+    if (isnan(floor))
+        return;
+    row->least_floor = fmin(row->least_floor, floor); /* fmin and fmax take the number of a number and NAN */
+    row->most_floor = fmax(row->most_floor, floor);
+}
+
+static char mark_of(const struct run_contrast *t) {
+    bool shown = t->interval.known && (t->interval.low > 1 || t->interval.high < 1) && t->p < 0.05 && !isnan(t->floor) &&
+                 fabs(t->ratio - 1) > t->floor;
+    return !shown ? '~' : t->ratio < 1 ? '+' : '-';
+}
+
+/* A verdict needs ten processes on both sides of which at most a third were disturbed, an interval without 1, an effect
+ * above the noise floor of the two, and a test that stands when all verdict contrasts of the run are counted (Holm). */
 static void judge_contrasts(struct run *r) {
     r->time_contrasts = lab_alloc((r->cell_count + 1) * sizeof *r->time_contrasts);
     double *p = lab_alloc((r->cell_count + 1) * sizeof *p);
     for (size_t i = 0; i < r->cell_count; i++) {
         struct run_cell *c = &r->cells[i], *b = r->rows[c->row].baseline;
-        r->time_contrasts[i] = run_ratio(c, b, "time");
+        struct run_contrast *t = &r->time_contrasts[i];
+        *t = run_ratio(c, b, "time");
         p[i] = NAN;
-        if (b == NULL || c == b || isnan(r->time_contrasts[i].ratio))
+        if (b == NULL || c == b || isnan(t->ratio))
             continue;
+        t->floor = contrast_floor(c, b);
+        widen_floors(&r->rows[c->row], t->floor);
         struct stats_series x = run_values(c, "time"), y = run_values(b, "time");
-        c->verdict = x.count >= VERDICT_PROCESSES && y.count >= VERDICT_PROCESSES;
+        if (x.count < VERDICT_PROCESSES || y.count < VERDICT_PROCESSES)
+            continue;
+        c->verdict = !cell_disturbed(c) && !cell_disturbed(b);
         if (c->verdict)
             p[i] = stats_mann_whitney(x, y);
+        else
+            t->mark = 'd';
     }
     stats_holm(p, r->cell_count);
     for (size_t i = 0; i < r->cell_count; i++) {
-        struct run_contrast *t = &r->time_contrasts[i];
-        t->p = p[i];
-        if (isnan(p[i]))
-            continue;
-        double floor = r->rows[r->cells[i].row].noise_floor;
-        bool shown = t->interval.known && (t->interval.low > 1 || t->interval.high < 1) && p[i] < 0.05 &&
-                     !isnan(floor) && fabs(t->ratio - 1) > floor;
-        t->mark = !shown ? '~' : t->ratio < 1 ? '+' : '-';
+        r->time_contrasts[i].p = p[i];
+        if (!isnan(p[i]))
+            r->time_contrasts[i].mark = mark_of(&r->time_contrasts[i]);
     }
     free(p);
 }
@@ -477,8 +532,8 @@ struct run *run_load(const char *dir) {
     for (size_t i = 0; i < r->cell_count; i++)
         r->invalid += r->cells[i].invalid;
     collectors_fill_marking(r);
-    choose_baselines(r);
     list_subjects(r);
+    choose_baselines(r);
     judge_contrasts(r);
     return r;
 }

@@ -38,6 +38,7 @@ struct run_cell {
     struct run_series *series;       /* by metric index */
     json_t *record, *memory_record;  /* of one good process of each mode; NULL when there is none */
     long ok, planned;                /* throughput processes that ended well; planned ones of both modes */
+    long disturbed;                  /* of the first: others took processor time from them (measure.c) */
     struct run_failure *failures;    /* every process that did not end well, whatever came after it */
     long failed, processes;          /* how many they are, of how many that ran */
     char *failure, *reproduce;       /* of the last of them; "crash: SIGABRT: Aborted" */
@@ -50,8 +51,7 @@ struct run_row {
     unsigned threads;
     char *label;               /* "larson-bench\303\2272", with what differs from the other rows of the workload */
     bool shared;               /* more threads than the processors that could be used: they take turns */
-    double noise_floor;        /* of time, NAN unknown */
-    size_t contrasts;          /* that it rests on */
+    double least_floor, most_floor; /* of its contrasts of time, NAN unknown */
     struct run_cell *baseline; /* glibc, or the first subject there; NULL when it has no time */
     struct run_cell *fastest_peer, *smallest_peer; /* NULL when none has a value */
 };
@@ -66,7 +66,9 @@ struct run_contrast {
     double limit; /* where a side is a bound: what the ratio is below ('<') or above ('>'); ratio is NAN then */
     char bound;   /* 0: none */
     double p; /* Holm-adjusted, NAN in screening rows */
-    char mark; /* '+' better, '-' worse, '~' no difference shown, 0 none: screening or baseline */
+    double floor; /* by how much the two sides differ from themselves (stats_noise_floor); NAN unknown */
+    /* '+' better, '-' worse, '~' no difference shown, 'd' no verdict: a side was disturbed; 0 none: screening, baseline */
+    char mark;
 };
 
 struct run {
@@ -82,6 +84,7 @@ struct run {
     size_t absent_count;
     struct run_contrast *time_contrasts; /* by cell, against the row's baseline */
     long planned, done, disturbed;
+    long stolen, queued; /* of the disturbed: by what mostly (struct run_cell) */
     long failed, invalid, damaged; /* processes; cells with another checksum; records that cannot be read, among the failed */
 };
 

@@ -108,7 +108,11 @@ static char *cell_text(const struct run *r, struct run_cell *c, size_t row, cons
         return text;
     }
     percent(spread, sizeof spread, ratio.ratio, ratio.interval, s);
-    const char *mark = ratio.mark == '+' ? s->better : ratio.mark == '-' ? s->worse : ratio.mark == '~' ? s->same : " ";
+    const char *mark = ratio.mark == '+'   ? s->better
+                       : ratio.mark == '-' ? s->worse
+                       : ratio.mark == '~' ? s->same
+                       : ratio.mark == 'd' ? "d"
+                                           : " ";
     return lab_printf("%.2f %s%s%s", ratio.ratio, spread, mark, failed_mark(c));
 }
 
@@ -225,16 +229,30 @@ static void print_geomeans(const struct run *r, FILE *out) {
 static void print_floors(const struct run *r, FILE *out) {
     char *known = lab_strdup("");
     for (size_t row = 0; row < r->row_count; row++) {
-        if (isnan(r->rows[row].noise_floor))
+        double least = 100 * r->rows[row].least_floor, most = 100 * r->rows[row].most_floor;
+        if (isnan(least))
             continue;
-        char *more = lab_printf("%s%s%s %.1f%%", known, known[0] != '\0' ? ", " : "", r->rows[row].label,
-                                100 * r->rows[row].noise_floor);
+        char *range = least == most ? lab_printf("%.1f%%", most) : lab_printf("%.1f to %.1f%%", least, most);
+        char *more = lab_printf("%s%s%s %s", known, known[0] != '\0' ? ", " : "", r->rows[row].label, range);
+        free(range);
         free(known);
         known = more;
     }
     if (known[0] != '\0')
-        fprintf(out, "Noise floor (95 %% of A/A halves differ by less): %s\n", known);
+        fprintf(out, "Noise floors of the ratios (95 %% of A/A halves of both sides differ by less): %s\n", known);
     free(known);
+}
+
+/* What disturbed, since its remedy depends on that. */
+static void print_disturbed(const struct run *r, FILE *out) {
+    if (r->disturbed == 0)
+        return;
+    fprintf(out, "Disturbed: others took processor time from %ld processes while they were timed:", r->disturbed);
+    if (r->queued > 0)
+        fprintf(out, " %ld waited\nfor a processor behind other programs%s", r->queued, r->stolen > 0 ? ";" : "");
+    if (r->stolen > 0)
+        fprintf(out, " %ld lost time to other guests of the host", r->stolen);
+    fputs(". spanlab doctor shows the load.\n", out);
 }
 
 /* The machine as it could be used, since the figures of threads hang on it. */
@@ -281,6 +299,7 @@ void table_print(const struct run *r, FILE *out) {
     if (r->invalid > 0)
         fprintf(out, ", %ld cells invalid", r->invalid);
     fputc('\n', out);
+    print_disturbed(r, out);
     print_machine(r, out);
     print_blocks(r, "TIME, lower is better", "time", out, &s);
     print_blocks(r, "PEAK RSS, lower better", "peak_rss", out, &s);
@@ -292,7 +311,8 @@ void table_print(const struct run *r, FILE *out) {
         out,
         "First column (or first value of a row): median and half its 95 %% interval; the others: ratio to it. %s? is "
         "fewer\nthan %d processes. %s faster, %s slower, %s no difference shown (verdict rows: 10 processes, interval, "
-        "noise floor, Holm);\nno sign: screening, no verdict.\n",
+        "noise floor, Holm);\nd: no verdict, more than a third of the processes of a side were disturbed; no sign: screening, no "
+        "verdict.\n",
         s.plus_minus, STATS_LEAST_FOR_INTERVAL, s.better, s.worse, s.same);
     print_floors(r, out);
     print_shared(r, out);

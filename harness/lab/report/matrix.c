@@ -46,7 +46,10 @@ static void ratio(const struct run_contrast *t, bool time, FILE *out) {
                               : t->mark == '+' ? " faster"
                               : t->mark == '-' ? " slower"
                               : t->mark == '~' ? " ~"
+                              : t->mark == 'd' ? " no verdict: disturbed"
                                               : " screening");
+    if (time && !isnan(t->floor))
+        fprintf(out, "<br><span>floor %.1f %%</span>", 100 * t->floor);
 }
 
 /* Its figures are of the processes that ended well. */
@@ -98,7 +101,7 @@ static void one_table(const struct run *r, const char *metric, FILE *out) {
         html_text(out, r->subjects[i]);
         fputs("</th>", out);
     }
-    fprintf(out, "%s</tr>\n", strcmp(metric, "time") == 0 ? "<th>noise floor</th>" : "");
+    fputs("</tr>\n", out);
     for (size_t row = 0; row < r->row_count; row++) {
         if (!run_row_shows(r, row, metric))
             continue;
@@ -107,11 +110,6 @@ static void one_table(const struct run *r, const char *metric, FILE *out) {
         fputs("</th>", out);
         for (size_t i = 0; i < r->subject_count; i++)
             cell(r, run_find(r, row, r->subjects[i]), m, out);
-        if (strcmp(metric, "time") == 0 && isnan(r->rows[row].noise_floor))
-            fprintf(out, "<td>unknown: %zu A/A contrasts</td>", r->rows[row].contrasts);
-        else if (strcmp(metric, "time") == 0)
-            fprintf(out, "<td>%.1f %%<br><span>%zu A/A contrasts</span></td>", 100 * r->rows[row].noise_floor,
-                    r->rows[row].contrasts);
         fputs("</tr>\n", out);
     }
     fputs("</table></div>\n", out);
@@ -150,8 +148,9 @@ static void geomeans(const struct run *r, FILE *out) {
 void report_matrix(const struct run *r, FILE *out) {
     fputs("<h2 id=\"matrix\">All cells</h2>\n<p>Bold: median over processes; below it the 95 % order-statistic interval, then the "
           "ratio to the first subject of the row with its bootstrap interval. A verdict (faster, slower, ~ no difference shown) "
-          "needs ten processes on both sides, an interval without 1, an effect above the row's noise floor, and p &lt; 0.05 by "
-          "Mann-Whitney after Holm's correction. Everything else is screening and carries none.</p>\n",
+          "needs ten processes on both sides, of which others disturbed at most a third, an interval without 1, an effect above "
+          "the noise floor (by how much halves of either side differ from its other half), and p &lt; 0.05 by Mann-Whitney after "
+          "Holm's correction. Everything else is screening and carries none.</p>\n",
           out);
     one_table(r, "time", out);
     one_table(r, "peak_rss", out);

@@ -61,8 +61,9 @@ static void machine_table(const struct run *r, FILE *out) {
             html_text(out, r->rows[i].label);
             fprintf(out, ": %u threads on %.3g processors</td></tr>\n", r->rows[i].threads, usable_processors(r->host));
         }
-    fprintf(out, "<tr><th>processes</th><td>%ld of %ld, %ld disturbed, %ld failed</td></tr>\n", r->done, r->planned, r->disturbed,
-            r->failed);
+    fprintf(out, "<tr><th>processes</th><td>%ld of %ld, %ld failed; others took processor time from %ld (%ld waited for a "
+                 "processor, %ld lost time to other guests of the host)</td></tr>\n",
+            r->done, r->planned, r->failed, r->disturbed, r->queued, r->stolen);
     if (r->invalid > 0)
         fprintf(out, "<tr><th>invalid cells</th><td>%ld</td></tr>\n", r->invalid);
     fputs("<tr><th>command</th><td><code>", out);
