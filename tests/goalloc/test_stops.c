@@ -64,6 +64,77 @@ static void test_who_waits_has_stopped(void **state) {
     assert_int_equal(world.sleepers, 0);
 }
 
+/* ---- a thread's own wish to see to the collector lies in the same word as what others ask of it */
+
+enum { WISHES = 300 };
+
+static uint32_t own_word(void) {
+    return __atomic_load_n(&cache_self->front.stop, __ATOMIC_ACQUIRE);
+}
+
+/* Nobody else asks: nothing waits for the wish, and the next poll fulfils it. */
+static void test_a_wish_is_no_stop(void **state) {
+    (void)state;
+    cache_want_gc(cache_self);
+    assert_false(cache_is_asked(cache_self));
+    assert_false(gc_mark_should_leave(gc_self));
+    cache_hold(cache_self); /* where a stop would be obeyed until it is over */
+    cache_unhold(cache_self);
+    assert_int_equal(own_word(), CACHE_WANTS_GC);
+    goalloc_collect(); /* marks */
+    goalloc_safepoint();
+    assert_int_equal(own_word(), 0);
+    cache_want_gc(cache_self);
+    assert_non_null(goalloc_new(&node_type, 1)); /* by the way without a call, or by the long one: both look */
+    assert_int_equal(own_word(), 0);
+}
+
+/* What is outside stays outside, whatever the thread wishes before and after. */
+static void test_a_wish_and_a_block_keep_out_of_each_others_way(void **state) {
+    (void)state;
+    cache_want_gc(cache_self);
+    goalloc_blocked_enter();
+    assert_int_equal(own_word(), CACHE_WANTS_GC | WORLD_STOP_BLOCKED);
+    goalloc_blocked_leave();
+    assert_int_equal(own_word(), CACHE_WANTS_GC);
+    goalloc_safepoint();
+    assert_int_equal(own_word(), 0);
+}
+
+static void *wish_often(void *rounds) {
+    if (!goalloc_thread_attach())
+        return NULL;
+    uint32_t lost = 0;
+    while (__atomic_load_n((uint32_t *)rounds, __ATOMIC_ACQUIRE) < WISHES) {
+        cache_hold(cache_self);
+        cache_want_gc(cache_self);
+        lost += (own_word() & CACHE_WANTS_GC) == 0;
+        cache_unhold(cache_self);
+        lost += (own_word() & CACHE_WANTS_GC) == 0;
+        goalloc_safepoint();
+        lost += (own_word() & CACHE_WANTS_GC) != 0;
+    }
+    goalloc_thread_detach();
+    return (void *)(uintptr_t)lost;
+}
+
+/* Others ask for a stop while the thread wishes: each stop comes about, and each wish is there until it is fulfilled. */
+static void test_wishes_and_stops_do_not_undo_each_other(void **state) {
+    (void)state;
+    pthread_t thread;
+    uint32_t rounds = 0;
+    void *lost;
+    assert_int_equal(pthread_create(&thread, NULL, wish_often, &rounds), 0);
+    for (uint32_t i = 0; i < WISHES; i++) {
+        world_stop(gc_self);
+        world_start();
+        __atomic_fetch_add(&rounds, 1, __ATOMIC_RELEASE);
+    }
+    pthread_join(thread, &lost);
+    if (lost != NULL)
+        fail_msg("%lu of a thread's wishes were lost or stayed behind", (unsigned long)(uintptr_t)lost);
+}
+
 /* ---- threads that are blocked outside */
 
 static void *block_outside(void *begun_and_ended) {
@@ -340,6 +411,9 @@ int main(void) {
     scavenger.made = true; /* nor one that gives back what a block is to be made of: it would need no zeroing */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who_waits_has_stopped),
+        cmocka_unit_test(test_a_wish_is_no_stop),
+        cmocka_unit_test(test_a_wish_and_a_block_keep_out_of_each_others_way),
+        cmocka_unit_test(test_wishes_and_stops_do_not_undo_each_other),
         cmocka_unit_test(test_who_is_blocked_has_stopped),
         cmocka_unit_test(test_the_reason_for_waiting_is_told),
         cmocka_unit_test(test_zeroing_holds_no_stop_up),

@@ -141,7 +141,7 @@ struct goalloc_window {
 };
 enum { GOALLOC_WINDOW_MAX_BYTES = 512, GOALLOC_WINDOWS = GOALLOC_WINDOW_MAX_BYTES / 8 + 1 };
 struct goalloc_thread {
-    uint32_t busy, stop;       /* inside the allocator; not 0: asked to stop on leaving it, or blocked outside */
+    uint32_t busy, stop;       /* inside the allocator; not 0: more is to be done on leaving it (to stop) */
     size_t least_noscan_bytes; /* smaller requests share blocks */
     struct goalloc_window *scan[GOALLOC_WINDOWS], *noscan[GOALLOC_WINDOWS]; /* by (size + 7) / 8 */
 };

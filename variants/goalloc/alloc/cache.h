@@ -48,7 +48,6 @@ struct cache {
                 uintptr_t first;     /* where the window began */
                 uint32_t scan_bytes; /* of each object, as far as it may hold pointers */
             } window_states[SPAN_CLASSES];
-            bool wants_gc;               /* something is to be done on leaving the allocator (gc_poll) */
             bool wants_memory;           /* heap_back_ahead is */
             struct spanset_block *spare; /* for the next set of spans that needs one */
             uint32_t flush_gen;          /* the heap's sweepgen when the cache was last flushed */
@@ -97,6 +96,18 @@ static struct {
 
 /* Traced builds: the calling thread's cache as the inline paths know it. */
 static void cache_set_self(struct cache *c);
+/* Of goalloc_thread.stop: something is to be done on leaving the allocator (gc_poll). A bit of the word that is looked
+ * at there anyway; the thread itself sets and clears it. Any other bit leads to gc_park. */
+enum { CACHE_WANTS_GC = 4 };
+static inline void cache_want_gc(struct cache *c) {
+    __atomic_fetch_or(&c->front.stop, CACHE_WANTS_GC, __ATOMIC_RELAXED); /* others ask the thread to stop meanwhile */
+}
+
+/* Is the thread to stop, or blocked outside? */
+static inline bool cache_is_asked(const struct cache *c) {
+    return (__atomic_load_n(&c->front.stop, __ATOMIC_RELAXED) & ~(uint32_t)CACHE_WANTS_GC) != 0;
+}
+
 /* Brackets what a thread does to its cache outside the allocation paths: it is not stopped meanwhile. */
 static inline void cache_hold(struct cache *c);
 static void cache_unhold(struct cache *c);

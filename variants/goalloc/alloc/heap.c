@@ -80,6 +80,8 @@ static size_t heap_release(size_t want_bytes, bool force, bool may_stop) {
  * scavenger's goal, as much of the pages that were of no use for it (Go mheap.go:1318). */
 static void heap_release_eagerly(size_t grown_bytes, size_t scavenged_bytes) {
     uint64_t limit_bytes = __atomic_load_n(&heap.limit_bytes, __ATOMIC_RELAXED);
+    if (GOALLOC_LIKELY(grown_bytes == 0 && limit_bytes == UINT64_MAX))
+        return;
     uint64_t goal_bytes = __atomic_load_n(&heap.retain_bytes, __ATOMIC_RELAXED), want_bytes = 0;
     bool force = false;
     if (GOALLOC_UNLIKELY(limit_bytes != UINT64_MAX) && !heap_release_held_back()) {
@@ -150,7 +152,8 @@ static void heap_look_ahead(struct cache *c, uintptr_t end) {
     size_t next_bytes = left_bytes < HEAP_HUGE_BYTES ? left_bytes : HEAP_HUGE_BYTES;
     if (next_bytes == 0 || !page_will_back(&heap.pages, next, next_bytes))
         return;
-    c->wants_memory = c->wants_gc = true;
+    c->wants_memory = true;
+    cache_want_gc(c);
 }
 
 /* Go mheap.go:1547 grow: in 4 MiB steps inside the current reservation; a new reservation when that is used up, its

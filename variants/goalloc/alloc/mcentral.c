@@ -6,7 +6,7 @@
  * nearly full, none may have a slot. */
 enum { MCENTRAL_SWEEP_BUDGET = 100 };
 
-static bool mcentral_prepare(struct cache *c, uint8_t span_class) {
+static inline bool mcentral_prepare(struct cache *c, uint8_t span_class) {
     uint32_t sweepgen = mcentral_sweepgen();
     if (GOALLOC_UNLIKELY(os_thread_dies))
         return false; /* a handler of SIGABRT asks: locks may be held, and lists broken */
@@ -141,14 +141,15 @@ static void cache_set_self(struct cache *c) {
         gc_thread_begins(c);
 }
 
-/* A stop has been asked for, perhaps a fork's: whoever is in the allocator now must not change a word meanwhile. */
+/* A stop has been asked for, perhaps a fork's: whoever is in the allocator now must not change a word meanwhile. A
+ * collection that the thread itself wants waits until it leaves. */
 __attribute__((noinline)) static void cache_obey_first(struct cache *c) {
-    do {
+    while (cache_is_asked(c)) {
         __atomic_store_n(&c->front.busy, 0, __ATOMIC_RELEASE);
         gc_park(c);
         __atomic_store_n(&c->front.busy, 1, __ATOMIC_RELAXED);
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    } while (__atomic_load_n(&c->front.stop, __ATOMIC_RELAXED) != 0);
+    }
 }
 
 /* Being busy and being asked are looked at crosswise; who asks makes all threads pass a barrier (os_barrier_all), or
@@ -163,7 +164,7 @@ static inline void cache_hold(struct cache *c) {
 static void cache_unhold(struct cache *c) {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     __atomic_store_n(&c->front.busy, 0, __ATOMIC_RELEASE);
-    if (__atomic_load_n(&c->front.stop, __ATOMIC_RELAXED) != 0)
+    if (cache_is_asked(c))
         gc_park(c);
 }
 

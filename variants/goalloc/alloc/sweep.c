@@ -255,7 +255,7 @@ static void sweep_finish(struct cache *c) {
 /* Between two spans. A large request may have a heap of them to sweep, which takes as long as the heap is large; a stop
  * need not wait for more than one. The caller holds no span and no lock. */
 static void sweep_let_stop(struct cache *c) {
-    if (GOALLOC_LIKELY(__atomic_load_n(&c->front.stop, __ATOMIC_RELAXED) == 0))
+    if (GOALLOC_LIKELY(!cache_is_asked(c)))
         return;
     cache_unhold(c);
     cache_hold(c);

@@ -22,7 +22,7 @@ static uint64_t typed_zero_base;
 
 /* Waits while the world is stopped: of a thread that was asked to while it was busy. */
 static void gc_park(struct cache *c);
-/* Called on leaving when c->wants_gc says that a refill, a large object or a write barrier has left work behind. */
+/* Called on leaving when CACHE_WANTS_GC says that a refill, a large object or a write barrier has left work behind. */
 static void gc_poll(struct cache *c);
 /* While marking, an object is born black; otherwise conservative scanning may see it from now on (Go
  * malloc.go:1223). */
@@ -40,23 +40,35 @@ uint32_t goalloc_marking;
  * that came before it on entering. */
 
 static inline struct cache *typed_enter(void) {
-    struct cache *c = cache_self != &cache_none ? cache_self : cache_attach();
-    if (GOALLOC_LIKELY(c != NULL))
-        cache_hold(c);
+    struct cache *c = cache_self;
+    if (GOALLOC_UNLIKELY(c == &cache_none)) {
+        c = cache_attach();
+        if (c == NULL)
+            return NULL;
+    } else if (c == NULL) {
+        __builtin_unreachable(); /* so that no caller looks again */
+    }
+    cache_hold(c);
     return c;
+}
+
+/* There is a reason to: rare, and out of line. */
+__attribute__((noinline, cold)) static void typed_attend(struct cache *c) {
+    if (cache_is_asked(c))
+        gc_park(c);
+    if ((__atomic_load_n(&c->front.stop, __ATOMIC_RELAXED) & CACHE_WANTS_GC) != 0)
+        gc_poll(c);
 }
 
 static inline void typed_leave(struct cache *c) {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     __atomic_store_n(&c->front.busy, 0, __ATOMIC_RELEASE); /* a fork looks at what was changed */
     if (GOALLOC_UNLIKELY(__atomic_load_n(&c->front.stop, __ATOMIC_RELAXED) != 0))
-        gc_park(c);
-    if (GOALLOC_UNLIKELY(c->wants_gc))
-        gc_poll(c);
+        typed_attend(c);
 }
 
 void goalloc_obey_stop(void) {
-    gc_park(cache_self);
+    typed_attend(cache_self);
 }
 
 static void *typed_failed(void) {
@@ -79,14 +91,13 @@ static inline size_t typed_room(size_t size_bytes) {
     return ((size_bytes + 7) & ~(size_t)7) + 1;
 }
 
-/* Bytes of n consecutive objects of up to 512 B up to the last pointer in them: what marking may have to read (Go
+/* Bytes of an array of up to 512 B, by its mask, up to the last pointer in it: what marking may have to read (Go
  * mbitmap.go:632). Go counts an array of one-word elements as one word (mended in Go 1.27), and faithful builds begin
  * and pace their cycles by the same figure. */
-static inline size_t typed_scan_bytes(const struct goalloc_type *type, size_t n) {
-    if (!heap.tuned && type->size_bytes == TYPED_WORD_BYTES)
+static inline size_t typed_scan_bytes(const struct goalloc_type *type, uint64_t array_mask) {
+    if (type->size_bytes == TYPED_WORD_BYTES && !heap.tuned)
         return TYPED_WORD_BYTES;
-    unsigned pointer_words = 64 - (unsigned)__builtin_clzll(type->pointer_mask);
-    return (n - 1) * type->size_bytes + pointer_words * TYPED_WORD_BYTES;
+    return (64 - (size_t)__builtin_clzll(array_mask)) * TYPED_WORD_BYTES;
 }
 
 /* The mask of n consecutive objects of up to 512 B together. */

@@ -47,7 +47,7 @@ static uintptr_t typed_small_scan(struct cache *c, const struct goalloc_type *ty
     uint8_t span_class = span_class_make(gclass_of(size_bytes), false);
     uint64_t mask = typed_array_mask(type, n);
     if (mcache_windowed(span_class))
-        return mcache_take(c, span_class, mask, (uint32_t)typed_scan_bytes(type, n));
+        return mcache_take(c, span_class, mask, (uint32_t)typed_scan_bytes(type, mask));
     struct span *s;
     uintptr_t address = typed_slot(c, span_class, &s);
     if (address == 0)
@@ -55,7 +55,7 @@ static uintptr_t typed_small_scan(struct cache *c, const struct goalloc_type *ty
     if (s->needzero)
         memset((void *)address, 0, size_bytes);
     mcache_set_bits(s, address, mask, s->elem_bytes / TYPED_WORD_BYTES);
-    c->scan_alloc_bytes += typed_scan_bytes(type, n);
+    c->scan_alloc_bytes += typed_scan_bytes(type, mask);
     return typed_publish(s, address);
 }
 

@@ -235,6 +235,15 @@ static uintptr_t arena_reserve(struct arena_space *a, size_t size_bytes, size_t 
     return base;
 }
 
+static void arena_clear_entries(struct span **spans, size_t n, bool huge) {
+    for (size_t i = 0; i < n; i++) {
+        if (spans[i] != NULL)
+            __atomic_store_n(&spans[i], NULL, __ATOMIC_RELEASE);
+        else if (huge)
+            return;
+    }
+}
+
 static void arena_set_spans(struct arena_space *a, uintptr_t base, size_t npages, struct span *s) {
     bool huge = npages >= ARENA_HUGE_PAGES, first_arena = true;
     while (npages > 0) {
@@ -243,12 +252,10 @@ static void arena_set_spans(struct arena_space *a, uintptr_t base, size_t npages
         size_t n = ARENA_PAGES - first < npages ? ARENA_PAGES - first : npages;
         /* The entries of a huge run in an arena are the first of its pages there (arena_resize_spans keeps it so):
          * behind the last of them nothing is left to clear, and reading on would touch tables that nobody has used. */
-        for (size_t i = 0; i < n; i++) {
-            if (s != NULL ? (!huge || first_arena || i == 0) : arena->spans[first + i] != NULL)
-                __atomic_store_n(&arena->spans[first + i], s, __ATOMIC_RELEASE);
-            else if (huge)
-                break;
-        }
+        if (s == NULL)
+            arena_clear_entries(arena->spans + first, n, huge);
+        for (size_t i = 0, entries = huge && !first_arena ? 1 : n; s != NULL && i < entries; i++)
+            __atomic_store_n(&arena->spans[first + i], s, __ATOMIC_RELEASE);
         first_arena = false;
         npages -= n;
         base += n << GOALLOC_PAGE_SHIFT;

@@ -98,8 +98,7 @@ static uint64_t gc_work(void) {
     return __atomic_load_n(&gc.work_bytes, __ATOMIC_RELAXED) + gc.stack_scan_bytes + gc.pacer.globals_scan_bytes;
 }
 
-/* What a byte allocated from now on costs, by how far marking and the heap have come (Go mgcpacer.go:492). Without a
- * memory limit the goal stays what it was. */
+/* What a byte allocated from now on costs (Go mgcpacer.go:492). Without a memory limit the goal stays what it was. */
 static void gc_revise(void) {
     if (gc.pacer.memory_limit_bytes != UINT64_MAX) {
         struct pacer_memory memory = gc_memory();
@@ -142,27 +141,31 @@ static inline bool gc_is_due(void) {
 static inline void gc_charge(struct cache *c, size_t size_bytes) {
     if (GOALLOC_UNLIKELY(gc_settings.stress_every != 0) &&
         __atomic_add_fetch(&gc.slow_allocations, 1, __ATOMIC_RELAXED) % gc_settings.stress_every == 0)
-        c->wants_gc = true;
+        cache_want_gc(c);
     if (goalloc_marking) {
         gc_revise();
         gc_reprice(gc_self);
         gc_self->assist_bytes -= (int64_t)size_bytes;
-        c->wants_gc |= gc_self->assist_bytes < 0;
+        if (gc_self->assist_bytes < 0)
+            cache_want_gc(c);
     } else if (gc_is_due()) {
-        c->wants_gc = true;
+        cache_want_gc(c);
     }
 }
 
-static inline void gc_publish(struct span *s, uintptr_t address) {
-    if (GOALLOC_LIKELY(!goalloc_marking)) {
-        /* Release: who finds the object by it finds its contents and its pointer metadata. */
-        __atomic_store_n(&s->free_index_for_scan, s->freeindex, __ATOMIC_RELEASE);
-        return;
-    }
+/* Out of line, so that the rest of gc_publish is not. */
+__attribute__((noinline)) static void gc_bear_black(struct span *s, uintptr_t address) {
     unsigned slot = mark_slot_of(s, address);
     marker_take_run(s, slot, 1);
     mark_page(s);
     __atomic_fetch_add(&gc.black_bytes, (int64_t)object_slot_bytes(s, slot), __ATOMIC_RELAXED);
+}
+
+static inline void gc_publish(struct span *s, uintptr_t address) {
+    if (GOALLOC_UNLIKELY(goalloc_marking))
+        gc_bear_black(s, address);
+    else /* release: who finds the object by it finds its contents and its pointer metadata */
+        __atomic_store_n(&s->free_index_for_scan, s->freeindex, __ATOMIC_RELEASE);
 }
 
 static inline void gc_run_taken(struct span *s, unsigned first, unsigned count) {
@@ -564,8 +567,7 @@ static void gc_try_end(struct gc_thread *self) {
 
 /* Somebody waits for this thread to stop, or for all marking to. */
 static bool gc_mark_should_leave(const struct gc_thread *self) {
-    return __atomic_load_n(&gc.ending, __ATOMIC_RELAXED) != 0 ||
-           __atomic_load_n(&self->cache->front.stop, __ATOMIC_RELAXED) != 0;
+    return __atomic_load_n(&gc.ending, __ATOMIC_RELAXED) != 0 || cache_is_asked(self->cache);
 }
 
 /* What was done; 0 as well while a cycle is being ended. */
@@ -731,7 +733,7 @@ __attribute__((noinline)) static void gc_end(struct gc_thread *self) {
 #include "gc/ahead.c"
 
 static void gc_poll(struct cache *c) {
-    c->wants_gc = false;
+    __atomic_fetch_and(&c->front.stop, ~(uint32_t)CACHE_WANTS_GC, __ATOMIC_RELAXED);
     if (c->wants_memory) {
         c->wants_memory = false;
         gc_back_ahead(gc_self);

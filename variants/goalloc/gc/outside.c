@@ -186,7 +186,7 @@ __attribute__((noinline)) void goalloc_blocked_enter(void) {
 static void blocked_leave_all(struct gc_thread *t) {
     blocked_end(t);
     t->blocked = 0; /* not before: until then a signal finds the thread where it blocked */
-    if (__atomic_load_n(&t->cache->front.stop, __ATOMIC_RELAXED) != 0)
+    if (cache_is_asked(t->cache))
         gc_park(t->cache);
 }
 

@@ -39,8 +39,9 @@ static struct {
 
 static __thread struct gc_thread *gc_self;
 
-/* goalloc_thread.stop: any bit leads who allocates to gc_park. */
+/* goalloc_thread.stop: any of these leads who allocates to gc_park. */
 enum { WORLD_STOP_ASKED = 1, WORLD_STOP_BLOCKED = 2 /* outside.c */ };
+_Static_assert(((WORLD_STOP_ASKED | WORLD_STOP_BLOCKED) & CACHE_WANTS_GC) == 0, "a bit with two meanings");
 
 static void world_on_signal(int number, siginfo_t *info, void *context);
 #include "gc/laggard.c"
