@@ -112,7 +112,10 @@ static void scavenger_make(void) {
     if (scavenger.made || gc_settings.deterministic)
         return;
     scavpace_begin(&scavenger.pace);
-    __atomic_store_n(&scavenger.made, world_thread_start(scavenger_thread, NULL), __ATOMIC_RELAXED);
+    /* Before it is: a sweep that ends meanwhile wakes it, or it might sleep until the next one ends. */
+    __atomic_store_n(&scavenger.made, true, __ATOMIC_RELAXED);
+    if (!world_thread_start(scavenger_thread, NULL))
+        __atomic_store_n(&scavenger.made, false, __ATOMIC_RELAXED);
 }
 
 /* The goals for the time until the next cycle: goal_bytes is the heap's, as Go would set it. Cycle lock held, or the
