@@ -54,17 +54,13 @@ change() {
     replaced "${1%%|*}" "$(field "$claim" replace)" "$(field "$claim" with)"
 }
 
+[[ ${1-} == --check ]] || build=$(realpath -m "${1:-${BUILD:-build}}")
 claims=(results/claims/*.yaml)
 if [[ ${1-} != --check && $# -gt 1 ]]; then
     claims=("${@:2}") claims=("${claims[@]/#/results/claims/}") claims=("${claims[@]/%/.yaml}")
 elif [[ ${1-} != --check ]]; then
-    case ${CLASS:=D+} in
-    D) pattern='^class: D$' ;;
-    'D*') pattern='^class: D[*]$' ;;
-    D+) pattern='^class: D[*]*$' ;;
-    *) printf "claims-mutants: no class '%s'; classes: D D* D+\n" "$CLASS" >&2; exit 2 ;;
-    esac
-    mapfile -t claims < <(grep -l "$pattern" "${claims[@]}")
+    listed=$("$build/bin/spanlab" claims list --class "${CLASS:-D+}")
+    mapfile -t claims < <(awk -F '[ ]+' 'NR > 1 && $2 ~ /^[DN]/ { print "results/claims/" $1 ".yaml" }' <<<"$listed")
 fi
 sort_claims
 lost=0
@@ -129,7 +125,6 @@ run_stream() {
     done
 }
 
-build=$(realpath -m "${1:-${BUILD:-build}}")
 mutants=$build/mutants
 jobs=$(((${JOBS:-$(nproc)} + 1) / 2))
 rm -rf "$mutants"

@@ -144,7 +144,6 @@ static void add_disturbed(struct run *r, struct run_cell *c, json_t *record, boo
     bool stolen = json_integer_value(json_object_get(d, "steal_ns")) > json_integer_value(json_object_get(d, "runqueue_ns"));
     r->disturbed++;
     r->stolen += stolen;
-    r->queued += !stolen;
     c->disturbed += !memory;
 }
 
@@ -442,8 +441,9 @@ static char mark_of(const struct run_contrast *t) {
     return !shown ? '~' : t->ratio < 1 ? '+' : '-';
 }
 
-/* A verdict needs ten processes on both sides of which at most a third were disturbed, an interval without 1, an effect
- * above the noise floor of the two, and a test that stands when all verdict contrasts of the run are counted (Holm). */
+/* A verdict has five conditions. Each side has ten processes. Others disturbed at most a third of them. The interval does
+ * not hold 1. The effect is above the noise floor of the two sides. The test stands when Holm's correction counts all
+ * verdict contrasts of the run. */
 static void judge_contrasts(struct run *r) {
     r->time_contrasts = lab_alloc((r->cell_count + 1) * sizeof *r->time_contrasts);
     double *p = lab_alloc((r->cell_count + 1) * sizeof *p);

@@ -38,7 +38,7 @@ struct run_cell {
     struct run_series *series;       /* by metric index */
     json_t *record, *memory_record;  /* of one good process of each mode; NULL when there is none */
     long ok, planned;                /* throughput processes that ended well; planned ones of both modes */
-    long disturbed;                  /* of the first: others took processor time from them (measure.c) */
+    long disturbed;                  /* of those that ended well: others took processor time from them (measure.c) */
     struct run_failure *failures;    /* every process that did not end well, whatever came after it */
     long failed, processes;          /* how many they are, of how many that ran */
     char *failure, *reproduce;       /* of the last of them; "crash: SIGABRT: Aborted" */
@@ -84,7 +84,7 @@ struct run {
     size_t absent_count;
     struct run_contrast *time_contrasts; /* by cell, against the row's baseline */
     long planned, done, disturbed;
-    long stolen, queued; /* of the disturbed: by what mostly (struct run_cell) */
+    long stolen; /* of the disturbed: mostly by other guests of the host; the others waited for a processor */
     long failed, invalid, damaged; /* processes; cells with another checksum; records that cannot be read, among the failed */
 };
 

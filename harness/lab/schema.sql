@@ -3,7 +3,7 @@
 -- by a repeat, which is a row of its own (attempt > 1). Raw samples stay raw; everything shown is computed on reading.
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 --   keys: schema_version, run_id, created_at, seed, matrix (flattened YAML), command, host (JSON), spanlab_version,
---   binaries (JSON: path -> xxh64, checked by resume)
+--   binaries (JSON: path -> xxh64, checked by resume), subject_order (given: by the user or the matrix; else empty)
 CREATE TABLE IF NOT EXISTS cell (
   id INTEGER PRIMARY KEY,
   subject TEXT NOT NULL,             -- 'jemalloc', 'manual-tiny-sizeclass', 'x'

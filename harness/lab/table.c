@@ -248,8 +248,9 @@ static void print_disturbed(const struct run *r, FILE *out) {
     if (r->disturbed == 0)
         return;
     fprintf(out, "Disturbed: others took processor time from %ld processes while they were timed:", r->disturbed);
-    if (r->queued > 0)
-        fprintf(out, " %ld waited\nfor a processor behind other programs%s", r->queued, r->stolen > 0 ? ";" : "");
+    long queued = r->disturbed - r->stolen;
+    if (queued > 0)
+        fprintf(out, " %ld waited\nfor a processor behind other programs%s", queued, r->stolen > 0 ? ";" : "");
     if (r->stolen > 0)
         fprintf(out, " %ld lost time to other guests of the host", r->stolen);
     fputs(". spanlab doctor shows the load.\n", out);

@@ -70,6 +70,25 @@ quote: "{value} of {published}"
 END
 }
 
+# pair_cells FIELD...: a matrix, on standard output: the workload pair at smoke size, with these fields of a cell
+pair_cells() {
+    printf 'cells:\n  - workloads: [pair]\n    smoke: true\n'
+    printf '    %s\n' "$@"
+}
+
+# make_forwarding NAME...: libNAME.so, a library of the user's whose malloc and free are libc's
+make_forwarding() {
+    local name
+    cat >forwarding.c <<'C'
+#include <stddef.h>
+void *__libc_malloc(size_t);
+void __libc_free(void *);
+void *malloc(size_t n) { return __libc_malloc(n); }
+void free(void *p) { __libc_free(p); }
+C
+    for name; do cc -shared -fPIC -O1 forwarding.c -o "lib$name.so"; done
+}
+
 # make_own PROGRAM: a program that brings its own allocator
 make_own() {
     cc -O1 -rdynamic -fno-builtin -x c - -o "$1" <<'C'

@@ -59,15 +59,7 @@ void free(void *p) {
 }
 C
 cc -shared -fPIC -O1 third.c -o libthird.so
-cat >cells.yaml <<'Y'
-cells:
-  - workloads: [pair]
-    smoke: true
-    invocations: 4
-    memory: 2
-    iterations: 2
-    timeout: 60
-Y
+pair_cells 'invocations: 4' 'memory: 2' 'iterations: 2' 'timeout: 60' >cells.yaml
 sed 's/invocations: 4/invocations: 3/; s/memory: 2/memory: 1/; s/60/5/' cells.yaml >few-cells.yaml
 only_programs manual
 export COUNT=$work/count

@@ -18,23 +18,8 @@ sed -i "s/\"peak_rss_bytes\":-*[0-9]*/\"peak_rss_bytes\":\$peak/; s/\"peak_live_
 S
 chmod +x programs/bench-manual
 export SPANLAB_BENCH_DIR=$work/programs
-cat >fine.c <<'C'
-#include <stddef.h>
-void *__libc_malloc(size_t);
-void __libc_free(void *);
-void *malloc(size_t n) { return __libc_malloc(n); }
-void free(void *p) { __libc_free(p); }
-C
-for name in low some most; do cc -shared -fPIC -O1 fine.c -o "lib$name.so"; done
-cat >cells.yaml <<'Y'
-cells:
-  - workloads: [pair]
-    smoke: true
-    invocations: 6
-    memory: 6
-    iterations: 1
-    warmup: 0
-Y
+make_forwarding low some most
+pair_cells 'invocations: 6' 'memory: 6' 'iterations: 1' 'warmup: 0' >cells.yaml
 mib=1048576
 peaks() { printf '%d\n' "${@:2}" >"peaks/$1"; }
 peaks glibc $((8 * mib)) $((8 * mib)) $((8 * mib)) $((8 * mib)) $((8 * mib)) $((8 * mib))

@@ -6,22 +6,8 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 need_gnuplot
 only_programs manual
-cat >fine.c <<'C'
-#include <stddef.h>
-void *__libc_malloc(size_t);
-void __libc_free(void *);
-void *malloc(size_t n) { return __libc_malloc(n); }
-void free(void *p) { __libc_free(p); }
-C
-cc -shared -fPIC -O1 fine.c -o libfine.so
-cat >cells.yaml <<'Y'
-cells:
-  - workloads: [pair]
-    smoke: true
-    invocations: 10
-    iterations: 1
-    warmup: 0
-Y
+make_forwarding fine
+pair_cells 'invocations: 10' 'iterations: 1' 'warmup: 0' >cells.yaml
 users=
 for name in wild fast busy calm; do users+="$name:$work/libfine.so,"; done
 "$spanlab" run -m cells.yaml -s "${users}glibc,null" -o run --seed 1 >out 2>err </dev/null || fail "the run ends with $?: $(cat err)"
@@ -57,7 +43,7 @@ floors=$(grep -o 'floor [0-9]*' $page | sort -u | tr '\n' ' ')
 grep -q '0.90 .* faster.*floor [01][.]' $page || fail "the floor of what is steady is not below 2 %: $floors"
 grep -q '1.03 .* ~.*floor [2-9][0-9][.]' $page || fail "the floor of what is not is below 20 %: $floors"
 
-# A sweep stays in its order; without one that was asked for, numbers are sorted as numbers.
+# A sweep stays in the order that was asked for.
 "$spanlab" run -m cells.yaml -n 1 -s 'manual-tiny-list|split=32,manual-tiny-list|split=128,manual-tiny-list|split=16' -o sweep \
     >out 2>err </dev/null || fail "the sweep ends with $?: $(cat err)"
 names=$(grep -o 'split=[0-9]*' <(sed -n '1,/^pair/p' out) | tr '\n' ' ')

@@ -72,7 +72,7 @@ static uint32_t own_word(void) {
     return __atomic_load_n(&cache_self->front.stop, __ATOMIC_ACQUIRE);
 }
 
-/* Nobody else asks: nothing waits for the wish, and the next poll fulfils it. */
+/* No other thread asks this one to stop. So no loop waits because of the wish, and the next poll fulfils it. */
 static void test_a_wish_is_no_stop(void **state) {
     (void)state;
     cache_want_gc(cache_self);

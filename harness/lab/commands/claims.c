@@ -30,6 +30,14 @@ struct claims_options {
     struct claims all;
 };
 
+static bool is_class(const char *name) {
+    static const char *const classes[] = {"D", "D*", "N", "D+"};
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        if (strcmp(name, classes[i]) == 0)
+            return true;
+    return false;
+}
+
 static bool of_class(const struct claims_options *o, const struct claim *c) {
     return o->class == NULL || strcmp(claim_class_name(c->class), o->class) == 0 ||
            (strcmp(o->class, "D+") == 0 && c->class != CLAIM_N);
@@ -514,6 +522,8 @@ static int claims(int argc, const char **argv) {
     int parsed = options_read(argc, argv, usage, options, CLAIM_NAMES, &rest);
     if (parsed != LAB_OK)
         return parsed;
+    if (o.class != NULL && !is_class(o.class))
+        return lab_error(LAB_USAGE, "--class is '%s': it must be D, D*, N, or D+ for D and D*", o.class);
     const char *verb = rest[0];
     o.names = verb != NULL ? rest + 1 : rest;
     o.jobs = (int)jobs;

@@ -148,9 +148,9 @@ static void geomeans(const struct run *r, FILE *out) {
 void report_matrix(const struct run *r, FILE *out) {
     fputs("<h2 id=\"matrix\">All cells</h2>\n<p>Bold: median over processes; below it the 95 % order-statistic interval, then the "
           "ratio to the first subject of the row with its bootstrap interval. A verdict (faster, slower, ~ no difference shown) "
-          "needs ten processes on both sides, of which others disturbed at most a third, an interval without 1, an effect above "
-          "the noise floor (by how much halves of either side differ from its other half), and p &lt; 0.05 by Mann-Whitney after "
-          "Holm's correction. Everything else is screening and carries none.</p>\n",
+          "has five conditions. Each side has ten processes. Others disturbed at most a third of them. The interval does not hold "
+          "1. The effect is above the noise floor, which is how much one half of a side's processes differs from the other. "
+          "p is below 0.05 by Mann-Whitney after Holm's correction. Everything else is screening and carries no verdict.</p>\n",
           out);
     one_table(r, "time", out);
     one_table(r, "peak_rss", out);

@@ -63,7 +63,7 @@ static void machine_table(const struct run *r, FILE *out) {
         }
     fprintf(out, "<tr><th>processes</th><td>%ld of %ld, %ld failed; others took processor time from %ld (%ld waited for a "
                  "processor, %ld lost time to other guests of the host)</td></tr>\n",
-            r->done, r->planned, r->failed, r->disturbed, r->queued, r->stolen);
+            r->done, r->planned, r->failed, r->disturbed, r->disturbed - r->stolen, r->stolen);
     if (r->invalid > 0)
         fprintf(out, "<tr><th>invalid cells</th><td>%ld</td></tr>\n", r->invalid);
     fputs("<tr><th>command</th><td><code>", out);

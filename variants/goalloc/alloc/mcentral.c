@@ -141,8 +141,8 @@ static void cache_set_self(struct cache *c) {
         gc_thread_begins(c);
 }
 
-/* A stop has been asked for, perhaps a fork's: whoever is in the allocator now must not change a word meanwhile. A
- * collection that the thread itself wants waits until it leaves. */
+/* Another thread has asked this one to stop, perhaps for a fork. Until the stop is over this thread changes no word of the
+ * allocator. A collection that it wants itself waits until it leaves. */
 __attribute__((noinline)) static void cache_obey_first(struct cache *c) {
     while (cache_is_asked(c)) {
         __atomic_store_n(&c->front.busy, 0, __ATOMIC_RELEASE);

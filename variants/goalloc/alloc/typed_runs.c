@@ -43,8 +43,7 @@ static uintptr_t typed_small_scan(struct cache *c, const struct goalloc_type *ty
     if (address == 0)
         return 0;
     uint64_t mask = typed_array_mask(type, n);
-    mcache_set_bits(s, address, mask,
-                    place_bitmap_words(place_slot_bytes(s, run_granule(s, address))));
+    mcache_set_bits(s, address, mask, place_bitmap_words(place_slot_bytes(s, run_granule(s, address))));
     c->scan_alloc_bytes += typed_scan_bytes(type, mask);
     return typed_publish(s, address);
 }

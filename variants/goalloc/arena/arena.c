@@ -252,10 +252,12 @@ static void arena_set_spans(struct arena_space *a, uintptr_t base, size_t npages
         size_t n = ARENA_PAGES - first < npages ? ARENA_PAGES - first : npages;
         /* The entries of a huge run in an arena are the first of its pages there (arena_resize_spans keeps it so):
          * behind the last of them nothing is left to clear, and reading on would touch tables that nobody has used. */
+        size_t entries = huge && !first_arena ? 1 : n;
         if (s == NULL)
             arena_clear_entries(arena->spans + first, n, huge);
-        for (size_t i = 0, entries = huge && !first_arena ? 1 : n; s != NULL && i < entries; i++)
-            __atomic_store_n(&arena->spans[first + i], s, __ATOMIC_RELEASE);
+        else
+            for (size_t i = 0; i < entries; i++)
+                __atomic_store_n(&arena->spans[first + i], s, __ATOMIC_RELEASE);
         first_arena = false;
         npages -= n;
         base += n << GOALLOC_PAGE_SHIFT;

@@ -321,7 +321,7 @@ static uintptr_t list_carve(struct fit_pool *pool, struct span *s, uintptr_t blo
         list_add(pool, block, skip);
     slot += skip;
     run_set(run_starts(s), slot);
-    /* Where halves of a unit are handed out, a unit ends where it says: the second half would have the rest, too. */
+    /* malloc_runs.c hands out halves of a unit. A rest that stayed with the unit would belong to its second half. */
     bool exact = LIST_UNIT_GRANULES > 1 && granules == LIST_UNIT_GRANULES && rest > 0;
     if (exact || rest * RUN_GRANULE_BYTES >= list.split_bytes) {
         run_set(run_starts(s), slot + granules);
