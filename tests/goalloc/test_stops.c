@@ -101,13 +101,19 @@ static void test_a_wish_and_a_block_keep_out_of_each_others_way(void **state) {
     assert_int_equal(own_word(), 0);
 }
 
-static void *wish_often(void *rounds) {
+struct wishing {
+    uint32_t stops, wishes; /* so far */
+};
+
+static void *wish_often(void *argument) {
+    struct wishing *w = argument;
     if (!goalloc_thread_attach())
-        return NULL;
+        abort(); /* who waits for its wishes would wait for ever */
     uint32_t lost = 0;
-    while (__atomic_load_n((uint32_t *)rounds, __ATOMIC_ACQUIRE) < WISHES) {
+    while (__atomic_load_n(&w->stops, __ATOMIC_ACQUIRE) < WISHES) {
         cache_hold(cache_self);
         cache_want_gc(cache_self);
+        __atomic_fetch_add(&w->wishes, 1, __ATOMIC_RELEASE); /* the next stop is asked for from here on */
         lost += (own_word() & CACHE_WANTS_GC) == 0;
         cache_unhold(cache_self);
         lost += (own_word() & CACHE_WANTS_GC) == 0;
@@ -122,13 +128,16 @@ static void *wish_often(void *rounds) {
 static void test_wishes_and_stops_do_not_undo_each_other(void **state) {
     (void)state;
     pthread_t thread;
-    uint32_t rounds = 0;
+    struct wishing w = {0, 0};
     void *lost;
-    assert_int_equal(pthread_create(&thread, NULL, wish_often, &rounds), 0);
-    for (uint32_t i = 0; i < WISHES; i++) {
+    assert_int_equal(pthread_create(&thread, NULL, wish_often, &w), 0);
+    for (uint32_t i = 0, wishes = 0; i < WISHES; i++) {
+        while (__atomic_load_n(&w.wishes, __ATOMIC_ACQUIRE) == wishes)
+            sched_yield();
+        wishes = __atomic_load_n(&w.wishes, __ATOMIC_ACQUIRE);
         world_stop(gc_self);
         world_start();
-        __atomic_fetch_add(&rounds, 1, __ATOMIC_RELEASE);
+        __atomic_fetch_add(&w.stops, 1, __ATOMIC_RELEASE);
     }
     pthread_join(thread, &lost);
     if (lost != NULL)
