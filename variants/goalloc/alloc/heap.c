@@ -250,11 +250,12 @@ static unsigned heap_slots(const struct span *s, size_t span_bytes) {
 static bool heap_span_setup(struct cache *c, struct span *s, uintptr_t base, size_t npages, uint8_t span_class) {
     unsigned size_class = span_class_size_class(span_class);
     s->npages = (uint32_t)npages;
-    s->span_class = span_class;
-    s->elem_bytes = heap_slot_bytes(span_class);
+    /* Whoever has found the record's former span may still look at its class, its slots (central_has) and, in the place of
+     * freeindex, at noticed_at. */
+    __atomic_store_n(&s->span_class, span_class, __ATOMIC_RELAXED);
+    __atomic_store_n(&s->elem_bytes, heap_slot_bytes(span_class), __ATOMIC_RELAXED);
     s->nelems = heap_slots(s, npages << GOALLOC_PAGE_SHIFT);
     s->frees_until_event = SPAN_NEVER;
-    /* A thread that has found the record's former span may still look at noticed_at, which lies in the same place. */
     __atomic_store_n(&s->freeindex, 0, __ATOMIC_RELAXED);
     s->free_index_for_scan = 0;
     s->alloc_count = 0;
@@ -282,6 +283,17 @@ static void heap_pages_begin(const struct span *s) {
             memset((void *)(page + GOALLOC_PAGE_BYTES - INLINE_MARKS_BYTES), 0, INLINE_MARKS_BYTES);
         arena_set_page_class(&heap.arenas, page, s->span_class);
     }
+}
+
+/* Publishes a span that has been set up. Where threads free into spans of others, a late notice for the record's former
+ * span must not meet the change halfway (central_has). */
+static void heap_span_enter(struct span *s) {
+    struct lock *lock = !AXIS_TRACED && s->elem_bytes != 0 ? heap_central_lock(s->span_class) : NULL;
+    if (lock != NULL)
+        lock_acquire(lock);
+    __atomic_store_n(&s->state, SPAN_IN_USE, __ATOMIC_RELEASE);
+    if (lock != NULL)
+        lock_release(lock);
 }
 
 /* Could the machine ever back so much? An alignment counts: the pages that it skips are grown into, too. */
@@ -321,7 +333,7 @@ static struct span *heap_span_alloc(struct cache *c, size_t npages, uint8_t span
         heap_pages_begin(s);
     heap_page_in_use(base, true);
     __atomic_fetch_add(&heap.pages_in_use, npages, __ATOMIC_RELAXED);
-    __atomic_store_n(&s->state, SPAN_IN_USE, __ATOMIC_RELEASE);
+    heap_span_enter(s);
     return s;
 }
 

@@ -80,26 +80,45 @@ static struct span *central_adopt(struct cache *c, uint8_t span_class) {
     return s;
 }
 
-/* Merges the remote bits of a span that has no owner. False: it has one after all. */
+/* A late notice leads to a record that may be out of use, or serve any other span by now. */
+static bool central_in_use(const struct span *s) {
+    return span_state_of(s) == SPAN_IN_USE && __atomic_load_n(&s->elem_bytes, __ATOMIC_ACQUIRE) != 0;
+}
+
+static struct lock *central_lock_of(const struct span *s) {
+    return heap_central_lock(__atomic_load_n(&s->span_class, __ATOMIC_ACQUIRE));
+}
+
+/* Is it in use under the lock, which is held, and without an owner? A record comes into use under the lock of its class
+ * (heap_span_enter) and goes out of it so, or becomes SPAN_RECLAIMED before it loses its owner and then stays until the
+ * lock is free. So what is in use before and after the look at its class and owner has been so all the time. */
+static bool central_has(const struct span *s, const struct lock *lock) {
+    return central_in_use(s) && central_lock_of(s) == lock && __atomic_load_n(&s->owner, __ATOMIC_SEQ_CST) == NULL &&
+           span_state_of(s) == SPAN_IN_USE;
+}
+
+/* Merges the remote bits of a span that has no owner. False: it has one after all, or the record serves another span
+ * meanwhile; the caller's notice stands, and it must look again. */
 static bool central_merge(struct span *s) {
-    struct lock *lock = heap_central_lock(s->span_class);
+    struct lock *lock = central_lock_of(s);
     lock_acquire(lock);
     if (__atomic_load_n(&s->owner, __ATOMIC_SEQ_CST) != NULL) {
         lock_release(lock);
         return false;
     }
     __atomic_exchange_n(&s->remote_queued, 0, __ATOMIC_SEQ_CST);
-    bool dead = false;
-    /* A late notice may reach a record that is out of use, or that serves another class or a large object by now. */
-    if (span_state_of(s) == SPAN_IN_USE && s->elem_bytes != 0 && heap_central_lock(s->span_class) == lock) {
+    bool merged = central_has(s, lock), dead = false;
+    if (merged) {
         place_merge_remote(s);
         dead = central_file(s);
     }
     lock_release(lock);
-    if (span_state_of(s) == SPAN_RECLAIMED)
-        cache_leave_record(s, SPAN_LEFT_INBOX); /* the notice came too late for an inbox */
     if (dead)
         heap_span_free(cache_self == &cache_none ? NULL : cache_self, s);
+    else if (span_state_of(s) == SPAN_RECLAIMED)
+        cache_leave_record(s, SPAN_LEFT_INBOX); /* the notice came too late for an inbox */
+    else if (!merged && central_in_use(s)) /* whoever has freed there meanwhile relied on the notice */
+        return __atomic_exchange_n(&s->remote_queued, 1, __ATOMIC_SEQ_CST) != 0;
     return true;
 }
 
@@ -131,10 +150,11 @@ static void cache_reclaim_from_idle(struct span *s) {
                 cache_parked_and_freed_by_others(s);
     if (take) {
         cache_unlink(owner, s);
+        s->left = 0;
+        /* Before it has no owner, or central_has would take it for one in use. */
+        __atomic_store_n(&s->state, SPAN_RECLAIMED, __ATOMIC_RELEASE);
         /* Before the lists are anybody's again: the owner must find a span that is not its own. */
         __atomic_store_n(&s->owner, NULL, __ATOMIC_SEQ_CST);
-        s->left = 0;
-        __atomic_store_n(&s->state, SPAN_RECLAIMED, __ATOMIC_RELEASE);
     }
     cache_unlock_lists(owner);
     if (!take)
