@@ -17,6 +17,10 @@ static inline void *move_and_note(void *to, const void *from, size_t size_bytes)
     note_piece(to, size_bytes);
     return memmove(to, from, size_bytes);
 }
+#include <pthread.h>
+/* Making a thread: what the test does meanwhile. */
+static int make_thread_meanwhile(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *arg);
+#define pthread_create(thread, attributes, run, arg) make_thread_meanwhile(thread, attributes, run, arg)
 #define memset(to, value, size_bytes) set_and_note(to, value, size_bytes)
 #define memmove(to, from, size_bytes) move_and_note(to, from, size_bytes)
 
@@ -24,6 +28,10 @@ static inline void *move_and_note(void *to, const void *from, size_t size_bytes)
 
 #include "alone.h"
 #include "dies.h"
+
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static const struct goalloc_type node_type = {64, 1, NULL};
 
@@ -144,6 +152,112 @@ static void test_wishes_and_stops_do_not_undo_each_other(void **state) {
         fail_msg("%lu of a thread's wishes were lost or stayed behind", (unsigned long)(uintptr_t)lost);
 }
 
+/* ---- threads that hold all signals back, and wait for libc: for what a thread may hold that has been stopped */
+
+struct sleeping {
+    FILE *stream;
+    int tid; /* atomic; 0: not there yet */
+    int child_status;
+};
+
+static void say_who_sleeps(struct sleeping *s) {
+    __atomic_store_n(&s->tid, (int)syscall(SYS_gettid), __ATOMIC_RELEASE);
+}
+
+/* signals: as the thread sleeps, it holds back at least these. */
+static void await_sleep(const struct sleeping *s, uint64_t signals) {
+    int tid;
+    while ((tid = __atomic_load_n(&s->tid, __ATOMIC_ACQUIRE)) == 0)
+        sched_yield();
+    uint64_t blocked = 0;
+    char state = '\0';
+    do {
+        sched_yield();
+        assert_true(os_thread_status(tid, &blocked, &state));
+    } while (state != 'S' || (blocked & signals) != signals);
+}
+
+static void *flush_all(void *sleeping) {
+    say_who_sleeps(sleeping);
+    fflush(NULL); /* holds the list of streams while it waits for one of them */
+    return NULL;
+}
+
+static void *fork_attached(void *sleeping) {
+    struct sleeping *s = sleeping;
+    if (!goalloc_thread_attach())
+        return NULL;
+    say_who_sleeps(s);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(goalloc_bytes(100, true) == NULL);
+    if (child < 0 || waitpid(child, &s->child_status, 0) != child)
+        s->child_status = -1;
+    goalloc_thread_detach();
+    return NULL;
+}
+
+/* One that forks waits for the list of streams, another one for the first; who holds the list may have been stopped. */
+static void test_who_waits_to_fork_has_stopped(void **state) {
+    (void)state;
+    struct sleeping sleeping[3] = {{.stream = tmpfile()}};
+    pthread_t threads[3];
+    assert_non_null(sleeping[0].stream);
+    flockfile(sleeping[0].stream);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, i == 0 ? flush_all : fork_attached, &sleeping[i]), 0);
+        await_sleep(&sleeping[i], i == 0 ? 0 : UINT64_C(1) << (WORLD_SIGNAL - 1));
+    }
+    world_stop(gc_self);
+    assert_int_equal(world.arrived, 0);
+    world_start();
+    goalloc_collect();
+    funlockfile(sleeping[0].stream);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(sleeping[i].child_status, 0);
+    }
+    fclose(sleeping[0].stream);
+}
+
+static enum { AT_ONCE, ON_DEMAND, BEING_MADE, DEMANDED } making; /* atomic */
+
+static int make_thread_meanwhile(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *arg) {
+    if (__atomic_load_n(&making, __ATOMIC_ACQUIRE) == ON_DEMAND)
+        __atomic_store_n(&making, BEING_MADE, __ATOMIC_RELEASE);
+    while (__atomic_load_n(&making, __ATOMIC_ACQUIRE) == BEING_MADE)
+        sched_yield();
+    return (pthread_create)(thread, attributes, run, arg);
+}
+
+static void *ends_at_once(void *unused) {
+    return unused;
+}
+
+static void *make_one_of_the_collectors(void *made) {
+    if (!goalloc_thread_attach())
+        return NULL;
+    making = ON_DEMAND;
+    *(bool *)made = world_thread_start(ends_at_once, NULL);
+    goalloc_thread_detach();
+    return NULL;
+}
+
+static void test_who_makes_a_thread_has_stopped(void **state) {
+    (void)state;
+    bool made = false;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, make_one_of_the_collectors, &made), 0);
+    while (__atomic_load_n(&making, __ATOMIC_ACQUIRE) != BEING_MADE)
+        sched_yield();
+    world_stop(gc_self);
+    assert_int_equal(world.arrived, 0);
+    world_start();
+    __atomic_store_n(&making, DEMANDED, __ATOMIC_RELEASE);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(made);
+}
+
 /* ---- threads that are blocked outside */
 
 static void *block_outside(void *begun_and_ended) {
@@ -203,7 +317,7 @@ static void *run_on(void *blocks) {
 
 static void wait_for_one_that_runs_on(void *blocks) {
     pthread_t thread;
-    world_patience_ns = UINT64_C(2000000000); /* a minute is more than a test has */
+    world_patience_ns = UINT64_C(1000000000); /* a minute is more than a test has */
     if (pthread_create(&thread, NULL, run_on, blocks) != 0)
         return;
     while (__atomic_load_n(&never_stops, __ATOMIC_ACQUIRE) == 0)
@@ -239,7 +353,7 @@ static void test_the_reason_for_waiting_is_told(void **state) {
     if (OS_THREAD_SANITIZER)
         skip(); /* it holds all signals back */
     static const struct dying dyings[] = {
-        {signal_is_blocked, "in 2 s: it blocks SIGURG"},
+        {signal_is_blocked, "in 1 s: it blocks SIGURG"},
         {signal_is_ignored, "the program ignores SIGURG"},
         {signal_is_reset, "has reset SIGURG"},
         {signal_is_replaced, "has replaced the handler of SIGURG"},
@@ -416,6 +530,7 @@ static void test_moves_and_clears_come_in_pieces(void **state) {
 int main(void) {
     if (!goalloc_thread_attach())
         return 1;
+    world_patience_ns = UINT64_C(20000000000); /* what must not be waited for is waited for in vain */
     gc_settings.stop_the_world = 1; /* no cycle makes threads, which would mark when a test does not expect it */
     scavenger.made = true; /* nor one that gives back what a block is to be made of: it would need no zeroing */
     const struct CMUnitTest tests[] = {
@@ -423,6 +538,8 @@ int main(void) {
         cmocka_unit_test(test_a_wish_is_no_stop),
         cmocka_unit_test(test_a_wish_and_a_block_keep_out_of_each_others_way),
         cmocka_unit_test(test_wishes_and_stops_do_not_undo_each_other),
+        cmocka_unit_test(test_who_waits_to_fork_has_stopped),
+        cmocka_unit_test(test_who_makes_a_thread_has_stopped),
         cmocka_unit_test(test_who_is_blocked_has_stopped),
         cmocka_unit_test(test_the_reason_for_waiting_is_told),
         cmocka_unit_test(test_zeroing_holds_no_stop_up),

@@ -43,10 +43,28 @@ static bool fork_alone(void) {
     return &__libc_single_threaded != NULL && __libc_single_threaded != 0;
 }
 
+static void fork_take(void *lock) {
+    lock_before_fork(lock, false);
+}
+
+/* Who holds the lock may be a thread that the collector has stopped. No signal stops this one, and nobody must wait for
+ * it. */
+static void fork_take_outer(struct lock *lock, bool alone) {
+    if (alone)
+        lock_before_fork(lock, alone);
+    else
+        cache_wait_by(fork_take, lock);
+}
+
+static void fork_take_streams(void *unused) {
+    (void)unused;
+    _IO_list_lock();
+}
+
 static void fork_lock_streams(bool alone) {
     forking.streams = !alone && _IO_list_lock != NULL && _IO_list_unlock != NULL && _IO_list_resetlock != NULL;
     if (forking.streams)
-        _IO_list_lock();
+        cache_wait_by(fork_take_streams, NULL);
 }
 
 static void fork_prepare_as(bool alone) {
@@ -54,12 +72,12 @@ static void fork_prepare_as(bool alone) {
     sigfillset(&all);
     /* A handler that forked, or allocated, between here and the release would wait for its own thread. */
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    lock_before_fork(&forking.lock, alone);
+    fork_take_outer(&forking.lock, alone);
     forking.before = before;
     forking.alone = alone;
     fork_lock_streams(alone);
-    lock_before_fork(&init_lock, alone);
-    lock_before_fork(&cache_shared_lock, alone);
+    fork_take_outer(&init_lock, alone);
+    fork_take_outer(&cache_shared_lock, alone);
     cache_before_fork(alone);
     FORK_FOR_EACH_LOCK(lock_before_fork, alone);
 }

@@ -125,6 +125,8 @@ static void gc_thread_leaves(void);
 static void gc_come_back_to_fork(void);
 static void gc_go_back_from_fork(void);
 static void gc_park(struct cache *c);
+/* cache_wait_by */
+static void gc_wait_by(void (*wait)(void *), void *argument);
 static void gc_init(void);
 static bool gc_knob(const char *name, char *out, size_t size);
 /* As cache_before_fork: all threads but the calling one are outside the allocator then, and caches.lock is held. */
@@ -178,6 +180,10 @@ static void cache_handover_init(void) {
 
 static bool cache_handover_knob(const char *name, char *out, size_t size) {
     return gc_knob(name, out, size);
+}
+
+static void cache_wait_by(void (*wait)(void *), void *argument) {
+    gc_wait_by(wait, argument);
 }
 
 static void cache_before_fork(bool alone) {

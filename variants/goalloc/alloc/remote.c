@@ -258,6 +258,10 @@ static bool cache_handover_knob(const char *name, char *out, size_t size) {
     return false;
 }
 
+static void cache_wait_by(void (*wait)(void *), void *argument) {
+    wait(argument);
+}
+
 /* The lists of every cache there is, whole. A lock that its own thread holds is one that a signal handler has
  * interrupted it in: it goes on, in parent and child, after the handler. */
 static void cache_lists_before_fork(struct cache *c, bool alone) {

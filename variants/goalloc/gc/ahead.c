@@ -8,7 +8,8 @@
 static uint32_t ahead_busy; /* atomic: somebody is at it */
 
 /* Who finds another at it waits for that: what it backs will do for both. */
-static void ahead_back(void) {
+static void ahead_back(void *unused) {
+    (void)unused;
     enum { LONGEST_NS = 100000000 };
     uint32_t idle = 0;
     if (!__atomic_compare_exchange_n(&ahead_busy, &idle, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
@@ -21,5 +22,5 @@ static void ahead_back(void) {
 }
 
 static void gc_back_ahead(struct gc_thread *self) {
-    world_wait_by(self, ahead_back);
+    world_wait_by(self, ahead_back, NULL);
 }

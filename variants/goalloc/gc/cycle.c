@@ -98,7 +98,8 @@ static uint64_t gc_work(void) {
     return __atomic_load_n(&gc.work_bytes, __ATOMIC_RELAXED) + gc.stack_scan_bytes + gc.pacer.globals_scan_bytes;
 }
 
-/* What a byte allocated from now on costs (Go mgcpacer.go:492). Without a memory limit the goal stays what it was. */
+/* What a byte allocated from now on costs, by how far marking and the heap have come (Go mgcpacer.go:492). Without a
+ * memory limit the goal stays what it was. */
 static void gc_revise(void) {
     if (gc.pacer.memory_limit_bytes != UINT64_MAX) {
         struct pacer_memory memory = gc_memory();
@@ -588,22 +589,6 @@ static uint64_t gc_mark_slice(struct gc_thread *self, uint64_t budget) {
     }
     __atomic_fetch_sub(&gc.marking, 1, __ATOMIC_SEQ_CST);
     return done;
-}
-
-/* Lets others get on who have all the work in hand; they hear that it is wanted, and say when there is some. What they
- * say a moment too early is found after the longest wait. */
-static void gc_wait_for_news(void) {
-    enum { LONGEST_NS = 1000000 };
-    uint32_t seen = __atomic_load_n(&mark_news, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&mark_hungry, 1, __ATOMIC_RELAXED);
-    if (gc_is_marking() && !mark_work_left())
-        os_wait_while(&mark_news, seen, LONGEST_NS);
-    __atomic_fetch_sub(&mark_hungry, 1, __ATOMIC_RELAXED);
-}
-
-/* For threads that take part. */
-static void gc_wait_for_work(struct gc_thread *self) {
-    world_wait_by(self, gc_wait_for_news);
 }
 
 #include "gc/workers.c"

@@ -50,7 +50,8 @@ static void gc_rest_end(struct cache *c) {
  * has none of the collector's threads, by whoever allocates. */
 
 /* Of a thread that is about to fork and waits for others, who may want its processor. It counts as stopped. */
-static void gc_fork_naps(void) {
+static void gc_fork_naps(void *unused) {
+    (void)unused;
     enum { NAP_NS = 100000 };
     os_wait_while(&gc.forking, __atomic_load_n(&gc.forking, __ATOMIC_RELAXED), NAP_NS);
 }
@@ -59,10 +60,8 @@ static void gc_fork_rest(unsigned turn) {
     enum { AWAKE = 20 };
     if (turn < AWAKE)
         sched_yield();
-    else if (gc_self != NULL)
-        world_wait_by(gc_self, gc_fork_naps);
     else
-        gc_fork_naps();
+        gc_wait_by(gc_fork_naps, NULL);
 }
 
 static void gc_fork_lock(struct lock *lock) {

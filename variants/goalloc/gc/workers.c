@@ -7,6 +7,23 @@
 
 #include <sched.h>
 
+/* Lets others get on who have all the work in hand; they hear that it is wanted, and say when there is some. What they
+ * say a moment too early is found after the longest wait. */
+static void gc_wait_for_news(void *unused) {
+    (void)unused;
+    enum { LONGEST_NS = 1000000 };
+    uint32_t seen = __atomic_load_n(&mark_news, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&mark_hungry, 1, __ATOMIC_RELAXED);
+    if (gc_is_marking() && !mark_work_left())
+        os_wait_while(&mark_news, seen, LONGEST_NS);
+    __atomic_fetch_sub(&mark_hungry, 1, __ATOMIC_RELAXED);
+}
+
+/* For threads that take part. */
+static void gc_wait_for_work(struct gc_thread *self) {
+    world_wait_by(self, gc_wait_for_news, NULL);
+}
+
 /* CPU that the collector's threads have taken beyond their share of what the process got. */
 static int64_t gc_beyond_share_ns(void) {
     uint64_t got_ns = os_process_cpu_ns() - __atomic_load_n(&gc.mark_begun_cpu_ns, __ATOMIC_RELAXED);
@@ -54,7 +71,7 @@ static void gc_work_in_background(struct gc_thread *self) {
         gc_try_end(self);
         if (!gc_is_marking())
             return;
-        gc_wait_for_news();
+        gc_wait_for_news(NULL);
     }
 }
 

@@ -186,17 +186,27 @@ static void world_begin_wait_between(struct gc_thread *t, uintptr_t sp) {
     }
 }
 
-__attribute__((noinline)) static void world_wait_spilled(struct gc_thread *t, void (*wait)(void)) {
+__attribute__((noinline)) static void world_wait_spilled(struct gc_thread *t, void (*wait)(void *), void *argument) {
     world_begin_wait_between(t, (uintptr_t)__builtin_frame_address(0));
-    wait();
+    wait(argument);
     world_end_wait(t);
 }
 
 /* Waits by a function that touches nothing of the heap's; the world need not wake the thread up to stop. */
-__attribute__((noinline)) static void world_wait_by(struct gc_thread *t, void (*wait)(void)) {
+__attribute__((noinline)) static void world_wait_by(struct gc_thread *t, void (*wait)(void *), void *argument) {
     __builtin_unwind_init();
-    world_wait_spilled(t, wait);
+    world_wait_spilled(t, wait, argument);
     world_keep_frame();
+}
+
+static void gc_wait_by(void (*wait)(void *), void *argument) {
+    struct gc_thread *t = gc_self;
+    /* A busy thread keeps the world waiting, whatever it does; one that waits or is blocked already counts as stopped. */
+    if (t == NULL || __atomic_load_n(&t->cache->front.busy, __ATOMIC_RELAXED) != 0 || t->blocked != 0 ||
+        __atomic_load_n(&t->waiting, __ATOMIC_RELAXED) != WORLD_RUNS)
+        wait(argument);
+    else
+        world_wait_by(t, wait, argument);
 }
 
 /* In pieces, so that the thread does stand still soon after the world has stopped. */
@@ -439,8 +449,14 @@ static void world_unlist(struct gc_thread *t) {
     *at = t->next;
 }
 
-/* One of the collector's own: nobody joins it, and no signal disturbs it. */
-static bool world_thread_start(void *(*run)(void *), void *arg) {
+struct world_making {
+    void *(*run)(void *);
+    void *arg;
+    bool made;
+};
+
+static void world_make_thread(void *making) {
+    struct world_making *m = making;
     sigset_t all, before;
     pthread_t thread;
     pthread_attr_t attributes;
@@ -448,10 +464,17 @@ static bool world_thread_start(void *(*run)(void *), void *arg) {
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool ok = pthread_create(&thread, &attributes, run, arg) == 0;
+    m->made = pthread_create(&thread, &attributes, m->run, m->arg) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
-    return ok;
+}
+
+/* One of the collector's own: nobody joins it, and no signal disturbs it. Making it takes locks of libc's that a stopped
+ * thread may hold, and no signal stops the maker meanwhile. */
+static bool world_thread_start(void *(*run)(void *), void *arg) {
+    struct world_making making = {run, arg, false};
+    gc_wait_by(world_make_thread, &making);
+    return making.made;
 }
 
 static void world_init(void) {
