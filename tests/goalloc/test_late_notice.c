@@ -10,8 +10,8 @@
 #include "meta/meta.h"
 #include "span/span.h"
 
-/* What happens the moment before a thread looks whether a span is in use. */
-static void (*meanwhile)(void);
+/* What happens the moment before this thread looks whether a span is in use. */
+static _Thread_local void (*meanwhile)(void);
 static inline enum span_state state_after(const struct span *s) {
     void (*first)(void) = meanwhile;
     meanwhile = NULL;

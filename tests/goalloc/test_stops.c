@@ -237,7 +237,7 @@ static void *ends_at_once(void *unused) {
 static void *make_one_of_the_collectors(void *made) {
     if (!goalloc_thread_attach())
         return NULL;
-    making = ON_DEMAND;
+    __atomic_store_n(&making, ON_DEMAND, __ATOMIC_RELEASE);
     *(bool *)made = world_thread_start(ends_at_once, NULL);
     goalloc_thread_detach();
     return NULL;
