@@ -164,8 +164,12 @@ static void welcome(struct worker *w, struct object *o) {
 static void check(struct worker *w, const struct object *o) {
     if (!filled(o, o->p, o->usable))
         failed(w, "contents changed", o);
-    if (abi_usable_size(o->p) != o->usable)
-        failed(w, "usable size changed", o);
+    size_t usable = abi_usable_size(o->p);
+    if (usable != o->usable) {
+        char what[80];
+        snprintf(what, sizeof what, "usable size changed to %zu", usable);
+        failed(w, what, o);
+    }
 }
 
 static void leave(struct worker *w, const struct object *o) {

@@ -62,15 +62,16 @@ static bool linear_find_hole(const struct span *s, unsigned from, unsigned *firs
     return false;
 }
 
-/* Makes [first, end) one gap; what lay there dead keeps its bounds outside it. */
+/* Makes [first, end) one gap; what lay there dead keeps its bounds outside it. The start at first stays set throughout:
+ * an object that ends there is live, and other threads may ask for its size. */
 static void linear_open_hole(struct place_window *w, unsigned first, unsigned end) {
     struct span *s = w->span;
     uint64_t *starts = run_starts(s);
+    run_set(starts, first);
     if (end < s->nelems)
         run_set(starts, end);
-    for (unsigned i = run_next(s, starts, first); i < end; i = run_next(s, starts, i + 1))
+    for (unsigned i = run_next(s, starts, first + 1); i < end; i = run_next(s, starts, i + 1))
         run_clear(starts, i);
-    run_set(starts, first);
     w->bump = run_address(s, first);
     w->end = run_address(s, end);
 }
