@@ -121,7 +121,7 @@ CASE(reallocarray_keeps_contents) {
 /* Dirty memory is made by filling and freeing many objects of the size, several threads' worth of slots. */
 CASE(calloc_clears_dirty_memory) {
     enum { LIVE = 64 };
-    for (size_t size = 1; size < 100 * (size_t)MIB; size += size < 600 ? 1 : size / 7) {
+    for (size_t size = 1; size < 100 * (size_t)MIB; size += size < 600 ? 1 : size < MIB ? size / 7 : size / 2) {
         unsigned char *objects[LIVE];
         size_t count = size > MIB ? 1 : size > 32 * KIB ? 4 : LIVE;
         for (size_t i = 0; i < count; i++) {
