@@ -76,6 +76,10 @@ repeated() {
 mapfile -t rows < <(subjects)
 ((${#rows[@]})) || die "the catalog of $bench names no subject that is present"
 [[ -e $null ]] && rows+=("null-library $null")
+for wanted; do
+    [[ $(printf '%s\n' "${rows[@]}") =~ (^|$'\n')"$wanted " ]] ||
+        status=2 die "no subject '$wanted' is present; those that are: $(printf '%s\n' "${rows[@]}" | cut -d' ' -f1 | tr '\n' ' ')"
+done
 
 printf '%-32s %10s %12s %12s   instructions per malloc+free, 64 B\n' subject 'hot pair' 'batch FIFO' 'batch LIFO'
 for row in "${rows[@]}"; do

@@ -29,9 +29,13 @@ counts_of() {
 failed=0 compared=0
 while read -r workload params; do
     ours=$(counts_of "$bench")
-    theirs=$(counts_of "$twins")
     compared=$((compared + 1))
-    [[ -n $ours && $ours == "$theirs" ]] && continue
+    # Now and then Go's runtime allocates for itself meanwhile, a 16 B object on a loaded machine: never less than the twin
+    # does. One run without that shows what the twin allocates.
+    for ((run = 0; run < 5; run++)); do
+        theirs=$(counts_of "$twins")
+        [[ -n $ours && $ours == "$theirs" ]] && continue 2
+    done
     printf 'twins: %s %s: objects by size class differ\n  ours:     %s\n  the twin: %s\n' "$workload" "$params" "$ours" "$theirs"
     failed=$((failed + 1))
 done < <("$twins" -checks | sort)
