@@ -123,7 +123,8 @@ static void geomean_cell(FILE *out, struct run_geomean g) {
     fprintf(out, "<td><b>%.2f</b>", g.ratio);
     if (g.interval.known)
         fprintf(out, " [%.2f, %.2f]", g.interval.low, g.interval.high);
-    fprintf(out, "<br><span>%zu rows%s</span></td>", g.rows, g.interval.known ? "" : ", too few processes for an interval");
+    fprintf(out, "<br><span>%zu row%s%s</span></td>", g.rows, g.rows == 1 ? "" : "s",
+            g.interval.known ? "" : ", too few processes for an interval");
 }
 
 static void geomeans(const struct run *r, FILE *out) {

@@ -179,13 +179,14 @@ static void write_page(const struct run *r, FILE *out) {
     fprintf(out, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>spanlab %s</title>\n<style>%s</style></head>"
                  "<body>\n",
             r->id, style);
-    fprintf(out, "<h1>spanlab: run %s</h1>\n<p>%ld of %ld processes, %ld failed, %zu subjects, %zu rows; spanlab %s. <a "
+    fprintf(out, "<h1>spanlab: run %s</h1>\n<p>%ld of %ld processes, %ld failed, %zu subject%s, %zu row%s; spanlab %s. <a "
                  "href=\"#pareto\">time and memory</a> \302\267 <a href=\"#matrix\">all cells</a> \302\267 <a "
                  "href=\"#timelines\">over the operations</a> \302\267 <a "
                  "href=\"#timespace\">time and space of collectors</a> \302\267 <a href=\"#collectors\">collectors</a> \302\267 <a "
                  "href=\"#policies\">sawtooth and Robson</a> \302\267 <a href=\"#fragmentation\">what the memory is</a> \302\267 <a "
                  "href=\"#claims\">claims</a> \302\267 <a href=\"#machine\">machine and commands</a></p>\n",
-            r->id, r->done, r->planned, r->failed, r->subject_count, r->row_count, meta(r, "spanlab_version"));
+            r->id, r->done, r->planned, r->failed, r->subject_count,
+            r->subject_count == 1 ? "" : "s", r->row_count, r->row_count == 1 ? "" : "s", meta(r, "spanlab_version"));
     report_pareto(r, out);
     report_matrix(r, out);
     report_timelines(r, out);
