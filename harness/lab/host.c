@@ -60,7 +60,6 @@ json_t *host_facts(void) {
     usable_add(facts);
     json_object_set_new(facts, "memory_bytes", json_integer((json_int_t)(info.totalram * info.mem_unit)));
     json_object_set_new(facts, "thp", taken(host_bracketed("/sys/kernel/mm/transparent_hugepage/enabled")));
-    json_object_set_new(facts, "overcommit", taken(host_first_line("/proc/sys/vm/overcommit_memory")));
     json_object_set_new(facts, "governor",
                         taken(host_first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")));
     json_object_set_new(facts, "distribution", taken(field("/etc/os-release", "PRETTY_NAME")));

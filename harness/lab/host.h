@@ -9,11 +9,11 @@
 
 #include <jansson.h>
 
-/* {"host_name", "kernel", "cpu", "cores", those of usable.h, "memory_bytes", "thp", "overcommit", "governor", "distribution", "virtual"};
+/* {"host_name", "kernel", "cpu", "cores", those of usable.h, "memory_bytes", "thp", "governor", "distribution", "virtual"};
  * null where it is not told. New reference. */
 json_t *host_facts(void);
 
-/* What makes two hosts the same for resuming: name, kernel, processor, cores, and what may be used of them. */
+/* What makes two hosts the same for resuming: name, kernel, processor, cores, and what may be used of them under which limits. */
 char *host_identity(void);
 
 /* {path: xxh64 in hex} of every bench program and present library. New reference. */

@@ -220,8 +220,8 @@ int run_dir_check(struct store *s, struct catalog *catalog, struct measure_optio
                          s->dir);
     else if (strcmp(host_then, host_now) != 0)
         code = lab_error(LAB_USAGE,
-                         "%s was measured on another machine, or another part of one (%s, now %s): begin a new run with "
-                         "spanlab run",
+                         "%s was measured on another machine, or another part of one, or under other limits (%s, now %s): "
+                         "begin a new run with spanlab run",
                          s->dir, host_then, host_now);
     code = code ? code : check_binaries(s, catalog);
     if (code == LAB_OK) {

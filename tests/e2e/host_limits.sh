@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# What a run may use of its machine: affinity and limits of control groups are recorded and shown, cells of more threads than
-# processors are marked in table, page and CSV; and what is left of a budget is never below zero.
+# What a run may use of its machine: affinity, limits of control groups and of resources and strict overcommit are recorded and
+# shown, cells of more threads than processors are marked in table, page and CSV; and what is left of a budget is never below
+# zero.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 only_programs manual
 
@@ -39,12 +40,120 @@ machine $'4:memory:/m\n2:cpu,cpuacct:/c\n0::/' 'CPU quota 0.75 processors, memor
     memory/m/memory.limit_in_bytes 268435456 memory/memory.limit_in_bytes 9223372036854771712
 machine '0::/' cores cpu.max 'max 100000' memory.max max
 lacks line quota
-lacks line limit
+lacks line 'memory limit'
 machine '0::/' cores cpu.max nonsense memory.max ''
 lacks line quota
 machine 'nonsense' cores
 machine '' cores
+
+# ---- limits of resources, and strict overcommit
+
+# under ULIMIT COMMAND...: ULIMIT is "-v 1000 -n 30", soft
+under() {
+    local -a limits
+    read -ra limits <<<"$1"
+    shift
+    (
+        for ((i = 0; i < ${#limits[@]}; i += 2)); do
+            ulimit -S "${limits[i]}" "${limits[i + 1]}" || exit 99
+        done
+        exec "$@"
+    )
+}
+# limited ULIMIT EXPECTED: the line of doctor
+limited() {
+    under "$1" env SPANLAB_TEST_SYSTEM_ROOT="$work/root" "$spanlab" doctor >doctor 2>&1 || [[ $? == 3 ]] || fail "doctor under $1: exit $?"
+    grep '^[a-z]* *resource limits ' doctor >line || fail "doctor under $1 has no line of limits: $(<doctor)"
+    [[ $(<line) == *"$2"* ]] || fail "ulimit $1: expected '$2', there was: $(<line)"
+}
+# Where nothing is limited before; a host may have limits that no test can lift.
+plain='-v unlimited -d unlimited -t unlimited -s 8192'
+lifted=1
+under "$plain" true 2>/dev/null && (($(ulimit -n) >= 256)) && [[ $(ulimit -u) == unlimited || $(ulimit -u) -ge 2048 ]] || lifted=0
+((lifted)) || plain=
+limited '-v 4000000' 'address space limit 4000000 KiB'
+has line warn
+limited '-d 4194304' 'data limit 4096 MiB'
+limited '-s 4096' 'stack limit 4 MiB'
+limited '-s 300' 'stack limit 300 KiB'
+limited '-t 600' 'processor time limit 600 s'
+limited '-n 100' 'open file limit 100'
+limited '-v 4000000 -t 600' 'address space limit 4000000 KiB, '
+lacks line locked
+if [[ $(ulimit -H -u) == unlimited || $(ulimit -H -u) -ge 2000 ]]; then limited '-u 2000' 'process limit 2000'; fi
+if [[ $(ulimit -H -s) == unlimited ]]; then limited '-s unlimited' 'no stack limit'; fi
+if ((lifted)); then
+    limited "$plain" 'none that matters'
+    has line ok
+    limited "$plain -l 64" 'none that matters' # nothing locks memory
+fi
+overcommit() {
+    rm -rf root
+    mkdir -p root/proc/sys/vm
+    while (($# > 1)); do
+        printf '%s\n' "$2" >"root/proc/sys/vm/overcommit_$1"
+        shift 2
+    done
+    limited "$plain" "$1"
+}
+overcommit memory 2 ratio 50 kbytes 0 'strict overcommit at 50 % of memory'
+overcommit memory 2 ratio 0 kbytes 524288 'strict overcommit at 512 MiB'
+overcommit memory 2 'strict overcommit'
+if ((lifted)); then
+    overcommit memory 0 ratio 50 kbytes 0 'none that matters'
+    overcommit memory 1 ratio 50 kbytes 0 'none that matters'
+    overcommit 'none that matters'
+fi
 SPANLAB_BENCH_DIR=$work/programs
+
+bounds='-v 8000000 -s 4096 -t 6000'
+rm -rf root
+mkdir -p root/proc/sys/vm
+echo 2 >root/proc/sys/vm/overcommit_memory
+echo 80 >root/proc/sys/vm/overcommit_ratio
+echo 0 >root/proc/sys/vm/overcommit_kbytes
+small=("$spanlab" run -m smoke -w pair -s glibc --seed 1)
+SPANLAB_TEST_SYSTEM_ROOT=$work/root under "$bounds" "${small[@]}" -o limited >limited.txt 2>err || fail "run under limits: exit $?: $(<err)"
+told=('address space limit 8000000 KiB' 'stack limit 4 MiB' 'processor time limit 6000 s' 'strict overcommit at 80 % of memory')
+for text in "${told[@]}"; do
+    has limited.txt "$text"
+    has limited/report/index.html "$text"
+done
+"$spanlab" export limited --format=gbench >limited.json
+for fact in '"address_space_limit_bytes": 8192000000' '"stack_limit_bytes": 4194304' '"processor_time_limit_seconds": 6000' \
+    '"overcommit": "2"' '"overcommit_ratio": 80' '"overcommit_kbytes": 0'; do
+    has limited/manifest.json "$fact"
+    has limited.json "$fact"
+done
+# refused TEXT LIMITS RUN: resume ends with 2 and TEXT
+refused() {
+    local got=0 said
+    said=$(under "$2" "$spanlab" resume "$3" 2>&1) || got=$?
+    [[ $got == 2 && $said == *"other limits"*"$1"* ]] || fail "resume $3 under '$2': expected a refusal with '$1', there was exit $got, $said"
+}
+SPANLAB_TEST_SYSTEM_ROOT=$work/root under "$bounds" "$spanlab" resume limited >said 2>&1 || fail "resume under the same limits: exit $?: $(<said)"
+refused 'strict overcommit' "$bounds" limited
+export SPANLAB_TEST_SYSTEM_ROOT=$work/root
+refused 'stack limit 4 MiB' '-v 8000000 -s 4095 -t 6000' limited
+refused 'address space limit 8000000 KiB' '-v 8000004 -s 4096 -t 6000' limited
+echo 0 >root/proc/sys/vm/overcommit_memory
+if ((lifted)); then
+    under "$plain" "${small[@]}" -o unlimited >unlimited.txt 2>err || fail "run: exit $?: $(<err)"
+    grep '^Machine' unlimited.txt >line || fail "no line of the machine: $(<unlimited.txt)"
+    lacks line ' limit '
+    has unlimited/manifest.json '"address_space_limit_bytes": null'
+    refused 'data limit 8000000 KiB' '-d 8000000' unlimited
+fi
+unset SPANLAB_TEST_SYSTEM_ROOT
+# A run that was recorded before all this is shown without it.
+sqlite3 limited/run.sqlite "UPDATE meta SET value = json_remove(value, '\$.address_space_limit_bytes', '\$.data_limit_bytes',
+    '\$.stack_limit_bytes', '\$.processor_time_limit_seconds', '\$.process_limit', '\$.open_file_limit',
+    '\$.locked_memory_limit_bytes', '\$.overcommit_ratio', '\$.overcommit_kbytes') WHERE key = 'host'"
+"$spanlab" report limited >said 2>&1 || fail "report of a run without recorded limits: exit $?: $(<said)"
+has limited/report/index.html 'strict overcommit</td>'
+lacks limited/report/index.html ' limit '
+"$spanlab" export limited --format=gbench >limited.json || fail "export of a run without recorded limits: exit $?"
+lacks limited.json stack_limit
 
 # ---- affinity
 allowed=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*\([0-9]*\).*/\1/p' /proc/self/status)

@@ -87,14 +87,22 @@ static void check_steal(void) {
     free(stat);
 }
 
-static void check_limits(void) {
-    json_t *facts = host_facts();
+static void check_processors(const json_t *facts) {
     char *limits = usable_text(facts);
     double cores = (double)json_integer_value(json_object_get(facts, "cores"));
     bool all = usable_processors(facts) >= cores;
     char *detail = lab_printf("%s%s", limits, all ? "" : ": cells of more threads than that take turns, and are marked");
     line(all ? "ok" : "warn", "processors", detail);
-    json_decref(facts);
+    free(detail);
+    free(limits);
+}
+
+static void check_limits(const json_t *facts) {
+    char *limits = usable_limits_text(facts);
+    bool none = limits[0] == '\0';
+    char *detail = none ? lab_strdup("none that matters")
+                        : lab_printf("%s: figures are of processes under these", limits);
+    line(none ? "ok" : "warn", "resource limits", detail);
     free(detail);
     free(limits);
 }
@@ -161,7 +169,10 @@ static int doctor(int argc, const char **argv) {
     char *host = host_identity();
     line("ok", "host", host);
     free(host);
-    check_limits();
+    json_t *facts = host_facts();
+    const char *overcommit = json_string_value(json_object_get(facts, "overcommit"));
+    check_processors(facts);
+    check_limits(facts);
     check_load();
     check_steal();
     check_setting("transparent huge pages", host_bracketed("/sys/kernel/mm/transparent_hugepage/enabled"), "madvise never",
@@ -169,8 +180,9 @@ static int doctor(int argc, const char **argv) {
     check_setting("cpu governor", host_first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"), "performance",
                   "times vary with frequency; cpupower frequency-set -g performance");
     check_setting("perf_event_paranoid", host_first_line("/proc/sys/kernel/perf_event_paranoid"), NULL, "");
-    check_setting("overcommit_memory", host_first_line("/proc/sys/vm/overcommit_memory"), "0 1",
+    check_setting("overcommit_memory", overcommit == NULL ? NULL : lab_strdup(overcommit), "0 1",
                   "reserving address space counts as memory; large reservations may fail");
+    json_decref(facts);
     check_disk();
     check_temporary();
     printf("\n%s\n", missing == 0 ? "Fit to measure: spanlab run -m smoke" : "Something is missing: see the lines above.");

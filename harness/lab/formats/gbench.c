@@ -6,13 +6,13 @@
  */
 #include "error.h"
 #include "format.h"
+#include "usable.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static json_t *context(const struct run *r) {
     const char *created = json_string_value(json_object_get(r->meta, "created_at"));
-    static const char *const limits[] = {"processors", "processor_list", "cpu_quota", "memory_limit_bytes"};
     json_t *build = NULL;
     for (size_t i = 0; build == NULL && i < r->cell_count; i++)
         build = json_object_get(json_object_get(r->cells[i].record, "environment"), "library_build_type");
@@ -21,9 +21,7 @@ static json_t *context(const struct run *r) {
     json_object_set(c, "host_name", json_object_get(r->host, "host_name"));
     json_object_set_new(c, "executable", json_string("bench-manual"));
     json_object_set(c, "num_cpus", json_object_get(r->host, "cores"));
-    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
-        if (json_object_get(r->host, limits[i]) != NULL)
-            json_object_set(c, limits[i], json_object_get(r->host, limits[i]));
+    usable_copy(c, r->host);
     json_object_set_new(c, "caches", json_array());
     json_object_set_new(c, "load_avg", json_array());
     json_object_set_new(c, "library_build_type", build != NULL ? json_incref(build) : json_string("unknown"));
