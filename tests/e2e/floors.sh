@@ -98,4 +98,38 @@ peaks glibc 1 2 3
 "$spanlab" claims --claims claims --verdicts verdicts run -o claimed >out 2>err </dev/null || fail "the claim ends with $?: $(cat err)"
 grep -q 'peak_rss of glibc on pair is below what is resolved' out || fail "a claim takes a floor for a figure: $(cat out)"
 if grep -q 'REPRODUCED' out; then fail "a floor reproduces a claim: $(cat out)"; fi
+
+# ---- gbench: no figure of a memory process is dropped, whether as many were timed or none
+cat >untimed.yaml <<'END'
+cells:
+  - {workloads: [pair], smoke: true, invocations: 2, memory: 5, iterations: 1, warmup: 0}
+  - {workloads: [larson-bench], smoke: true, threads: [1], invocations: 0, memory: 3}
+END
+peaks glibc $((5 * mib)) $((6 * mib)) $((7 * mib)) 4096 $((9 * mib)) $((10 * mib)) $((11 * mib)) 4096
+"$spanlab" run -m untimed.yaml -s glibc -o untimed --seed 1 >out 2>err </dev/null || fail "the run untimed ends with $?: $(cat err)"
+"$spanlab" export untimed --format=csv >csv
+"$spanlab" export untimed --format=gbench >gbench
+# lines SQL: of the tables `entries` (gbench) and `csv`
+lines() {
+    sqlite3 -cmd '.import --csv csv csv' -cmd "CREATE TABLE entries AS SELECT e.value entry, json_extract(e.value, '$.name') name
+        FROM json_each(CAST(readfile('gbench') AS TEXT), '$.benchmarks') e" -separator ' ' :memory: "$1"
+}
+ours="SELECT workload, metric, CAST(value AS REAL) value, bound FROM csv WHERE value <> '' AND metric NOT IN ('time', 'cpu')"
+theirs="SELECT substr(name, 1, instr(name, '/') - 1) workload, m.key metric, m.value value, coalesce(json_extract(entry, '$.' || m.key || '_bound'), '') bound
+    FROM entries, json_each(entry) m WHERE m.key IN (SELECT metric FROM csv)"
+count() { echo "SELECT *, count(*) FROM ($1) GROUP BY 1, 2, 3, 4"; }
+got=$(lines "SELECT * FROM ($(count "$ours")) EXCEPT SELECT * FROM ($(count "$theirs"))")
+[[ -z $got ]] || fail "gbench lacks figures that are in the CSV (workload, metric, value, bound, how often): $got"
+got=$(lines "SELECT * FROM ($(count "$theirs")) EXCEPT SELECT * FROM ($(count "$ours"))")
+[[ -z $got ]] || fail "gbench has figures that are not in the CSV: $got"
+got=$(lines "SELECT count(*) FROM csv WHERE metric = 'peak_rss' AND value <> ''")
+[[ $got == 8 ]] || fail "expected 8 peaks in the CSV, there were $got"
+# What is not timed is no repetition, and every entry has what a reader asks each for.
+got=$(lines "SELECT name, json_extract(entry, '$.run_type'), min(json_extract(entry, '$.real_time') > 0), count(*) FROM entries GROUP BY 1, 2 ORDER BY 1")
+[[ $got == 'larson-bench/glibc/threads:1_memory aggregate 0 3
+pair/glibc/threads:1 iteration 1 2
+pair/glibc/threads:1_memory aggregate 0 3' ]] || fail "entries of gbench by name, kind, time and number: $got"
+got=$(lines "SELECT count(*) FROM entries WHERE json_extract(entry, '$.cpu_time') IS NULL OR json_extract(entry, '$.real_time') IS NULL OR
+    json_extract(entry, '$.time_unit') <> 'ns' OR json_extract(entry, '$.iterations') IS NULL OR json_extract(entry, '$.run_name') IS NULL")
+[[ $got == 0 ]] || fail "$got entries of gbench lack a field"
 exit $failed

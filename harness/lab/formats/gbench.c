@@ -3,6 +3,10 @@
  * gbench: Google Benchmark's JSON, one entry per process as a repetition; a process that failed is an entry with
  * error_occurred, and the others of its cell carry failed_processes. METRIC_bound "<": the true value is below. No NaN is ever
  * written: what is not there is left out.
+ *
+ * Memory figures are counters of the repetition of their number. A cell may have more memory processes than timed ones, or
+ * those alone; an entry without a time would be one of 0 ns to a reader that compares repetitions. So those left are
+ * aggregates named "memory", which such readers keep apart.
  */
 #include "error.h"
 #include "format.h"
@@ -52,19 +56,51 @@ static void add_metrics(const struct run_cell *c, size_t process, json_t *e) {
     }
 }
 
+static void add_failed(const struct run_cell *c, json_t *e) {
+    if (c->failed > 0)
+        json_object_set_new(e, "failed_processes", json_integer(c->failed));
+}
+
+/* Nothing is timed by it. */
+static void add_no_time(json_t *e) {
+    json_object_set_new(e, "iterations", json_integer(0));
+    json_object_set_new(e, "real_time", json_real(0));
+    json_object_set_new(e, "cpu_time", json_real(0));
+    json_object_set_new(e, "time_unit", json_string("ns"));
+}
+
 static void add_error(const struct run *r, const struct run_cell *c, size_t repetition, size_t repetitions, const char *message,
                       json_t *list) {
     json_t *e = entry(r, c, repetition, repetitions);
     json_object_set_new(e, "error_occurred", json_true());
     json_object_set_new(e, "error_message", json_string(message));
-    json_object_set_new(e, "iterations", json_integer(0));
-    json_object_set_new(e, "real_time", json_real(0));
-    json_object_set_new(e, "cpu_time", json_real(0));
-    json_object_set_new(e, "time_unit", json_string("ns"));
+    add_no_time(e);
     json_array_append_new(list, e);
 }
 
-/* Real and CPU time of each process; memory figures go to the repetition of their number. */
+static size_t most_values(const struct run_cell *c) {
+    size_t most = 0;
+    for (size_t k = 0; k < metric_count(); k++)
+        most = c->series[k].count > most ? c->series[k].count : most;
+    return most;
+}
+
+/* Values of a process beyond the timed ones. */
+static void add_untimed(const struct run *r, const struct run_cell *c, size_t process, size_t repetitions, json_t *list) {
+    json_t *e = entry(r, c, process, repetitions);
+    char *name = lab_printf("%s_memory", json_string_value(json_object_get(e, "run_name")));
+    json_object_set_new(e, "name", json_string(name));
+    json_object_set_new(e, "run_type", json_string("aggregate"));
+    json_object_set_new(e, "aggregate_name", json_string("memory"));
+    json_object_set_new(e, "aggregate_unit", json_string("time"));
+    add_no_time(e);
+    add_failed(c, e);
+    add_metrics(c, process, e);
+    json_array_append_new(list, e);
+    free(name);
+}
+
+/* Real and CPU time of each process. */
 static void add_cell(const struct run *r, const struct run_cell *c, json_t *list) {
     size_t time = metric_index("time"), cpu = metric_index("cpu"), n = c->series[time].count;
     size_t all = n + (size_t)c->failed + c->invalid;
@@ -74,11 +110,12 @@ static void add_cell(const struct run *r, const struct run_cell *c, json_t *list
         json_object_set_new(e, "real_time", json_real(c->series[time].values[v]));
         json_object_set_new(e, "cpu_time", json_real(v < c->series[cpu].count ? c->series[cpu].values[v] : 0));
         json_object_set_new(e, "time_unit", json_string("ns"));
-        if (c->failed > 0)
-            json_object_set_new(e, "failed_processes", json_integer(c->failed));
+        add_failed(c, e);
         add_metrics(c, v, e);
         json_array_append_new(list, e);
     }
+    for (size_t v = n; v < most_values(c); v++)
+        add_untimed(r, c, v, all, list);
     for (long i = 0; i < c->failed; i++) {
         char *message = lab_printf("%s%s: %s", c->failures[i].memory ? "memory process: " : "", c->failures[i].status,
                                    c->failures[i].message);
