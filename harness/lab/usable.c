@@ -177,7 +177,7 @@ enum { RESOURCE_LIMITS = sizeof resource_limits / sizeof resource_limits[0] };
 /* The soft limit, since it is what the kernel applies; null: none. */
 static json_t *limit_in_force(int resource) {
     struct rlimit limit;
-    if (getrlimit((__rlimit_resource_t)resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+    if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
         return json_null();
     return json_integer(limit.rlim_cur > INT64_MAX ? INT64_MAX : (json_int_t)limit.rlim_cur);
 }

@@ -75,7 +75,7 @@ limited '-v 4000000' 'address space limit 4000000 KiB'
 has line warn
 limited '-d 4194304' 'data limit 4096 MiB'
 limited '-s 4096' 'stack limit 4 MiB'
-limited '-s 300' 'stack limit 300 KiB'
+limited '-s 1000' 'stack limit 1000 KiB'
 limited '-t 600' 'processor time limit 600 s'
 limited '-n 100' 'open file limit 100'
 limited '-v 4000000 -t 600' 'address space limit 4000000 KiB, '
