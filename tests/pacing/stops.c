@@ -4,8 +4,12 @@
  * collects. The first row of each size is what to compare with: the same on small blocks, while as large ones are held.
  * Times are shown and judge nothing; that this work is done in pieces is tested in tests/goalloc/test_stops.c.
  *
- *   stops [LARGEST_MIB [COLLECTIONS]]     by default 1024, 50: blocks of 1, 4, 16, ... MiB, so many collections for each
- *                                         row. The largest size takes about five times itself of memory.
+ *   stops [LARGEST_MIB [COLLECTIONS [SMALLEST_MIB]]]     by default 1024, 50, 1: blocks of 1, 4, 16, ... MiB, so many
+ *                                                        collections for each row. The largest size takes about five
+ *                                                        times itself of memory.
+ *
+ * A thread that waits for a processor holds a stop up as well: on a machine that does other things, look at a run under
+ * `chrt -f 1`.
  */
 #include "goalloc.h"
 
@@ -148,16 +152,19 @@ static void measure(const struct work *work, size_t size_bytes, unsigned collect
 }
 
 int main(int argc, char **argv) {
-    int largest_mib = argc > 1 ? atoi(argv[1]) : MOST_MIB, collections = argc > 2 ? atoi(argv[2]) : 50;
-    if (largest_mib < 1 || largest_mib > MOST_MIB || collections < 1 || collections > MOST_COLLECTIONS) {
-        fprintf(stderr, "usage: stops [LARGEST_MIB [COLLECTIONS]]: at most %d and %d\n", MOST_MIB, MOST_COLLECTIONS);
+    int largest_mib = argc > 1 ? atoi(argv[1]) : MOST_MIB, collections = argc > 2 ? atoi(argv[2]) : 50,
+        smallest_mib = argc > 3 ? atoi(argv[3]) : 1;
+    if (largest_mib > MOST_MIB || collections < 1 || collections > MOST_COLLECTIONS || smallest_mib < 1 ||
+        smallest_mib > largest_mib) {
+        fprintf(stderr, "usage: stops [LARGEST_MIB [COLLECTIONS [SMALLEST_MIB]]]: at most %d and %d\n", MOST_MIB,
+                MOST_COLLECTIONS);
         return 2;
     }
     if (!goalloc_thread_attach())
         return 1;
     printf("%s\n%-18s %9s %8s %7s %9s %9s %11s\n", goalloc_axes(), "work", "block", "done", "stops", "p50 ms", "p99 ms",
            "longest ms");
-    for (size_t size_mib = 1; size_mib <= (size_t)largest_mib; size_mib *= 4) {
+    for (size_t size_mib = (size_t)smallest_mib; size_mib <= (size_t)largest_mib; size_mib *= 4) {
         measure(NULL, size_mib << 20, (unsigned)collections);
         for (size_t i = 0; i < WORKS; i++)
             measure(&works[i], size_mib << 20, (unsigned)collections);
