@@ -32,8 +32,10 @@ static unsigned place_zombie(const struct span *s);
  * cycle's mark bits. The sweeper owns the span. */
 static unsigned place_sweep(struct span *s, uint64_t *fresh, unsigned *dead_objects);
 
+/* Acquire: threads that look at an object while the span is swept (goalloc_object_of) find the bits that the sweep has
+ * merged. */
 static inline uint64_t *place_alloc_bits(const struct span *s) {
-    return __atomic_load_n(&s->alloc_bits, __ATOMIC_RELAXED);
+    return __atomic_load_n(&s->alloc_bits, __ATOMIC_ACQUIRE);
 }
 
 static inline uint64_t *place_mark_bits(const struct span *s) {
@@ -51,7 +53,7 @@ static bool place_take_bits(struct span *s) {
 }
 
 static void place_rotate_bits(struct span *s, uint64_t *fresh) {
-    __atomic_store_n(&s->alloc_bits, place_mark_bits(s), __ATOMIC_RELAXED);
+    __atomic_store_n(&s->alloc_bits, place_mark_bits(s), __ATOMIC_RELEASE);
     __atomic_store_n(&s->mark_bits, fresh, __ATOMIC_RELAXED);
 }
 
