@@ -36,7 +36,7 @@ seconds_report() {
             for (i = 1; i <= NR; i++) {
                 expected = figure[part[i]] * scale
                 note = ""
-                if (scale >= 0.4 && expected > 0 && took[i] > 1.5 * expected && took[i] - expected >= 10)
+                if (scale >= 0.6 && expected > 0 && took[i] > 1.5 * expected && took[i] - expected >= 10)
                     note = sprintf("  SLOW: %.1f times its figure of %d s on this machine", took[i] / expected, expected)
                 printf "%8d s  %s%s\n", took[i], part[i], note
             }
