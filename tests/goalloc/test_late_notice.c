@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A thread that has freed a block of another's span says so to the owner. Its word may come late: the span has died since,
- * and its record serves another one. Each test makes the record live again at the worst moment. */
+ * A thread that has freed a block of another thread's span gives the owner a notice. The notice may come late: the span has
+ * died, and its record serves another span. Each test revives the record at the worst moment. */
 #define _GNU_SOURCE
 #include "axes_manual.h"
 
@@ -28,8 +28,9 @@ static inline enum span_state state_after(const struct span *s) {
 #include <unistd.h>
 
 static struct span *record;
-static struct cache *cache; /* of the main thread; whoever runs while that waits may use it */
+static struct cache *cache; /* the main thread's; the reviver uses it while the main thread waits */
 static uint8_t class_now;
+static bool block_is_freed; /* of the revived span, by a thread that relies on the late notice */
 static pthread_t reviver;
 static int reviver_tid; /* atomic; -1: it has done its work */
 
@@ -38,11 +39,12 @@ static struct span *alloc_span(uint8_t span_class) {
     return heap_span_alloc(cache, npages, span_class, GOALLOC_PAGE_BYTES);
 }
 
-static void *revive(void *freer) {
+static void *revive(void *unused) {
+    (void)unused;
     __atomic_store_n(&reviver_tid, (int)syscall(SYS_gettid), __ATOMIC_RELEASE);
     struct span *s = alloc_span(class_now);
     /* A freer that saw the late notice stand, the moment before it was taken back, says nothing itself. */
-    if (freer != NULL && s == record)
+    if (block_is_freed && s == record)
         __atomic_fetch_or(&span_remote_bits(s)[0], 1, __ATOMIC_RELEASE);
     __atomic_store_n(&reviver_tid, -1, __ATOMIC_RELEASE);
     return s;
@@ -60,22 +62,15 @@ static void await_reviver(void) {
     }
 }
 
-static void begin_to_revive(void *freer) {
+static void revive_meanwhile(void) {
     reviver_tid = 0;
-    assert_int_equal(pthread_create(&reviver, NULL, revive, freer), 0);
+    assert_int_equal(pthread_create(&reviver, NULL, revive, NULL), 0);
     await_reviver();
 }
 
-static void revive_meanwhile(void) {
-    begin_to_revive(NULL);
-}
-
-static void revive_and_free_meanwhile(void) {
-    begin_to_revive(&record);
-}
-
-/* A span of the main thread's dies, and somebody says late that he has freed a block of it. */
-static void notify_late(unsigned then, unsigned now, void (*what_happens)(void)) {
+/* A span of the main thread dies. The notice of a thread that had freed a block of it comes afterwards. */
+static void notify_late(unsigned then, unsigned now, bool freed) {
+    block_is_freed = freed;
     goalloc_free(goalloc_malloc(100));
     cache = cache_self;
     class_now = span_class_make(now, true);
@@ -84,7 +79,7 @@ static void notify_late(unsigned then, unsigned now, void (*what_happens)(void))
     __atomic_store_n(&record->owner, NULL, __ATOMIC_SEQ_CST);
     __atomic_store_n(&record->state, SPAN_DEAD, __ATOMIC_RELEASE);
     heap_span_free(cache, record);
-    meanwhile = what_happens;
+    meanwhile = revive_meanwhile;
     cache_notify_owner(record);
     void *revived;
     assert_null(meanwhile);
@@ -95,18 +90,18 @@ static void notify_late(unsigned then, unsigned now, void (*what_happens)(void))
     assert_ptr_equal(record->owner, cache);
 }
 
-/* It must not be taken for a span that nobody owns, and be given to whoever asks next. */
+/* central_merge must not take the span for one without an owner. It would give the span to the next thread that asks. */
 static void a_late_notice_leaves_a_span_of_its_class_to_its_owner(void **state) {
     (void)state;
-    notify_late(20, 20, revive_meanwhile);
+    notify_late(20, 20, false);
     assert_int_equal(record->list, SPAN_ON_NONE);
     assert_null(heap.central[class_now].partial);
 }
 
-/* Who frees a block of the new span sees that the record is waiting to be looked at, and relies on it. */
+/* A thread that frees a block of the new span sees that a notice stands, and gives none of its own. */
 static void a_late_notice_does_not_swallow_the_next(void **state) {
     (void)state;
-    notify_late(20, 21, revive_and_free_meanwhile);
+    notify_late(20, 21, true);
     assert_ptr_equal(__atomic_load_n(&cache->inbox, __ATOMIC_ACQUIRE), record);
     assert_int_equal(record->remote_queued, 1);
 }

@@ -116,8 +116,8 @@ static void cache_handover_leaves(void);
 /* Once, before the first request is served. */
 static void cache_handover_init(void);
 static bool cache_handover_knob(const char *name, char *out, size_t size);
-/* Calls wait, which may block for what another thread holds, and touches nothing of the heap's. Nobody waits for the
- * calling thread meanwhile: in traced builds it counts as stopped. */
+/* Calls wait. wait may block on a lock that another thread holds, and touches nothing of the heap's. In traced builds the
+ * calling thread counts as stopped meanwhile, so that no stop waits for it. */
 static void cache_wait_by(void (*wait)(void *), void *argument);
 /* Around fork, with cache_shared_lock and none of the locks below it; before: returns with caches.lock held, and all that
  * threads change without a lock at rest. alone: lock_before_fork. */

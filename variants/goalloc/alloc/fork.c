@@ -47,8 +47,8 @@ static void fork_take(void *lock) {
     lock_before_fork(lock, false);
 }
 
-/* Who holds the lock may be a thread that the collector has stopped. No signal stops this one, and nobody must wait for
- * it. */
+/* The collector may have stopped the thread that holds the lock. No signal stops the calling thread. So the calling thread
+ * counts as stopped while it waits. */
 static void fork_take_outer(struct lock *lock, bool alone) {
     if (alone)
         lock_before_fork(lock, alone);

@@ -250,8 +250,8 @@ static unsigned heap_slots(const struct span *s, size_t span_bytes) {
 static bool heap_span_setup(struct cache *c, struct span *s, uintptr_t base, size_t npages, uint8_t span_class) {
     unsigned size_class = span_class_size_class(span_class);
     s->npages = (uint32_t)npages;
-    /* Whoever has found the record's former span may still look at its class, its slots (central_has) and, in the place of
-     * freeindex, at noticed_at. */
+    /* Another thread may still have a pointer to the record's former span. It reads the class and the slot size (central_has),
+     * and noticed_at, which lies in the place of freeindex. */
     __atomic_store_n(&s->span_class, span_class, __ATOMIC_RELAXED);
     __atomic_store_n(&s->elem_bytes, heap_slot_bytes(span_class), __ATOMIC_RELAXED);
     s->nelems = heap_slots(s, npages << GOALLOC_PAGE_SHIFT);

@@ -117,7 +117,7 @@ static bool central_merge(struct span *s) {
         heap_span_free(cache_self == &cache_none ? NULL : cache_self, s);
     else if (span_state_of(s) == SPAN_RECLAIMED)
         cache_leave_record(s, SPAN_LEFT_INBOX); /* the notice came too late for an inbox */
-    else if (!merged && central_in_use(s)) /* whoever has freed there meanwhile relied on the notice */
+    else if (!merged && central_in_use(s)) /* a thread that freed a block of it saw this notice, and gave none */
         return __atomic_exchange_n(&s->remote_queued, 1, __ATOMIC_SEQ_CST) != 0;
     return true;
 }
@@ -125,7 +125,7 @@ static bool central_merge(struct span *s) {
 /* The record of a reclaimed span is still in its former owner's inbox, or on its way there, and must not serve another
  * span before it has left it. Both sides say when they are done with it; who completes the two gives it back. */
 static void cache_leave_record(struct span *s, enum span_left side) {
-    struct lock *lock = heap_central_lock(s->span_class);
+    struct lock *lock = central_lock_of(s);
     lock_acquire(lock);
     bool last = false;
     if (span_state_of(s) == SPAN_RECLAIMED) {

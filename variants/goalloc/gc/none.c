@@ -27,12 +27,11 @@ static void gc_thread_ends(struct cache *c) {
 
 static void gc_thread_leaves(void) {}
 static void gc_come_back_to_fork(void) {}
+static void gc_go_back_from_fork(void) {}
 
 static void gc_wait_by(void (*wait)(void *), void *argument) {
     wait(argument);
 }
-
-static void gc_go_back_from_fork(void) {}
 
 /* Held by a thread that forks: the others wait for it before they enter the allocator. */
 static struct lock none_gate;

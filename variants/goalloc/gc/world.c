@@ -469,8 +469,8 @@ static void world_make_thread(void *making) {
     pthread_attr_destroy(&attributes);
 }
 
-/* One of the collector's own: nobody joins it, and no signal disturbs it. Making it takes locks of libc's that a stopped
- * thread may hold, and no signal stops the maker meanwhile. */
+/* Makes a thread of the collector's: it is detached, and it holds all signals back. pthread_create takes locks of libc's,
+ * and a stopped thread may hold one. No signal stops the calling thread meanwhile, so it counts as stopped. */
 static bool world_thread_start(void *(*run)(void *), void *arg) {
     struct world_making making = {run, arg, false};
     gc_wait_by(world_make_thread, &making);
