@@ -87,7 +87,7 @@ static void fill_elsewhere(void **list, size_t bytes) {
     pthread_join(thread, NULL);
 }
 
-enum { LIVE_MIB = 5, SPIKE_MIB = 80 };
+enum { LIVE_MIB = 5, SPIKE_MIB = OS_THREAD_SANITIZER ? 40 : 80 };
 
 /* The second collection begins the generation in which nothing is dense any more. */
 static void spike(void) {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_workloads.c alone BENCH_MANUAL [BENCH_TRACED] | subjects BENCH_MANUAL COUNT_CALLS_LIBRARY |
- *                  collected BENCH_UNCOLLECTED BENCH_TRACED...
+ *                  once BENCH_MANUAL [BENCH_TRACED] | collected BENCH_UNCOLLECTED BENCH_TRACED...
  *
  * Runs every workload of a bench program at smoke size, as the lab does, and looks at the records.
  *   alone     without preload: cards, repetition, seeds, memory mode; traced twins when a traced program is named
+ *   once      each once in either mode, with two threads where it has threads: what a sanitizer can find
  *   subjects  under every subject that is present: one checksum and one operation count for all; calls counted
  *   collected on builds that collect, in a tight heap, each cycle checked and what is freed overwritten
  */
@@ -339,6 +340,29 @@ static void traced_twins_agree(void **state) {
     json_decref(traced);
 }
 
+/* Every workload of either program; the twins are other code. */
+static void every_workload_runs(void **state) {
+    const char *const benches[] = {bench_manual, bench_traced};
+    (void)state;
+    for (size_t b = 0; b < sizeof benches / sizeof benches[0] && benches[b] != NULL; b++) {
+        json_t *programs = read_catalog(benches[b]), *workload;
+        size_t i;
+        json_array_foreach(json_object_get(programs, "workloads"), i, workload) {
+            struct cell cell = {.bench = benches[b],
+                                .workload = name_of(workload),
+                                .threads = takes_threads(workload) ? 2 : 0,
+                                .seed = 1,
+                                .iterations = 1};
+            outcome_of(&cell);
+            cell.mode = "memory";
+            if (b == 0)
+                json_decref(run_cell(&cell));
+        }
+        assert_true(i > 0);
+        json_decref(programs);
+    }
+}
+
 static void one_checksum_on_all_subjects(void **state) {
     const unsigned *threads;
     json_t *workload, *subject;
@@ -450,6 +474,9 @@ int main(int argc, char **argv) {
         cmocka_unit_test(memory_mode_performs_the_same_operations),
         cmocka_unit_test(traced_twins_agree),
     };
+    const struct CMUnitTest once[] = {
+        cmocka_unit_test(every_workload_runs),
+    };
     const struct CMUnitTest subjects[] = {
         cmocka_unit_test(one_checksum_on_all_subjects),
         cmocka_unit_test(operations_are_those_that_malloc_sees),
@@ -458,7 +485,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(collections_change_nothing),
     };
     if (argc < 3) {
-        fprintf(stderr, "usage: test_workloads alone BENCH_MANUAL [BENCH_TRACED] | subjects BENCH_MANUAL LIBRARY | "
+        fprintf(stderr, "usage: test_workloads alone|once BENCH_MANUAL [BENCH_TRACED] | subjects BENCH_MANUAL LIBRARY | "
                         "collected BENCH_UNCOLLECTED BENCH_TRACED...\n");
         return 2;
     }
@@ -474,5 +501,7 @@ int main(int argc, char **argv) {
         return cmocka_run_group_tests_name("workloads.collected", collected, NULL, NULL);
     }
     bench_traced = third;
+    if (strcmp(argv[1], "once") == 0)
+        return cmocka_run_group_tests_name("workloads.once", once, NULL, NULL);
     return cmocka_run_group_tests_name("workloads.alone", alone, NULL, NULL);
 }
