@@ -20,7 +20,7 @@ static char *objects[OBJECTS];
 /* Three of four dead, in every run; with holes those runs serve again. */
 static struct span *with_holes(void) {
     goalloc_free(goalloc_malloc(16)); /* reads the knobs */
-    linear_holes = true;
+    lines_set(true, LINES_OF_128);
     for (int i = 0; i < OBJECTS; i++)
         objects[i] = goalloc_malloc(BYTES);
     for (int i = 0; i < OBJECTS; i++)

@@ -12,26 +12,32 @@
 #include "place/tiles.h"
 
 /* A live object ends where the next start is, and threads ask for its size while its run's owner cuts what lies behind. */
-static unsigned ends_cleared;
-static void clear_and_look(const struct span *s, uint64_t *starts, unsigned i) {
-    int before = i > 0 ? run_last(run_live(s), i - 1) : -1;
-    ends_cleared += before >= 0 && (unsigned)before + run_extent(s, (unsigned)before) == i;
-    run_clear(starts, i);
+static unsigned stores_seen, ends_cleared;
+static void store_and_look(const struct span *s, uint64_t *word, uint64_t value) {
+    for (uint64_t cleared = place_load(word) & ~value; cleared != 0; cleared &= cleared - 1) {
+        unsigned i = (unsigned)(word - run_starts(s)) * 64 + (unsigned)__builtin_ctzll(cleared);
+        int before = i > 0 ? run_last(run_live(s), i - 1) : -1;
+        ends_cleared += before >= 0 && (unsigned)before + run_extent(s, (unsigned)before) == i;
+    }
+    stores_seen++;
+    place_store(word, value);
 }
-#define run_clear(starts, i) clear_and_look(s, starts, i)
+#define place_store(word, value) store_and_look(s, word, value)
+#include "place/lines.h"
+#undef place_store
 
 #include "unity_manual.h"
 
 #include <stdio.h>
 
-enum { LINE = LINEAR_LINE_BYTES, MAX = 4096 };
+enum { LINE = 128, MAX = 4096 };
 
 #include "memstats_malloc.h"
 
 static void begin(bool holes) {
     goalloc_free(goalloc_malloc(16)); /* reads the knobs */
     goalloc_purge();
-    linear_holes = holes;
+    lines_set(holes, LINES_OF_128);
 }
 
 static uintptr_t base_of(const void *p) {
@@ -124,10 +130,10 @@ static void holes_are_dead_lines(void **state) {
     for (size_t i = 10; i < 20; i++)
         goalloc_free(p[i]);
     unsigned first, end;
-    assert_true(linear_find_hole(s, 0, &first, &end));
+    assert_true(lines_find_hole(s, 0, s->nelems, &first, &end));
     assert_int_equal(first * RUN_GRANULE_BYTES, 8 * LINE);
     assert_int_equal(end * RUN_GRANULE_BYTES, 15 * LINE);
-    assert_false(linear_find_hole(s, end, &first, &end));
+    assert_false(lines_find_hole(s, end, s->nelems, &first, &end));
     /* A quarter of the run must be dead before it serves again. */
     size_t quarter = (n - 1) / 4 + 1;
     for (size_t i = 40; i < 40 + quarter - 10; i++)
@@ -187,6 +193,7 @@ static void runs_stay_tiled(void **state) {
         assert_int_equal(heap.pages_in_use, 0);
         assert_int_equal(ends_cleared, 0);
     }
+    assert_true(stores_seen > 0);
 }
 
 /* Without holes a dead object serves nobody before its run is dead. */

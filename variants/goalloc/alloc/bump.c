@@ -5,14 +5,21 @@
  */
 #include "alloc/slots.c"
 
+enum { RUN_NEEDS_CACHE = 0 }; /* the windows of cache_none are closed, and have no room */
+
 static uint8_t run_class_for(size_t size_bytes) {
     return span_class_make(size_bytes > runs.bytes / 4 ? LINEAR_OVERFLOW_CLASS : RUN_CLASS, true);
 }
 
-static inline uintptr_t run_take(struct cache *c, size_t size_bytes, size_t align_bytes) {
-    uintptr_t address = linear_take(&c->current[span_class_make(RUN_CLASS, true)], size_bytes, align_bytes);
-    if (GOALLOC_UNLIKELY(address == 0) && size_bytes > runs.bytes / 4)
-        address = linear_take(&c->current[span_class_make(LINEAR_OVERFLOW_CLASS, true)], size_bytes, align_bytes);
+static inline uintptr_t run_take_fast(struct cache *c, size_t size_bytes) {
+    return linear_bump(&c->current[span_class_make(RUN_CLASS, true)], size_bytes);
+}
+
+static uintptr_t run_take(struct cache *c, size_t size_bytes, size_t align_bytes) {
+    uintptr_t address = linear_bump_aligned(&c->current[span_class_make(RUN_CLASS, true)], size_bytes, align_bytes);
+    if (address == 0 && size_bytes > runs.bytes / 4)
+        address =
+            linear_bump_aligned(&c->current[span_class_make(LINEAR_OVERFLOW_CLASS, true)], size_bytes, align_bytes);
     return address;
 }
 

@@ -59,7 +59,7 @@ static bool init_once(void) {
     heap.spare_bytes = heap.past_end == HEAP_PAST_END_ON;
     heap.tiny_bytes = HEAP_TINY_BLOCK_BYTES - heap.spare_bytes;
     decay_init();
-    place_knobs_init();
+    place_knobs_init(heap.tuned);
     heap_class_pages_init();
     span_bits_init();
     size_t memory_pages = os_memory_bytes() >> GOALLOC_PAGE_SHIFT;

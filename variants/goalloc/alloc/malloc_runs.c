@@ -86,13 +86,20 @@ static __attribute__((noinline)) void *alloc_half(void) {
     return address != 0 ? (void *)address : alloc_failed();
 }
 
+/* A size of 0, a half of a block, a request that no run serves. */
+static __attribute__((noinline)) void *alloc_unusual(size_t size_bytes) {
+    return AXIS_TINY && size_bytes <= RUN_GRANULE_BYTES ? alloc_half() : alloc_slow(size_bytes, RUN_UNIT_BYTES);
+}
+
 void *goalloc_malloc(size_t size_bytes) {
-    if (AXIS_TINY && size_bytes <= RUN_GRANULE_BYTES)
-        return alloc_half();
+    enum { HALVES_BYTES = AXIS_TINY ? RUN_GRANULE_BYTES : 0 };
+    if (GOALLOC_UNLIKELY(size_bytes - HALVES_BYTES - 1 >= HEAP_MAX_SMALL_BYTES - HALVES_BYTES)) /* 0 wraps around */
+        return alloc_unusual(size_bytes);
     /* Who has a cache has seen the knobs; a request that is too large for a run finds no room and goes the slow way. */
-    if (GOALLOC_UNLIKELY(size_bytes > HEAP_MAX_SMALL_BYTES) || GOALLOC_UNLIKELY(cache_self == &cache_none))
+    if (RUN_NEEDS_CACHE && GOALLOC_UNLIKELY(cache_self == &cache_none))
         return alloc_slow(size_bytes, RUN_UNIT_BYTES);
-    uintptr_t address = run_take(cache_self, run_round(size_bytes), RUN_UNIT_BYTES);
+    size_t rounded_bytes = (size_bytes + RUN_UNIT_BYTES - 1) & ~(size_t)(RUN_UNIT_BYTES - 1);
+    uintptr_t address = run_take_fast(cache_self, rounded_bytes);
     return GOALLOC_LIKELY(address != 0) ? (void *)address : alloc_slow(size_bytes, RUN_UNIT_BYTES);
 }
 

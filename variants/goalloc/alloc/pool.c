@@ -7,6 +7,14 @@
 
 #include <string.h>
 
+enum { RUN_NEEDS_CACHE = 1 }; /* cache_none must not be asked for a block */
+
+static inline uintptr_t run_take(struct cache *c, size_t size_bytes, size_t align_bytes);
+
+static inline uintptr_t run_take_fast(struct cache *c, size_t size_bytes) {
+    return run_take(c, size_bytes, RUN_UNIT_BYTES);
+}
+
 static struct place_pool *place_pool_of(const struct span *s) {
     struct cache *owner = __atomic_load_n(&s->owner, __ATOMIC_RELAXED);
     return owner != NULL ? &owner->pool : NULL;

@@ -18,7 +18,8 @@ struct place_pool {
     } gaps[RUN_KINDS];
 };
 
-static void place_knobs_init(void) {
+static void place_knobs_init(bool tuned) {
+    (void)tuned;
     run_knobs_init((size_t)32 << 10);
     linear_holes = knob_switch("GOALLOC_HOLES", false);
 }

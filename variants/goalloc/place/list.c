@@ -19,7 +19,8 @@ struct place_pool {
 
 static struct place_pool *place_pool_of(const struct span *s);
 
-static void place_knobs_init(void) {
+static void place_knobs_init(bool tuned) {
+    (void)tuned;
     run_knobs_init((size_t)64 << 10);
     fit_knobs_init();
 }

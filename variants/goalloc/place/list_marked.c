@@ -13,7 +13,8 @@ struct place_pool {
     bool open[RUN_KINDS];
 };
 
-static void place_knobs_init(void) {
+static void place_knobs_init(bool tuned) {
+    (void)tuned;
     run_knobs_init((size_t)64 << 10);
     fit_knobs_init();
 }

@@ -18,6 +18,7 @@ struct place_window {
         };
         struct { /* runs: free from bump to end */
             uintptr_t bump, end;
+            uintptr_t starts_of_0; /* linear: where the starts of address 0 would lie (linear_starts) */
         };
     };
     struct span *span; /* NULL: no span */
@@ -32,8 +33,8 @@ enum place_room { PLACE_NO_ROOM, PLACE_SOME_ROOM, PLACE_ALL_ROOM };
 /* A placement also defines: the constant PLACE_SLOTS (its spans are made of equal slots); struct place_pool, what it
  * keeps for each thread besides windows; PLACE_NO_WINDOW, the initialiser of a closed window. */
 
-/* Reads the placement's knobs; once, before anything else. */
-static void place_knobs_init(void);
+/* Reads the knobs of the placement, whose defaults the preset decides; once, before anything else. */
+static void place_knobs_init(bool tuned);
 /* Writes the value in force of a knob; false: no such knob. */
 static bool place_knob(const char *name, char *out, size_t size);
 /* Pages of a span of the class. */

@@ -10,12 +10,18 @@
 
 #include "place/tiles.h"
 
-static inline uint64_t *run_starts(const struct span *s) {
+/* A record of bits holds starts, live bits and remote bits in this order. A span points at the live ones, which every
+ * free reads and writes; the remote ones follow them, as span_remote_bits says. Between starts and live bits one word
+ * and what fills its line take the start behind the run's end, so that a bump pointer need not ask whether it is there.
+ */
+enum { RUN_SPARE_WORDS = 8 };
+
+static inline uint64_t *run_live(const struct span *s) {
     return span_free_bits(s);
 }
 
-static inline uint64_t *run_live(const struct span *s) {
-    return span_free_bits(s) + 2 * (size_t)span_words(s); /* the remote bits lie between, as span_remote_bits says */
+static inline uint64_t *run_starts(const struct span *s) {
+    return span_free_bits(s) - RUN_SPARE_WORDS - span_words(s);
 }
 
 /* One free piece from end to end. */
@@ -35,7 +41,7 @@ static bool place_span_init(struct span *s) {
     uint64_t *bits = fixalloc_take(&runs.bits);
     if (bits == NULL)
         return false;
-    span_set_free_bits(s, bits);
+    span_set_free_bits(s, bits + span_words(s) + RUN_SPARE_WORDS);
     for (unsigned i = 0; i < span_words(s); i++)
         __atomic_store_n(&span_remote_bits(s)[i], 0, __ATOMIC_RELAXED);
     run_clear_all(s);
@@ -44,7 +50,7 @@ static bool place_span_init(struct span *s) {
 
 /* The record keeps pointing at the bits: whoever was among the last to free may still look, and finds valid memory. */
 static void place_span_fini(struct span *s) {
-    fixalloc_give(&runs.bits, span_free_bits(s));
+    fixalloc_give(&runs.bits, run_starts(s));
 }
 
 static inline uint32_t place_exact_slot(const struct span *s, uintptr_t address) {
@@ -170,7 +176,7 @@ static unsigned place_merge_remote(struct span *s) {
 
 static void run_knobs_init(size_t default_bytes) {
     run_length_init(default_bytes, GOALLOC_MAX_SMALL_SIZE - 8);
-    runs.bits.size_bytes = runs.bytes / RUN_GRANULE_BYTES / 64 * 3 * sizeof(uint64_t);
+    runs.bits.size_bytes = (runs.bytes / RUN_GRANULE_BYTES / 64 * 3 + RUN_SPARE_WORDS) * sizeof(uint64_t);
 }
 
 #endif

@@ -19,7 +19,9 @@ static uint64_t place_no_slots[1]; /* what an empty window points at; never writ
 
 struct place_pool {};
 
-static void place_knobs_init(void) {}
+static void place_knobs_init(bool tuned) {
+    (void)tuned;
+}
 
 static bool place_knob(const char *name, char *out, size_t size) {
     (void)name, (void)out, (void)size;
