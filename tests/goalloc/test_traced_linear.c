@@ -28,6 +28,7 @@ static void what_a_page_cannot_hold_begins_the_next(void **state) {
 
 static void a_run_goes_on_where_it_stopped_and_comes_back_when_dead(void **state) {
     (void)state;
+    lines_set(false, LINES_OF_128);
     start_anew();
     void *kept[1] = {goalloc_new(&node_type, 1)};
     goalloc_new(&node_type, 1);
@@ -43,7 +44,7 @@ static void a_run_goes_on_where_it_stopped_and_comes_back_when_dead(void **state
 
 static void dead_lines_serve_with_holes(void **state) {
     (void)state;
-    linear_holes = true;
+    lines_set(true, LINES_OF_128);
     start_anew();
     enum { NODES = (PAGE - INLINE_MARKS_BYTES) / 64 };
     void *nodes[NODES], *kept[3];
@@ -61,7 +62,7 @@ static void dead_lines_serve_with_holes(void **state) {
     assert_ptr_equal(o.base, kept[2]);
     assert_int_equal(o.size_bytes, 64);
     assert_false(goalloc_object_of(nodes[0], &o));
-    linear_holes = false;
+    lines_set(false, LINES_OF_128);
 }
 
 int main(void) {

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
  * linear_marked: linear placement in traced builds: a bump pointer in runs; nothing in a run is used again before the
- * sweep has found all of it dead. With holes=on the pointer also goes through lines of 128 B into which no marked
- * object reaches, as in Immix (Blackburn and McKinley, PLDI 2008). A run's freeindex is where its unused part begins,
- * and nelems once a request has found no room there.
+ * sweep has found all of it dead. With holes=on the pointer also goes through lines into which no marked object
+ * reaches (place/lines.h). A run's freeindex is where its unused part begins, and nelems once a request has found no
+ * room there.
  */
+#include "place/lines.h"
 #include "place/marked_run.h"
-
-enum { LINEAR_LINE_GRANULES = 128 / PLACE_GRANULE_BYTES };
-
-static bool linear_holes;
 
 /* Where a thread allocates next in its run of each kind: from bump to end. Both 0: not opened yet. */
 struct place_pool {
@@ -21,14 +18,11 @@ struct place_pool {
 static void place_knobs_init(bool tuned) {
     (void)tuned;
     run_knobs_init((size_t)32 << 10);
-    linear_holes = knob_switch("GOALLOC_HOLES", false);
+    lines_knobs_init(false, LINES_OF_128);
 }
 
 static bool place_knob(const char *name, char *out, size_t size) {
-    if (strcmp(name, "holes") != 0)
-        return run_knob(name, out, size);
-    snprintf(out, size, "%s", knob_switch_name(linear_holes));
-    return true;
+    return lines_knob(name, out, size) || run_knob(name, out, size);
 }
 
 static void run_emptied(struct span *s) {
@@ -37,27 +31,8 @@ static void run_emptied(struct span *s) {
 
 /* Without holes what was not reached yet is still there, and nothing else. */
 static void run_swept(struct span *s) {
-    if (linear_holes)
+    if (lines.holes)
         place_set_freeindex(s, 0);
-}
-
-/* The first hole in the stretch from `from`, where no object that begins before reaches, to `limit`; false: it has
- * none.
- */
-static bool linear_hole_in(const struct span *s, unsigned from, unsigned limit, unsigned *first, unsigned *end) {
-    const uint64_t *live = run_live(s);
-    while (from < limit) {
-        unsigned next = run_next(s, live, from);
-        next = next < limit ? next : limit;
-        *first = (from + LINEAR_LINE_GRANULES - 1) / LINEAR_LINE_GRANULES * LINEAR_LINE_GRANULES;
-        *end = next / LINEAR_LINE_GRANULES * LINEAR_LINE_GRANULES;
-        if (*first < *end)
-            return true;
-        if (next == limit)
-            return false;
-        from = next + run_extent(s, next);
-    }
-    return false;
 }
 
 /* The next gap at or behind granule `from`; false: there is none. */
@@ -65,7 +40,7 @@ static bool linear_next_gap(const struct span *s, unsigned from, unsigned *first
     for (; from < s->nelems; from = run_next_stretch(s, from)) {
         *first = from;
         *end = run_stretch_end(s, from);
-        if (linear_holes ? linear_hole_in(s, from, *end, first, end) : from < *end)
+        if (lines.holes ? lines_find_hole(s, from, *end, first, end) : from < *end)
             return true;
     }
     return false;
@@ -80,16 +55,6 @@ static void place_resume(struct span *s) {
     (void)s;
 }
 
-/* What lay dead in the gap keeps its bounds outside it. */
-static void linear_open_gap(struct span *s, unsigned first, unsigned end) {
-    uint64_t *starts = run_starts(s);
-    run_set(starts, first);
-    if (end < s->nelems)
-        run_set(starts, end);
-    for (unsigned i = run_next(s, starts, first + 1); i < end; i = run_next(s, starts, i + 1))
-        run_clear(starts, i);
-}
-
 /* An object of so many granules in s, the run in use; 0: s has no room for it. */
 static inline uintptr_t run_take(struct place_pool *pool, struct span *s, unsigned granules) {
     uintptr_t *bump = &pool->gaps[run_kind(s->span_class)].bump, *gap_end = &pool->gaps[run_kind(s->span_class)].end;
@@ -98,7 +63,7 @@ static inline uintptr_t run_take(struct place_pool *pool, struct span *s, unsign
         unsigned first, end;
         if (!linear_next_gap(s, *gap_end != 0 ? run_granule(s, *gap_end) : s->freeindex, &first, &end))
             return 0;
-        linear_open_gap(s, first, end);
+        lines_open_hole(s, first, end);
         *bump = run_address(s, first);
         *gap_end = run_address(s, end);
     }
