@@ -50,7 +50,10 @@ static const struct peer_knob knobs[] = {
     {"fit", "GOALLOC_FIT", "%s", NULL, "list: segregated (default), first, next or best"},
     {"split", "GOALLOC_SPLIT", "%s", NULL, "list: smallest remainder that is split off, bytes (default 16)"},
     {"run", "GOALLOC_RUN", "%s", NULL, "list, linear: bytes of a run (default 65536, 32768)"},
-    {"holes", "GOALLOC_HOLES", "%s", NULL, "linear: on bumps through dead 128 B lines (default off)"},
+    {"holes", "GOALLOC_HOLES", "%s", NULL,
+     "linear: on bumps through dead lines, off (default) waits until a whole run is dead"},
+    {"line", "GOALLOC_LINE", "%s", NULL,
+     "linear: bytes of a line under holes=on, 16 to 512 (default 128)"},
     {0},
 };
 
