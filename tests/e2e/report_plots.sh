@@ -5,7 +5,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 need_gnuplot
 
-subjects=(manual-{tiny,notiny}-{sizeclass,list,linear} 'manual-tiny-list|fit='{first,next,best} 'manual-tiny-linear|holes=on'
+subjects=(manual-{tiny,notiny}-{sizeclass,list,linear} 'manual-tiny-list|fit='{first,next,best} 'manual-tiny-linear|holes=off'
     'manual-notiny-list|fit='{first,next,best} glibc)
 list=$(printf '"%s", ' "${subjects[@]}")
 cat >many.yaml <<EOT

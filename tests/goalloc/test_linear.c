@@ -343,6 +343,7 @@ static void a_knob_in_range_is_taken(void **state) {
     expect_knobs("GOALLOC_HOLES", "off", "holes=off ");
     expect_knobs("GOALLOC_RUN", "8192", "run=8192");
     expect_knobs("GOALLOC_RUN", "256KiB", "run=262144");
+    expect_knobs(NULL, "tuned", "holes=on line=16 run=32768");
     knob_preset_tuned = false; /* the definition: what is dead waits for its whole run */
     expect_knobs(NULL, "faithful", "holes=off line=128 run=32768");
     knob_preset_tuned = true;

@@ -51,9 +51,9 @@ static const struct peer_knob knobs[] = {
     {"split", "GOALLOC_SPLIT", "%s", NULL, "list: smallest remainder that is split off, bytes (default 16)"},
     {"run", "GOALLOC_RUN", "%s", NULL, "list, linear: bytes of a run (default 65536, 32768)"},
     {"holes", "GOALLOC_HOLES", "%s", NULL,
-     "linear: on bumps through dead lines, off (default) waits until a whole run is dead"},
+     "linear: on (default when tuned) bumps through dead lines, off (faithful) waits until a whole run is dead"},
     {"line", "GOALLOC_LINE", "%s", NULL,
-     "linear: bytes of a line under holes=on, 16 to 512 (default 128)"},
+     "linear: bytes of a line under holes=on, 16 to 512 (default 16 when tuned, 128 when faithful)"},
     {0},
 };
 
