@@ -11,19 +11,26 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
+#include "list_model.h"
 #include "memstats_malloc.h"
 
 static const enum list_fit all_fits[] = {LIST_SEGREGATED, LIST_FIRST, LIST_NEXT, LIST_BEST};
 
 /* Everything has been freed: the next request begins a fresh run. */
-static void begin(enum list_fit fit) {
-    goalloc_free(goalloc_malloc(16)); /* reads the knobs */
+static void begin_with(enum list_fit fit, bool deferred, bool address_order, size_t split_bytes) {
+    setenv("GOALLOC_FIT", "first", 1); /* whose runs have the largest records */
+    goalloc_free(goalloc_malloc(16));  /* reads the knobs */
     goalloc_purge();
     assert_null(cache_self->partial[span_class_make(RUN_CLASS, true)]);
-    list.fit = fit;
-    list.split_bytes = RUN_UNIT_BYTES;
+    list.split_bytes = split_bytes;
+    list_choose(fit, deferred, address_order);
+}
+
+static void begin(enum list_fit fit) {
+    begin_with(fit, false, false, RUN_UNIT_BYTES);
 }
 
 static uintptr_t run_base(const void *p) {
@@ -101,8 +108,7 @@ static void next_fit_goes_around(void **state) {
 static void small_remainders_stay_with_the_object(void **state) {
     (void)state;
     for (size_t i = 0; i < 4; i++) {
-        begin(all_fits[i]);
-        list.split_bytes = 64;
+        begin_with(all_fits[i], false, false, 64);
         void *a = goalloc_malloc(256), *b = goalloc_malloc(64);
         goalloc_free(a);
         a = goalloc_malloc(208);
@@ -168,10 +174,11 @@ static void tiny_halves_join_before_they_coalesce(void **state) {
 
 /* ---- invariants */
 
-static size_t tree_blocks(uintptr_t root, uintptr_t *last, unsigned *last_units) {
+static size_t tree_blocks(uintptr_t root, unsigned bin, uintptr_t *last, unsigned *last_units) {
     if (root == 0)
         return 0;
-    size_t n = tree_blocks(list_left(root), last, last_units);
+    size_t n = tree_blocks(list_left(root), bin, last, last_units);
+    assert_int_equal(list_bin(list_units(root)), bin);
     if (list.fit == LIST_BEST)
         assert_true(list_units(root) > *last_units || (list_units(root) == *last_units && root > *last));
     else
@@ -179,59 +186,116 @@ static size_t tree_blocks(uintptr_t root, uintptr_t *last, unsigned *last_units)
     *last = root;
     *last_units = list_units(root);
     uintptr_t left = list_left(root), right = list_right(root);
-    assert_true(left == 0 || list_priority(left) <= list_priority(root));
-    assert_true(right == 0 || list_priority(right) <= list_priority(root));
-    unsigned largest = list_units(root);
-    largest = list_largest(left) > largest ? list_largest(left) : largest;
-    largest = list_largest(right) > largest ? list_largest(right) : largest;
-    assert_int_equal(list_largest(root), largest);
-    return n + 1 + tree_blocks(right, last, last_units);
+    assert_true(left == 0 || tree_priority(left) <= tree_priority(root));
+    assert_true(right == 0 || tree_priority(right) <= tree_priority(root));
+    return n + 1 + tree_blocks(right, bin, last, last_units);
 }
 
-static size_t bin_blocks(const struct place_pool *pool) {
+static size_t list_blocks(uintptr_t head, unsigned bin) {
     size_t n = 0;
-    for (unsigned bin = 0; bin < LIST_BINS; bin++) {
-        assert_int_equal(pool->fit.bin_bits[bin / 64] >> bin % 64 & 1, pool->fit.bins[bin] != 0);
-        uintptr_t before = 0;
-        for (uintptr_t block = pool->fit.bins[bin]; block != 0; before = block, block = list_right(block), n++) {
-            assert_int_equal(list_bin(list_units(block)), bin);
-            assert_int_equal(list_left(block), before);
-        }
+    uintptr_t before = 0;
+    for (uintptr_t block = head; block != 0; before = block, block = list_right(block), n++) {
+        assert_int_equal(list_bin(list_units(block)), bin);
+        assert_int_equal(list_left(block), before);
     }
     return n;
 }
 
+static size_t bin_blocks(const struct fit_pool *pool) {
+    size_t n = 0;
+    for (unsigned bin = 0; bin < LIST_BINS; bin++) {
+        uintptr_t last = 0;
+        unsigned last_units = 0;
+        assert_int_equal(pool->bin_bits[bin / 64] >> bin % 64 & 1, pool->bins[bin] != 0);
+        n += list_is_linked() ? list_blocks(pool->bins[bin], bin)
+                              : tree_blocks(pool->bins[bin], bin, &last, &last_units);
+    }
+    return n;
+}
+
+/* Every chunk knows its largest block, every run at least that of its chunks, every node of the tree its subtree's. */
+static size_t address_blocks(const struct fit_run *run, const struct fit_run *parent, uintptr_t *last) {
+    if (run == NULL)
+        return 0;
+    const struct span *s = run->span;
+    size_t n = address_blocks(run->left, run, last);
+    assert_ptr_equal(run->parent, parent);
+    assert_true(s->base > *last);
+    *last = s->base;
+    unsigned below = run->largest;
+    below = address_max(run->left) > below ? address_max(run->left) : below;
+    below = address_max(run->right) > below ? address_max(run->right) : below;
+    assert_int_equal(run->largest_below, below);
+    for (unsigned chunk = 0; chunk < address_chunks(s); chunk++) {
+        unsigned largest = 0;
+        for (unsigned i = chunk * LIST_CHUNK_GRANULES; i < (chunk + 1) * LIST_CHUNK_GRANULES; i++)
+            if (run_bit(run_starts(s), i) && list_free_at(s, i)) {
+                unsigned units = run_extent(s, i) / LIST_UNIT_GRANULES;
+                largest = units > largest ? units : largest;
+                n++;
+            }
+        assert_int_equal(run->chunks[chunk], largest);
+        assert_true(largest <= run->largest);
+    }
+    return n + address_blocks(run->right, run, last);
+}
+
 static void check_pool(void) {
     size_t blocks = 0;
+    struct fit_pool *pool = &cache_self->pool.fit;
+    cache_lock_lists(cache_self);
+    pool_coalesce_all(cache_self);
+    cache_unlock_lists(cache_self);
     for (struct span *s = cache_self->partial[span_class_make(RUN_CLASS, true)]; s != NULL; s = s->next) {
         bool after_free = false;
         for (unsigned i = 0; i < s->nelems; i += run_extent(s, i)) {
-            bool listed = !run_bit(run_live(s), i) && list_listed(s, i, run_extent(s, i));
-            assert_false(listed && after_free); /* would have coalesced */
-            after_free = listed;
-            if (!listed)
+            bool free = list_free_at(s, i);
+            assert_false(free && after_free); /* would have coalesced */
+            after_free = free;
+            if (!free)
                 continue;
-            blocks++;
-            assert_int_equal(list_units(run_address(s, i)), run_extent(s, i) / LIST_UNIT_GRANULES);
+            unsigned units = run_extent(s, i) / LIST_UNIT_GRANULES;
+            assert_int_equal(list_units_of(pool, s, i), units);
+            blocks += run_address(s, i) != pool->wild;
         }
     }
     uintptr_t last = 0;
-    unsigned last_units = 0;
-    const struct place_pool *pool = &cache_self->pool;
-    assert_int_equal(list.fit == LIST_SEGREGATED ? bin_blocks(pool) : tree_blocks(pool->fit.root, &last, &last_units),
-                     blocks);
+    assert_int_equal(list_by_address() ? address_blocks(pool->runs, NULL, &last) : bin_blocks(pool), blocks);
+}
+
+/* Each fit, and what can be chosen beside it. */
+static const struct choice {
+    enum list_fit fit;
+    bool deferred, address_order;
+    size_t split_bytes;
+} choices[] = {
+    {LIST_SEGREGATED, false, false, 16}, {LIST_FIRST, false, false, 16}, {LIST_NEXT, false, false, 16},
+    {LIST_BEST, false, false, 16},       {LIST_SEGREGATED, false, true, 16}, {LIST_SEGREGATED, false, false, 64},
+    {LIST_FIRST, false, false, 64},      {LIST_NEXT, false, false, 256}, {LIST_BEST, false, false, 4096},
+    {LIST_SEGREGATED, true, false, 16},  {LIST_SEGREGATED, true, true, 16}, {LIST_FIRST, true, false, 16},
+    {LIST_NEXT, true, false, 64},        {LIST_BEST, true, false, 16},
+};
+enum { CHOICES = sizeof choices / sizeof choices[0], OBJECTS = 500 };
+
+static void begin_choice(const struct choice *c) {
+    begin_with(c->fit, c->deferred, c->address_order, c->split_bytes);
+}
+
+static uint64_t next_random(uint64_t *x) {
+    *x ^= *x << 13, *x ^= *x >> 7, *x ^= *x << 17;
+    return *x;
 }
 
 static void lists_and_bitmaps_agree(void **state) {
     (void)state;
-    enum { N = 500, STEPS = 20000 };
-    static void *p[N];
-    uint64_t x = 88172645463325252u;
-    for (size_t f = 0; f < 4; f++) {
-        begin(all_fits[f]);
+    enum { STEPS = 20000 };
+    static void *p[OBJECTS];
+    uint64_t random = 88172645463325252u;
+    for (size_t f = 0; f < CHOICES; f++) {
+        begin_choice(&choices[f]);
         for (int i = 0; i < STEPS; i++) {
-            x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-            size_t at = x % N, size = x >> 20 & ((x >> 40 & 7) == 0 ? 0x7fff : (x >> 40 & 7) < 3 ? 15 : 0x3ff);
+            uint64_t x = next_random(&random);
+            size_t at = x % OBJECTS, size = x >> 20 & ((x >> 40 & 7) == 0 ? 0x7fff : (x >> 40 & 7) < 3 ? 15 : 0x3ff);
             if (p[at] != NULL) {
                 goalloc_free(p[at]);
                 p[at] = NULL;
@@ -244,11 +308,41 @@ static void lists_and_bitmaps_agree(void **state) {
             if (i % 250 == 0)
                 check_pool();
         }
-        for (size_t i = 0; i < N; i++) {
+        for (size_t i = 0; i < OBJECTS; i++) {
             goalloc_free(p[i]);
             p[i] = NULL;
         }
         check_pool();
+    }
+}
+
+/* LIST_MODEL_STEPS: in all, by whoever has the time. */
+static void the_model_takes_the_same_blocks(void **state) {
+    (void)state;
+    const char *wanted = getenv("LIST_MODEL_STEPS");
+    size_t steps = (wanted != NULL ? strtoull(wanted, NULL, 10) : 90000) / 9;
+    static uint64_t *p[OBJECTS];
+    uint64_t random = 2463534242u;
+    for (size_t f = 0; f < CHOICES; f++) {
+        if (choices[f].deferred) /* what waits is not where a definition looks */
+            continue;
+        begin_choice(&choices[f]);
+        memset(&model, 0, sizeof model);
+        for (size_t i = 0; i < steps; i++) {
+            uint64_t x = next_random(&random);
+            /* The heap grows and shrinks, so that runs come and go. */
+            size_t objects = i / 1000 % 2 == 0 ? OBJECTS : OBJECTS / 20, at = x % OBJECTS;
+            if (p[at] != NULL || at < objects)
+                model_step(&p[at], x);
+            if (i % 500 == 0)
+                model_expect_bitmaps();
+        }
+        for (size_t i = 0; i < OBJECTS; i++)
+            if (p[i] != NULL)
+                model_step(&p[i], 0);
+        if (model.pending != 0) /* nothing but the half that waits keeps its run */
+            model_step(&p[0], 0), model_step(&p[0], 0);
+        model_expect_bitmaps();
     }
 }
 
@@ -260,6 +354,7 @@ int main(void) {
         cmocka_unit_test(neighbours_coalesce_at_once),
         cmocka_unit_test(tiny_halves_join_before_they_coalesce),
         cmocka_unit_test(lists_and_bitmaps_agree),
+        cmocka_unit_test(the_model_takes_the_same_blocks),
         cmocka_unit_test(statistics_have_go_s_names),
         cmocka_unit_test(dead_halves_are_counted),
         cmocka_unit_test(frees_from_elsewhere_are_dead_at_first),

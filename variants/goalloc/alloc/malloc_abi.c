@@ -102,6 +102,14 @@ static __attribute__((noinline)) void free_settle(struct span *s) {
     errno = saved_errno;
 }
 
+/* What place_give_fast leaves to place_give; what fails here too is decided again, with the diagnosis. */
+static __attribute__((noinline)) void free_again(struct span *s, uint32_t slot, uintptr_t address) {
+    if (GOALLOC_UNLIKELY(slot >= s->exact_slots) || GOALLOC_UNLIKELY(!place_give(s, slot)))
+        free_slow(address);
+    else if (GOALLOC_UNLIKELY(span_count_free(s)))
+        free_settle(s);
+}
+
 void goalloc_free(void *p) {
     uintptr_t address = (uintptr_t)p;
     size_t page = (address - heap.arenas.window_base) >> GOALLOC_PAGE_SHIFT;
@@ -120,8 +128,8 @@ void goalloc_free(void *p) {
         free_slow(address);
         return;
     }
-    if (GOALLOC_UNLIKELY(slot >= s->exact_slots) || GOALLOC_UNLIKELY(!place_give(s, slot))) {
-        free_slow(address); /* decides again, with the diagnosis */
+    if (GOALLOC_UNLIKELY(slot >= s->exact_slots) || GOALLOC_UNLIKELY(!place_give_fast(s, slot))) {
+        free_again(s, slot, address);
         return;
     }
     if (GOALLOC_UNLIKELY(span_count_free(s)))

@@ -58,24 +58,24 @@ static __attribute__((noinline)) void *alloc_slow(size_t size_bytes, size_t alig
     return address != 0 ? (void *)address : alloc_failed();
 }
 
-static uintptr_t run_take_half(struct cache *c) {
+static inline uintptr_t run_take_half(struct cache *c) {
     uintptr_t address = c->pool.pending;
     if (address != 0) {
-        struct span *s = heap_span_of(address);
+        struct span *s = arena_span_of(&heap.arenas, address);
         run_set(run_live(s), run_granule(s, address));
         c->pool.pending = 0;
         return address;
     }
-    address = run_take_or_refill(c, RUN_UNIT_BYTES, RUN_UNIT_BYTES);
-    if (address == 0)
+    address = run_take_fast(c, RUN_UNIT_BYTES);
+    if (GOALLOC_UNLIKELY(address == 0) && (address = run_take_or_refill(c, RUN_UNIT_BYTES, RUN_UNIT_BYTES)) == 0)
         return 0;
-    struct span *s = heap_span_of(address);
+    struct span *s = arena_span_of(&heap.arenas, address);
     run_set(run_starts(s), run_granule(s, address) + 1);
     c->pool.pending = address + RUN_GRANULE_BYTES;
     return address;
 }
 
-static __attribute__((noinline)) void *alloc_half(void) {
+static __attribute__((noinline)) void *alloc_half_slow(void) {
     if (GOALLOC_UNLIKELY(os_thread_dies))
         return dying_alloc(RUN_GRANULE_BYTES, RUN_UNIT_BYTES);
     struct cache *c = run_cache();
@@ -86,9 +86,22 @@ static __attribute__((noinline)) void *alloc_half(void) {
     return address != 0 ? (void *)address : alloc_failed();
 }
 
+static __attribute__((noinline)) void *alloc_half(void) {
+    if (GOALLOC_UNLIKELY(cache_self == &cache_none))
+        return alloc_half_slow();
+    uintptr_t address = run_take_half(cache_self);
+    return GOALLOC_LIKELY(address != 0) ? (void *)address : alloc_failed();
+}
+
 /* A size of 0, a half of a block, a request that no run serves. */
 static __attribute__((noinline)) void *alloc_unusual(size_t size_bytes) {
     return AXIS_TINY && size_bytes <= RUN_GRANULE_BYTES ? alloc_half() : alloc_slow(size_bytes, RUN_UNIT_BYTES);
+}
+
+/* What was not to be had the shortest way. */
+static __attribute__((noinline)) void *alloc_again(size_t size_bytes) {
+    uintptr_t address = run_take(cache_self, run_round(size_bytes), RUN_UNIT_BYTES);
+    return GOALLOC_LIKELY(address != 0) ? (void *)address : alloc_slow(size_bytes, RUN_UNIT_BYTES);
 }
 
 void *goalloc_malloc(size_t size_bytes) {
@@ -100,7 +113,7 @@ void *goalloc_malloc(size_t size_bytes) {
         return alloc_slow(size_bytes, RUN_UNIT_BYTES);
     size_t rounded_bytes = (size_bytes + RUN_UNIT_BYTES - 1) & ~(size_t)(RUN_UNIT_BYTES - 1);
     uintptr_t address = run_take_fast(cache_self, rounded_bytes);
-    return GOALLOC_LIKELY(address != 0) ? (void *)address : alloc_slow(size_bytes, RUN_UNIT_BYTES);
+    return GOALLOC_LIKELY(address != 0) ? (void *)address : alloc_again(size_bytes);
 }
 
 /* align_bytes is a power of two above a tiny granule. */

@@ -7,21 +7,19 @@
 
 #include <string.h>
 
-enum { RUN_NEEDS_CACHE = 1 }; /* cache_none must not be asked for a block */
+enum { RUN_NEEDS_CACHE = 0 }; /* the pool of cache_none has no free blocks */
 
-static inline uintptr_t run_take(struct cache *c, size_t size_bytes, size_t align_bytes);
-
-static inline uintptr_t run_take_fast(struct cache *c, size_t size_bytes) {
-    return run_take(c, size_bytes, RUN_UNIT_BYTES);
-}
-
-static struct place_pool *place_pool_of(const struct span *s) {
+static inline struct place_pool *place_pool_of(const struct span *s) {
     struct cache *owner = __atomic_load_n(&s->owner, __ATOMIC_RELAXED);
     return owner != NULL ? &owner->pool : NULL;
 }
 
-static struct span *place_span_of(uintptr_t address) {
-    return heap_span_of(address);
+static inline struct fit_pool *list_pool_of(struct cache *c) {
+    return &c->pool.fit;
+}
+
+static inline struct span *place_span_of(uintptr_t address) {
+    return arena_span_of(&heap.arenas, address);
 }
 
 static void cache_open(struct cache *c) {
@@ -46,12 +44,13 @@ static void cache_settle_locked(struct cache *c, struct span *s) {
     s->frees_until_event = SPAN_NEVER;
     if (s->list != SPAN_ON_PARTIAL || place_room(s) != PLACE_ALL_ROOM)
         return;
-    if (heap.tuned && c->empty_pages_total + s->npages <= CACHE_EMPTY_PAGES) {
+    /* One more stays without having come here: the newest. */
+    if (heap.tuned && c->empty_pages_total + 2 * s->npages <= CACHE_EMPTY_PAGES) {
         c->empty_pages_total += s->npages;
         s->list = SPAN_ON_EMPTY;
         return;
     }
-    list_remove(&c->pool.fit, s->base, s->nelems);
+    list_leave_run(&c->pool.fit, s);
     cache_unlink(c, s);
     heap_span_free(c, s);
 }
@@ -67,6 +66,19 @@ static void cache_account(struct cache *c, struct span *s, unsigned n) {
         cache_settle_locked(c, s);
 }
 
+/* Deferred coalescing: what waits on quick lists coalesces now. False: nothing did. Lists locked. */
+static bool pool_coalesce_all(struct cache *c) {
+    bool any = false;
+    for (unsigned units = 1; list.deferred && units <= LIST_EXACT_BINS; units++) {
+        unsigned slot;
+        for (struct span *s; (s = quick_take(&c->pool.fit, units, &slot)) != NULL; any = true) {
+            list_coalesce(&c->pool.fit, s, slot, slot + units * LIST_UNIT_GRANULES);
+            cache_account(c, s, 1);
+        }
+    }
+    return any;
+}
+
 static bool cache_parked_and_freed_by_others(struct span *s) {
     (void)s;
     return false;
@@ -78,6 +90,8 @@ static bool cache_refill_locked(struct cache *c, uint8_t span_class) {
         cache_drain_inbox(c);
         return true;
     }
+    if (pool_coalesce_all(c))
+        return true;
     struct span *s = central_adopt(c, span_class);
     bool adopted = s != NULL;
     if (!adopted)
@@ -88,7 +102,9 @@ static bool cache_refill_locked(struct cache *c, uint8_t span_class) {
     if (adopted)
         run_expect_sound(s);
     cache_link(c, s);
-    list_each_block(&c->pool.fit, s, list_add);
+    list_enter_run(&c->pool.fit, s);
+    /* A thread that allocates and frees in turn must not take a run and give it back each time. */
+    c->pool.fit.kept = heap.tuned ? s : NULL;
     cache_account(c, s, place_merge_remote(s));
     return true;
 }
@@ -108,10 +124,11 @@ static void cache_release_spans(struct cache *c) {
         c->pool.pending = 0;
         list_release(&c->pool, s, slot);
     }
+    pool_coalesce_all(c);
     uint8_t span_class = span_class_make(RUN_CLASS, true);
     while (c->partial[span_class] != NULL) {
         struct span *s = c->partial[span_class];
-        list_each_block(&c->pool.fit, s, list_remove);
+        list_leave_run(&c->pool.fit, s);
         cache_unlink(c, s);
         central_release(c, s);
     }
@@ -119,19 +136,36 @@ static void cache_release_spans(struct cache *c) {
 
 /* ---- what malloc_runs.c asks for */
 
-static inline uintptr_t run_take(struct cache *c, size_t size_bytes, size_t align_bytes) {
+/* Any fit, any alignment. */
+static __attribute__((noinline)) uintptr_t pool_take(struct cache *c, size_t size_bytes, size_t align_bytes) {
+    struct fit_pool *fit = &c->pool.fit;
+    unsigned slot;
+    struct span *s;
+    if (list.deferred && align_bytes == RUN_UNIT_BYTES &&
+        (s = quick_take(fit, (unsigned)(size_bytes / RUN_UNIT_BYTES), &slot)) != NULL) {
+        run_set(run_live(s), slot);
+        return run_address(s, slot);
+    }
     size_t room_bytes = size_bytes + align_bytes - RUN_UNIT_BYTES; /* blocks begin at multiples of a unit */
-    uintptr_t block = list_find(&c->pool.fit, (unsigned)(room_bytes / RUN_UNIT_BYTES));
+    uintptr_t block = list_find(fit, (unsigned)(room_bytes / RUN_UNIT_BYTES));
     if (GOALLOC_UNLIKELY(block == 0))
         return 0;
-    struct span *s = heap_span_of(block);
+    s = place_span_of(block);
+    slot = run_granule(s, block);
     if (GOALLOC_UNLIKELY(s->list == SPAN_ON_EMPTY)) {
         s->list = SPAN_ON_PARTIAL;
         c->empty_pages_total -= s->npages;
     }
     uintptr_t address = (block + align_bytes - 1) & ~(uintptr_t)(align_bytes - 1);
-    return list_carve(&c->pool.fit, s, block, run_granule(s, address) - run_granule(s, block),
-                      (unsigned)(size_bytes / RUN_GRANULE_BYTES));
+    return list_carve(fit, s, slot, run_granule(s, address) - slot, (unsigned)(size_bytes / RUN_GRANULE_BYTES));
+}
+
+static inline __attribute__((always_inline)) uintptr_t run_take_fast(struct cache *c, size_t size_bytes) {
+    return GOALLOC_LIKELY(list.plain) ? list_take_near(&c->pool.fit, size_bytes / RUN_UNIT_BYTES) : 0;
+}
+
+static uintptr_t run_take(struct cache *c, size_t size_bytes, size_t align_bytes) {
+    return pool_take(c, size_bytes, align_bytes);
 }
 
 static uint8_t run_class_for(size_t size_bytes) {

@@ -6,9 +6,12 @@
  *   first       the lowest address that fits
  *   next        first fit from where the last search ended, once around
  *   best        the smallest block that fits, the lowest address among equals
- *   segregated  the lists of a size, then of larger ones; last in, first out
- * First, next and best fit search a treap (Seidel and Aragon 1996) by address, or by size and address, whose nodes are
- * the free blocks themselves; each knows the largest block below it.
+ *   segregated  the lists of a size, then of larger ones; last in, first out; the wilderness (Korn and Vo 1985), here
+ *               the free block that ends the newest run, only when no other serves
+ * A free block says its length at both ends (boundary tags, Knuth 2.5, algorithm C), so neither a free nor a search
+ * walks the bitmaps to find where free memory ends. Nothing is added to what is allocated: the bitmaps say whether a
+ * neighbour is free. First and next fit keep the largest block of each stretch of a run beside the heap
+ * (place/fit_address.h); best fit and the segregated lists link the blocks themselves (place/fit_bins.h).
  */
 #ifndef GOALLOC_FIT_H
 #define GOALLOC_FIT_H
@@ -20,43 +23,89 @@ enum {
     LIST_BINS = 128,
     LIST_BIN_TRIES = 16, /* in a list whose blocks may be too small; all of a larger one's fit */
     LIST_UNIT_GRANULES = RUN_UNIT_BYTES / RUN_GRANULE_BYTES,
+    LIST_CHUNK_GRANULES = 64, /* one word of a bitmap */
+    LIST_FEET = !AXIS_TRACED, /* a sweep coalesces by the bits, and fresh memory must stay zero behind a node */
+    LIST_MAX_CHUNKS = RUN_MAX_BYTES / RUN_GRANULE_BYTES / LIST_CHUNK_GRANULES,
 };
 
 static const char *const list_fits[] = {"segregated", "first", "next", "best", NULL};
 enum list_fit { LIST_SEGREGATED, LIST_FIRST, LIST_NEXT, LIST_BEST };
 
+static const char *const list_coalescings[] = {"now", "deferred", NULL};
+static const char *const list_bin_orders[] = {"lifo", "address", NULL};
+
 static struct {
     enum list_fit fit;
+    bool deferred;      /* what is freed waits on the quick list of its size and coalesces when a search fails */
+    bool address_order; /* segregated: the lowest address of a list, instead of the block freed last */
+    bool plain;         /* segregated, and neither of these: what the fast paths serve */
     size_t split_bytes; /* a remainder smaller than this is not split off */
+    size_t words_between; /* of a run, from its starts to its live bits */
 } list;
+
+/* What first and next fit know of a run: the largest block that begins in each chunk, in units. */
+struct fit_run {
+    struct fit_run *left, *right, *parent; /* tree of a pool's runs, by address */
+    struct span *span;
+    uint16_t largest;       /* upper bound for all chunks, exact as of the last search that failed here */
+    uint16_t largest_below; /* of this run and those below it in the tree */
+    uint16_t chunks[LIST_MAX_CHUNKS];
+};
 
 /* The free blocks that a search goes through. Zero: none. */
 struct fit_pool {
-    uintptr_t root;  /* treap of free blocks */
-    uintptr_t rover; /* next fit: where the last search ended */
+    struct span *newest; /* segregated: the run whose end is the wilderness; else NULL */
+    struct span *kept;   /* the run that stays when all of it is free */
+    uintptr_t wild;      /* the wilderness, of which nothing has been written; 0: none */
+    uint32_t wild_units; /* 0: none */
+    struct fit_run *runs; /* first, next fit */
+    uintptr_t rover;      /* next fit: where the last search ended */
     uint64_t bin_bits[LIST_BINS / 64];
-    uintptr_t bins[LIST_BINS];
+    uintptr_t bins[LIST_BINS];         /* heads of lists, or roots of trees */
+    uintptr_t quick[LIST_EXACT_BINS]; /* deferred coalescing */
 };
 
-/* A free block's first 16 bytes: two addresses of 48 bits and two counts of 16. */
+/* A free block's first 16 bytes: two addresses of 48 bits, and this block's units, twice. The lower 16 bits of its last
+ * word are its units, too: of a block of one unit they are the second of these. A block that ends its run lacks that
+ * last word: nothing behind it asks. */
 struct list_node {
-    uint64_t left_units;  /* left child or previous block << 16 | this block's units */
-    uint64_t right_units; /* right child or next block << 16 | units of the largest block of this subtree */
+    uint64_t left_units;  /* left child or previous block << 16 | units; LIST_QUICK: on a quick list */
+    uint64_t right_units; /* right child or next block << 16 | units */
 };
+#define LIST_QUICK (UINT64_MAX << 16) /* 0 units, and an address that no block has */
 _Static_assert(sizeof(struct list_node) == RUN_UNIT_BYTES, "the smallest block holds a node");
 _Static_assert(RUN_MAX_BYTES / RUN_UNIT_BYTES <= UINT16_MAX, "units fit 16 bits");
 
-static struct span *place_span_of(uintptr_t address);
+/* By the page table; any address. */
+static inline struct span *place_span_of(uintptr_t address);
+/* What first and next fit know of s, a run of the pool. */
+static inline struct fit_run *list_run_of(struct fit_pool *pool, const struct span *s);
+/* The granules of a chunk at which blocks may begin. */
+static inline uint64_t list_usable(const struct span *s, unsigned chunk);
+
+static void list_choose(enum list_fit fit, bool deferred, bool address_order) {
+    list.fit = fit;
+    list.deferred = deferred;
+    list.address_order = address_order && fit == LIST_SEGREGATED;
+    list.plain = fit == LIST_SEGREGATED && !deferred && !address_order && list.split_bytes == RUN_UNIT_BYTES;
+}
 
 static void fit_knobs_init(void) {
-    list.fit = (enum list_fit)knob_choice("GOALLOC_FIT", list_fits, 0);
+    enum list_fit fit = (enum list_fit)knob_choice("GOALLOC_FIT", list_fits, 0);
+    /* Under a collector the sweep coalesces, and nothing is freed at any other time. */
+    bool deferred = !AXIS_TRACED && knob_choice("GOALLOC_COALESCE", list_coalescings, 0) == 1;
     list.split_bytes = knob_bytes("GOALLOC_SPLIT", RUN_UNIT_BYTES, 4096, RUN_UNIT_BYTES, RUN_UNIT_BYTES);
+    list_choose(fit, deferred, knob_choice("GOALLOC_BIN_ORDER", list_bin_orders, 0) == 1);
 }
 
 /* False: none of its knobs. */
 static bool fit_knob(const char *name, char *out, size_t size) {
     if (strcmp(name, "fit") == 0)
         snprintf(out, size, "%s", list_fits[list.fit]);
+    else if (!AXIS_TRACED && strcmp(name, "coalesce") == 0)
+        snprintf(out, size, "%s", list_coalescings[list.deferred]);
+    else if (strcmp(name, "bin_order") == 0)
+        snprintf(out, size, "%s", list_bin_orders[list.address_order]);
     else if (strcmp(name, "split") == 0)
         snprintf(out, size, "%zu", list.split_bytes);
     else
@@ -64,274 +113,199 @@ static bool fit_knob(const char *name, char *out, size_t size) {
     return true;
 }
 
-/* ---- nodes. They lie in memory that the program has freed and may have written to, so an address that comes out of
- * one is believed only when the bitmaps say that a free block begins there. */
+/* ---- free blocks. They lie in memory that the program has freed and may have written to, so what is read there is
+ * believed only when something else agrees: the bits, the other end of the block, or the link back. */
 
-static struct list_node *list_node(uintptr_t block) {
+static inline struct list_node *list_node(uintptr_t block) {
     return (struct list_node *)block;
 }
 
-static uintptr_t list_checked(uintptr_t block) {
-    if (block == 0)
-        return 0;
-    const struct span *s = place_span_of(block);
-    int slot = s != NULL && s->elem_bytes != 0 ? place_slot_at(s, block) : -1;
-    if (GOALLOC_UNLIKELY(slot < 0 || run_bit(run_live(s), (unsigned)slot)))
-        os_die("corrupted free list: it leads to %p, where no free block begins (was memory written to after free?)",
-               (void *)block);
-    return block;
-}
-
-static uintptr_t list_left(uintptr_t block) {
-    return list_checked(list_node(block)->left_units >> 16);
-}
-
-static uintptr_t list_right(uintptr_t block) {
-    return list_checked(list_node(block)->right_units >> 16);
-}
-
-static unsigned list_units(uintptr_t block) {
+static inline unsigned list_units(uintptr_t block) {
     return (uint16_t)list_node(block)->left_units;
 }
 
-static unsigned list_largest(uintptr_t block) {
-    return block == 0 ? 0 : (uint16_t)list_node(block)->right_units;
+static inline uint64_t *list_foot(uintptr_t block, unsigned units) {
+    return (uint64_t *)(block + (size_t)units * RUN_UNIT_BYTES) - 1;
 }
 
-static void list_set_left(uintptr_t block, uintptr_t left) {
-    list_node(block)->left_units = (uint64_t)left << 16 | list_units(block);
+static inline bool list_has_foot(const struct span *s, unsigned slot, unsigned units) {
+    return LIST_FEET && slot + units * LIST_UNIT_GRANULES < s->nelems;
 }
 
-static void list_set_right(uintptr_t block, uintptr_t right) {
-    list_node(block)->right_units = (uint64_t)right << 16 | list_largest(block);
+/* Does a block begin at slot that is free and made of whole units? A free half of a tiny block is not. A start is
+ * there. */
+static inline bool list_free_at(const struct span *s, unsigned slot) {
+    if (run_bit(run_live(s), slot))
+        return false;
+    if (LIST_UNIT_GRANULES == 1)
+        return true;
+    return slot % LIST_UNIT_GRANULES == 0 && !run_bit(run_starts(s), slot + 1);
 }
 
-/* ---- treap */
-
-static uint64_t list_priority(uintptr_t block) {
-    uint64_t x = (uint64_t)block * UINT64_C(0x9e3779b97f4a7c15); /* Fibonacci hashing: addresses are not random */
-    return x ^ x >> 32;
+_Noreturn static __attribute__((noinline)) void list_die_size(const struct span *s, unsigned slot) {
+    uintptr_t block = run_address(s, slot);
+    unsigned units = run_extent(s, slot) / LIST_UNIT_GRANULES;
+    unsigned foot = list_has_foot(s, slot, units) ? (uint16_t)*list_foot(block, units) : units;
+    os_die("corrupted free block at %p: it says %u, %u and %u units and has %u (was it written to after free?)",
+           (void *)block, list_units(block), (unsigned)(uint16_t)list_node(block)->right_units, foot, units);
 }
 
-static bool list_before(uintptr_t a, unsigned a_units, uintptr_t b) {
-    if (list.fit == LIST_BEST && a_units != list_units(b))
-        return a_units < list_units(b);
-    return a < b;
+_Noreturn static __attribute__((noinline)) void list_die_link(uintptr_t from, uintptr_t to) {
+    os_die("corrupted free list: it leads from %p to %p, which does not lead back (was memory written to after free?)",
+           (void *)from, (void *)to);
 }
 
-static void list_fix(uintptr_t block) {
-    unsigned largest = list_units(block), left = list_largest(list_left(block)),
-             right = list_largest(list_right(block));
-    largest = left > largest ? left : largest;
-    largest = right > largest ? right : largest;
-    list_node(block)->right_units = (list_node(block)->right_units & ~(uint64_t)UINT16_MAX) | largest;
+_Noreturn static __attribute__((noinline)) void list_die_absent(uintptr_t block) {
+    os_die("corrupted free list: the block at %p is not in it (was memory written to after free?)", (void *)block);
 }
 
-/* Parts the blocks below root by the key of `block`. */
-static void list_part(uintptr_t root, uintptr_t block, uintptr_t *less, uintptr_t *more) {
-    if (root == 0) {
-        *less = *more = 0;
-        return;
-    }
-    uintptr_t inner;
-    if (list_before(block, list_units(block), root)) {
-        list_part(list_left(root), block, less, &inner);
-        list_set_left(root, inner);
-        *more = root;
-    } else {
-        list_part(list_right(root), block, &inner, more);
-        list_set_right(root, inner);
-        *less = root;
-    }
-    list_fix(root);
+/* What begins at slot is free, and waits on a quick list (deferred coalescing). */
+static inline bool list_on_quick(const struct fit_pool *pool, const struct span *s, unsigned slot) {
+    uintptr_t block = run_address(s, slot);
+    return list.deferred && block != pool->wild && list_node(block)->left_units == LIST_QUICK;
 }
 
-static uintptr_t list_join(uintptr_t less, uintptr_t more) {
-    if (less == 0 || more == 0)
-        return less == 0 ? more : less;
-    uintptr_t top = less;
-    if (list_priority(less) > list_priority(more)) {
-        list_set_right(less, list_join(list_right(less), more));
-    } else {
-        list_set_left(more, list_join(less, list_left(more)));
-        top = more;
-    }
-    list_fix(top);
-    return top;
+/* May memory at this address be read as a node? */
+static inline bool list_readable(uintptr_t block) {
+    return block % RUN_UNIT_BYTES == 0 && place_span_of(block) != NULL;
 }
 
-static uintptr_t list_tree_add(uintptr_t root, uintptr_t block) {
-    if (root == 0 || list_priority(block) > list_priority(root)) {
-        uintptr_t less, more;
-        list_part(root, block, &less, &more);
-        list_set_left(block, less);
-        list_set_right(block, more);
-        list_fix(block);
-        return block;
-    }
-    if (list_before(block, list_units(block), root))
-        list_set_left(root, list_tree_add(list_left(root), block));
-    else
-        list_set_right(root, list_tree_add(list_right(root), block));
-    list_fix(root);
-    return root;
+/* Do the two ends of the free block at slot, of so many units, and the bits agree? */
+static inline bool list_sized(const struct span *s, unsigned slot, unsigned units) {
+    uintptr_t block = run_address(s, slot);
+    unsigned end = slot + units * LIST_UNIT_GRANULES;
+    if (units == 0 || (uint16_t)list_node(block)->right_units != units || list_units(block) != units)
+        return false;
+    if (end >= s->nelems)
+        return end == s->nelems;
+    return (!LIST_FEET || (uint16_t)*list_foot(block, units) == units) && run_bit(run_starts(s), end);
 }
 
-static uintptr_t list_tree_remove(uintptr_t root, uintptr_t block) {
-    if (root == block)
-        return list_join(list_left(root), list_right(root));
-    if (root == 0)
-        os_die("corrupted free list: the block at %p is not in it (was memory written to after free?)", (void *)block);
-    if (list_before(block, list_units(block), root))
-        list_set_left(root, list_tree_remove(list_left(root), block));
-    else
-        list_set_right(root, list_tree_remove(list_right(root), block));
-    list_fix(root);
-    return root;
+/* Units of the free block at slot. */
+static inline unsigned list_sized_units(const struct span *s, unsigned slot) {
+    unsigned units = list_units(run_address(s, slot));
+    if (GOALLOC_UNLIKELY(!list_sized(s, slot, units)))
+        list_die_size(s, slot);
+    return units;
 }
 
-static uintptr_t list_first_fit(uintptr_t root, unsigned units) {
-    while (list_largest(root) >= units) {
-        if (list_largest(list_left(root)) >= units)
-            root = list_left(root);
-        else if (list_units(root) >= units)
-            return root;
-        else
-            root = list_right(root);
-    }
-    return 0;
+/* Writes what a free block says of itself. It is linked to nothing. */
+static inline void list_size(const struct span *s, unsigned slot, unsigned units) {
+    uintptr_t block = run_address(s, slot);
+    if (list_has_foot(s, slot, units))
+        *list_foot(block, units) = units; /* before the node, which a block of one unit shares it with */
+    *list_node(block) = (struct list_node){units, units};
 }
 
-static uintptr_t list_fit_from(uintptr_t root, unsigned units, uintptr_t from) {
-    if (list_largest(root) < units)
-        return 0;
-    if (root < from)
-        return list_fit_from(list_right(root), units, from);
-    uintptr_t found = list_fit_from(list_left(root), units, from);
-    if (found != 0)
-        return found;
-    return list_units(root) >= units ? root : list_first_fit(list_right(root), units);
-}
-
-static uintptr_t list_best_fit(uintptr_t root, unsigned units) {
-    uintptr_t best = 0;
-    while (root != 0) {
-        if (list_units(root) >= units)
-            best = root;
-        root = list_units(root) >= units ? list_left(root) : list_right(root);
-    }
-    return best;
-}
-
-/* ---- segregated lists */
-
-/* Bin of the blocks of this many units, by their lower bound. */
-static unsigned list_bin(unsigned units) {
-    if (units <= LIST_EXACT_BINS)
-        return units - 1;
-    unsigned log = 31 - (unsigned)__builtin_clz(units); /* at least 6 */
-    unsigned bin = LIST_EXACT_BINS + (log - 6) * 4 + (units >> (log - 2) & 3);
-    return bin < LIST_BINS ? bin : LIST_BINS - 1;
-}
-
-static void list_bin_add(struct fit_pool *pool, uintptr_t block) {
-    unsigned bin = list_bin(list_units(block));
-    uintptr_t next = list_checked(pool->bins[bin]);
-    list_set_left(block, 0);
-    list_set_right(block, next);
-    if (next != 0)
-        list_set_left(next, block);
-    pool->bins[bin] = block;
-    pool->bin_bits[bin / 64] |= UINT64_C(1) << bin % 64;
-}
-
-static void list_bin_remove(struct fit_pool *pool, uintptr_t block) {
-    unsigned bin = list_bin(list_units(block));
-    uintptr_t before = list_left(block), next = list_right(block);
-    if (before != 0)
-        list_set_right(before, next);
-    else if (pool->bins[bin] == block)
-        pool->bins[bin] = next;
-    else
-        os_die("corrupted free list: the block at %p is not in it (was memory written to after free?)", (void *)block);
-    if (next != 0)
-        list_set_left(next, before);
-    if (pool->bins[bin] == 0)
-        pool->bin_bits[bin / 64] &= ~(UINT64_C(1) << bin % 64);
-}
-
-static uintptr_t list_bin_fit(const struct fit_pool *pool, unsigned units) {
-    unsigned bin = list_bin(units);
-    /* Blocks of the request's own list may be smaller than it: the first that is not, of the latest few. */
-    unsigned tries = LIST_BIN_TRIES;
-    for (uintptr_t block = pool->bins[bin]; block != 0 && tries-- > 0; block = list_right(block))
-        if (list_units(list_checked(block)) >= units)
-            return block;
-    for (bin++; bin < LIST_BINS; bin = (bin / 64 + 1) * 64) {
-        uint64_t bits = pool->bin_bits[bin / 64] >> bin % 64;
-        if (bits != 0)
-            return list_checked(pool->bins[bin + (unsigned)__builtin_ctzll(bits)]);
-    }
-    return 0;
-}
+#include "place/fit_address.h"
+#include "place/fit_bins.h"
 
 /* ---- a pool's free blocks, whatever the fit */
 
-/* A block is listed when it is made of whole units; a free half of a tiny block is not. */
-static bool list_listed(const struct span *s, unsigned slot, unsigned granules) {
-    (void)s;
-    return slot % LIST_UNIT_GRANULES == 0 && granules >= LIST_UNIT_GRANULES;
+static inline bool list_by_address(void) {
+    return list.fit == LIST_FIRST || list.fit == LIST_NEXT;
 }
 
-static void list_add(struct fit_pool *pool, uintptr_t block, unsigned granules) {
-    unsigned units = granules / LIST_UNIT_GRANULES;
-    *list_node(block) = (struct list_node){units, units};
-    if (list.fit == LIST_SEGREGATED)
-        list_bin_add(pool, block);
+static __attribute__((noinline)) void list_add_to_order(struct fit_pool *pool, struct span *s, unsigned slot,
+                                                        unsigned units) {
+    list_size(s, slot, units);
+    if (list_by_address())
+        address_add(list_run_of(pool, s), slot, units);
     else
-        pool->root = list_tree_add(pool->root, block);
+        tree_add(pool, run_address(s, slot), units);
 }
 
-static void list_remove(struct fit_pool *pool, uintptr_t block, unsigned granules) {
-    if (GOALLOC_UNLIKELY(list_units(block) != granules / LIST_UNIT_GRANULES))
-        os_die("corrupted free block at %p: it says %u units and has %u (was it written to after free?)", (void *)block,
-               list_units(block), granules / LIST_UNIT_GRANULES);
-    if (list.fit == LIST_SEGREGATED)
-        list_bin_remove(pool, block);
+static __attribute__((noinline)) void list_remove_from_order(struct fit_pool *pool, struct span *s, unsigned slot,
+                                                             unsigned units) {
+    if (list_by_address())
+        address_remove(list_run_of(pool, s), slot, units);
     else
-        pool->root = list_tree_remove(pool->root, block);
+        tree_remove(pool, run_address(s, slot), units);
 }
 
+static inline bool list_is_linked(void) {
+    return list.fit == LIST_SEGREGATED && !list.address_order;
+}
+
+/* The bits of the block need not be up to date. */
+static inline void list_add(struct fit_pool *pool, struct span *s, unsigned slot, unsigned units) {
+    if (s == pool->newest && slot + units * LIST_UNIT_GRANULES == s->nelems) {
+        pool->wild = run_address(s, slot);
+        pool->wild_units = units;
+    } else if (GOALLOC_LIKELY(list_is_linked())) {
+        bin_add(pool, s, slot, units);
+    } else {
+        list_add_to_order(pool, s, slot, units);
+    }
+}
+
+static inline void list_remove(struct fit_pool *pool, struct span *s, unsigned slot, unsigned units) {
+    if (run_address(s, slot) == pool->wild)
+        pool->wild = pool->wild_units = 0;
+    else if (GOALLOC_LIKELY(list_is_linked()))
+        bin_remove(pool, run_address(s, slot), units);
+    else
+        list_remove_from_order(pool, s, slot, units);
+}
+
+/* Units of a free block of the pool. */
+static inline unsigned list_units_of(const struct fit_pool *pool, const struct span *s, unsigned slot) {
+    return run_address(s, slot) == pool->wild ? pool->wild_units : list_sized_units(s, slot);
+}
+
+/* The block that the fit chooses; 0: none. */
 static uintptr_t list_find(struct fit_pool *pool, unsigned units) {
-    if (list.fit == LIST_SEGREGATED)
-        return list_bin_fit(pool, units);
-    if (list.fit == LIST_BEST)
-        return list_best_fit(pool->root, units);
-    if (list.fit == LIST_FIRST)
-        return list_first_fit(pool->root, units);
-    uintptr_t block = list_fit_from(pool->root, units, pool->rover);
-    return block != 0 ? block : list_first_fit(pool->root, units);
+    if (list_by_address())
+        return address_find(pool, units);
+    uintptr_t block = list_is_linked() ? bin_find(pool, units) : tree_find(pool, units);
+    return block == 0 && pool->wild_units >= units ? pool->wild : block;
 }
 
-/* Takes `granules` from the free block, behind `skip` granules of it that stay free. */
-static uintptr_t list_carve(struct fit_pool *pool, struct span *s, uintptr_t block, unsigned skip, unsigned granules) {
-    unsigned slot = run_granule(s, block), extent = run_extent(s, slot), rest = extent - skip - granules;
-    list_remove(pool, block, extent);
+/* Takes `granules` from the free block at slot of s, behind `skip` granules of it that stay free. */
+static uintptr_t list_carve(struct fit_pool *pool, struct span *s, unsigned slot, unsigned skip, unsigned granules) {
+    unsigned units = list_units_of(pool, s, slot), rest = units * LIST_UNIT_GRANULES - skip - granules;
+    list_remove(pool, s, slot, units);
     if (skip > 0)
-        list_add(pool, block, skip);
+        list_add(pool, s, slot, skip / LIST_UNIT_GRANULES);
     slot += skip;
     run_set(run_starts(s), slot);
     /* malloc_runs.c hands out halves of a unit. A rest that stayed with the unit would belong to its second half. */
     bool exact = LIST_UNIT_GRANULES > 1 && granules == LIST_UNIT_GRANULES && rest > 0;
-    if (exact || rest * RUN_GRANULE_BYTES >= list.split_bytes) {
+    if (exact || (rest > 0 && rest * RUN_GRANULE_BYTES >= list.split_bytes)) {
         run_set(run_starts(s), slot + granules);
-        list_add(pool, run_address(s, slot + granules), rest);
+        list_add(pool, s, slot + granules, rest / LIST_UNIT_GRANULES);
     } else {
         granules += rest;
     }
     run_set(run_live(s), slot);
     pool->rover = run_address(s, slot + granules);
     return run_address(s, slot);
+}
+
+/* ---- deferred coalescing: what is freed waits for a request of its size, as it is */
+
+static void quick_add(struct fit_pool *pool, struct span *s, unsigned slot, unsigned units) {
+    list_size(s, slot, units);
+    struct list_node *node = list_node(run_address(s, slot));
+    node->left_units = LIST_QUICK;
+    node->right_units = (uint64_t)pool->quick[units - 1] << 16 | units;
+    pool->quick[units - 1] = run_address(s, slot);
+}
+
+/* The block of so many units that was freed last; NULL: none. */
+static struct span *quick_take(struct fit_pool *pool, unsigned units, unsigned *slot) {
+    uintptr_t block = units <= LIST_EXACT_BINS ? pool->quick[units - 1] : 0;
+    if (block == 0)
+        return NULL;
+    struct span *s = list_readable(block) ? place_span_of(block) : NULL;
+    if (s == NULL || (*slot = run_granule(s, block)) >= s->nelems || !run_bit(run_starts(s), *slot) ||
+        !list_free_at(s, *slot))
+        list_die_absent(block);
+    if (list_node(block)->left_units != LIST_QUICK || (uint16_t)list_node(block)->right_units != units ||
+        run_extent(s, *slot) != units * LIST_UNIT_GRANULES)
+        list_die_size(s, *slot);
+    pool->quick[units - 1] = list_node(block)->right_units >> 16;
+    return s;
 }
 
 #endif

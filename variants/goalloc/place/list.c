@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * list: free blocks of any size in runs (place/fit.h), split on allocation, coalesced at once on free. Each thread has
- * a pool of its own.
+ * list: free blocks of any size in runs (place/fit.h), split on allocation, coalesced on free. Each thread has a pool
+ * of its own.
  */
 #include "place/fit.h"
 #include "place/run.h"
@@ -17,12 +17,29 @@ struct place_pool {
 #define PLACE_NO_WINDOW                                                                                                \
     { .bump = 0, .end = 0 }
 
-static struct place_pool *place_pool_of(const struct span *s);
+static inline struct place_pool *place_pool_of(const struct span *s);
+static inline struct fit_pool *list_pool_of(struct cache *c);
+
+static inline struct fit_run *list_run_of(struct fit_pool *pool, const struct span *s) {
+    (void)pool;
+    return (struct fit_run *)(run_live(s) + 2 * (size_t)span_words(s));
+}
+
+/* Starts of a chunk that are of blocks: all. */
+static inline uint64_t list_usable(const struct span *s, unsigned chunk) {
+    (void)s, (void)chunk;
+    return UINT64_MAX;
+}
 
 static void place_knobs_init(bool tuned) {
     (void)tuned;
     run_knobs_init((size_t)64 << 10);
     fit_knobs_init();
+    list.words_between = runs.bytes / RUN_GRANULE_BYTES / 64 + RUN_SPARE_WORDS;
+    /* Behind the bitmaps. Whole lines, as records begin at (fixalloc_may_hold). */
+    size_t chunks = runs.bytes / RUN_GRANULE_BYTES / LIST_CHUNK_GRANULES;
+    if (list_by_address())
+        runs.bits.size_bytes = (runs.bits.size_bytes + address_record_bytes((unsigned)chunks) + 63) & ~(size_t)63;
 }
 
 static bool place_knob(const char *name, char *out, size_t size) {
@@ -49,36 +66,175 @@ static bool list_join_halves(const struct place_pool *pool, struct span *s, unsi
     return true;
 }
 
-/* What begins at slot is dead from now on: coalesces it with its neighbours. pool is NULL when nobody owns the run. */
-static void list_release(struct place_pool *pool, struct span *s, unsigned slot) {
-    uint64_t *starts = run_starts(s), *live = run_live(s);
-    unsigned granules = run_extent(s, slot);
-    if (granules < LIST_UNIT_GRANULES && !list_join_halves(pool, s, &slot, &granules))
-        return;
-    unsigned next = slot + granules;
-    if (next < s->nelems && !run_bit(live, next) && list_listed(s, next, run_extent(s, next))) {
-        unsigned more = run_extent(s, next);
-        if (pool != NULL)
-            list_remove(&pool->fit, run_address(s, next), more);
-        run_clear(starts, next);
-        granules += more;
+/* Where what ends before slot begins, by the foot of a free block if it is one, else by a walk. The foot may be an
+ * object's contents: a free block that begins where it says and is as long as it says cannot be without it. */
+static __attribute__((noinline)) unsigned list_before_far(const struct span *s, unsigned slot) {
+    unsigned granules = (unsigned)(uint16_t)((const uint64_t *)run_address(s, slot))[-1] * LIST_UNIT_GRANULES;
+    if (granules != 0 && granules <= slot) {
+        unsigned before = slot - granules;
+        if (run_bit(run_starts(s), before) && list_free_at(s, before) &&
+            list_sized(s, before, granules / LIST_UNIT_GRANULES))
+            return before;
     }
-    int before = slot > 0 ? run_last(starts, slot - 1) : -1;
-    if (before >= 0 && !run_bit(live, (unsigned)before) && list_listed(s, (unsigned)before, slot - (unsigned)before)) {
-        if (pool != NULL)
-            list_remove(&pool->fit, run_address(s, (unsigned)before), slot - (unsigned)before);
-        run_clear(starts, slot);
-        granules += slot - (unsigned)before;
-        slot = (unsigned)before;
+    return (unsigned)run_last(run_starts(s), slot - 1); /* a run begins with a start */
+}
+
+/* Where what ends before slot begins; slot is not the first. */
+static inline unsigned list_before(const struct span *s, unsigned slot) {
+    unsigned last = slot - 1;
+    uint64_t bits = place_load(&run_starts(s)[last / 64]) << (63 - last % 64);
+    return GOALLOC_LIKELY(bits != 0) ? last - (unsigned)__builtin_clzll(bits) : list_before_far(s, slot);
+}
+
+/* Where the block that begins at slot ends. */
+static inline unsigned list_end(const struct span *s, unsigned slot) {
+    uint64_t bits = place_load(&run_starts(s)[slot / 64]) >> slot % 64 & ~UINT64_C(1);
+    return GOALLOC_LIKELY(bits != 0) ? slot + (unsigned)place_lowest(bits) : run_next(s, run_starts(s), slot + 1);
+}
+
+/* The blocks from slot to end are free: they become one with their free neighbours. */
+static void list_coalesce(struct fit_pool *pool, struct span *s, unsigned slot, unsigned end) {
+    /* Its bits say that it is free, and its memory does not yet say how long (address_remove). */
+    list_node(run_address(s, slot))->left_units = 0;
+    if (end < s->nelems && list_free_at(s, end) && !list_on_quick(pool, s, end)) {
+        unsigned units = list_units_of(pool, s, end);
+        list_remove(pool, s, end, units);
+        run_clear(run_starts(s), end);
+        end += units * LIST_UNIT_GRANULES;
     }
-    if (pool != NULL) {
-        /* Knuth 2.5, exercise 6: a rover inside the block goes to its start. */
-        if (pool->fit.rover > run_address(s, slot) && pool->fit.rover < run_address(s, slot + granules))
-            pool->fit.rover = run_address(s, slot);
-        list_add(&pool->fit, run_address(s, slot), granules);
+    unsigned before = slot == 0 ? 0 : list_before(s, slot);
+    /* Before a whole block, the lower half of another cannot end. */
+    if (before != slot && before % LIST_UNIT_GRANULES == 0 && !run_bit(run_live(s), before) &&
+        !list_on_quick(pool, s, before)) {
+        unsigned units = list_units_of(pool, s, before);
+        if (GOALLOC_UNLIKELY(before + units * LIST_UNIT_GRANULES != slot))
+            list_die_size(s, before);
+        list_remove(pool, s, before, units);
+        run_clear(run_starts(s), slot);
+        slot = before;
     }
-    if (granules == s->nelems)
+    /* Knuth 2.5, exercise 6: a rover inside the block goes to its start. */
+    if (pool->rover - run_address(s, slot) < (uintptr_t)(end - slot) * RUN_GRANULE_BYTES)
+        pool->rover = run_address(s, slot);
+    list_add(pool, s, slot, (end - slot) / LIST_UNIT_GRANULES);
+    if (GOALLOC_UNLIKELY(end - slot == s->nelems) && s != pool->kept)
         s->frees_until_event = 1; /* the free that is being counted settles the run */
+}
+
+/* The same where nobody owns the run: its blocks are on no list, and what they say of themselves is out of date. */
+static void list_coalesce_unowned(struct span *s, unsigned slot, unsigned end) {
+    uint64_t *starts = run_starts(s);
+    if (end < s->nelems && list_free_at(s, end))
+        run_clear(starts, end);
+    if (slot > 0 && list_free_at(s, (unsigned)run_last(starts, slot - 1)))
+        run_clear(starts, slot);
+}
+
+/* What begins at slot is dead from now on: coalesces it with its neighbours. pool is NULL when nobody owns the run. */
+static __attribute__((noinline)) void list_release(struct place_pool *pool, struct span *s, unsigned slot) {
+    unsigned end = list_end(s, slot), granules = end - slot;
+    if (granules < LIST_UNIT_GRANULES) {
+        if (!list_join_halves(pool, s, &slot, &granules))
+            return;
+        end = slot + granules;
+    }
+    if (GOALLOC_UNLIKELY(pool == NULL))
+        list_coalesce_unowned(s, slot, end);
+    else if (GOALLOC_UNLIKELY(list.deferred) && granules <= LIST_EXACT_BINS * LIST_UNIT_GRANULES)
+        quick_add(&pool->fit, s, slot, granules / LIST_UNIT_GRANULES);
+    else
+        list_coalesce(&pool->fit, s, slot, end);
+}
+
+/* ---- the shortest ways, of segregated fit. No calls, for the frame that they would need. */
+
+/* A block of exactly so many units from the list of that size, or, where no list has a block that fits, from the
+ * wilderness. 0: pool_take decides. */
+static inline __attribute__((always_inline)) uintptr_t list_take_near(struct fit_pool *pool, size_t units) {
+    if (GOALLOC_UNLIKELY(units > LIST_EXACT_BINS))
+        return 0;
+    uintptr_t block = pool->bins[units - 1];
+    if (block == 0) {
+        if ((pool->bin_bits[0] >> (units - 1) | pool->bin_bits[1]) != 0 || pool->wild_units <= units)
+            return 0;
+        struct span *s = pool->newest;
+        block = pool->wild;
+        unsigned slot = run_granule(s, block), end = slot + (unsigned)units * LIST_UNIT_GRANULES;
+        uint64_t *live = run_live(s);
+        run_set(live - list.words_between, end);
+        run_set(live, slot);
+        pool->wild_units -= (uint32_t)units;
+        pool->wild = block + units * RUN_UNIT_BYTES;
+        return block;
+    }
+    /* A block that ends its run has no foot: pool_take takes it. */
+    if (GOALLOC_UNLIKELY(list_node(block)->left_units != units) ||
+        GOALLOC_UNLIKELY((uint16_t)list_node(block)->right_units != units) ||
+        GOALLOC_UNLIKELY((uint16_t)*list_foot(block, (unsigned)units) != units))
+        return 0;
+    uintptr_t next = list_right(block);
+    if (next != 0 && (GOALLOC_UNLIKELY(!list_readable(next)) || GOALLOC_UNLIKELY(list_left(next) != block)))
+        return 0;
+    struct span *s = place_span_of(block);
+    unsigned slot = run_granule(s, block);
+    uint64_t *live = run_live(s) + slot / 64, lives = place_load(live), bit = UINT64_C(1) << slot % 64;
+    if (GOALLOC_UNLIKELY((place_load(live - list.words_between) & ~lives & bit) == 0))
+        return 0; /* no free block begins there */
+    place_store(live, lives | bit);
+    pool->bins[units - 1] = next;
+    if (next == 0)
+        pool->bin_bits[0] &= ~(UINT64_C(1) << (units - 1));
+    else
+        list_node(next)->left_units = (uint16_t)list_node(next)->left_units;
+    return block;
+}
+
+/* Frees the object that begins at slot if one word of the bitmap shows both its neighbours, and neither is free or only
+ * the wilderness is. False: place_give decides. */
+static inline __attribute__((always_inline)) bool list_give_near(struct fit_pool *pool, struct span *s, unsigned slot) {
+    uint64_t *live = run_live(s) + slot / 64, *starts = live - list.words_between, bit = UINT64_C(1) << slot % 64;
+    uint64_t begins = place_load(starts), lives = place_load(live);
+    uint64_t below = begins & (bit - 1), above = begins - below - bit;
+    if (GOALLOC_UNLIKELY((lives & bit) == 0) || above == 0)
+        return false;
+    unsigned granules = (unsigned)place_lowest(above) - slot % 64, units = granules / LIST_UNIT_GRANULES;
+    if (LIST_UNIT_GRANULES > 1 && GOALLOC_UNLIKELY(units == 0))
+        return false;
+    if (below != 0) {
+        unsigned before = 63 - (unsigned)__builtin_clzll(below);
+        if ((lives >> before & 1) == 0 && before % LIST_UNIT_GRANULES == 0)
+            return false;
+    } else if (slot != 0) {
+        return false;
+    }
+    uintptr_t block = run_address(s, slot);
+    uint64_t end = above & -above;
+    if ((lives & end) != 0 || (LIST_UNIT_GRANULES > 1 && (begins & end << 1) != 0)) {
+        uintptr_t next = pool->bins[units - 1]; /* at most 63: they are in one word */
+        if (next != 0) {
+            if (GOALLOC_UNLIKELY(list_left(next) != 0))
+                return false; /* corrupted */
+            list_node(next)->left_units |= (uint64_t)block << 16;
+        }
+        place_publish(live, lives & ~bit); /* see run_retire */
+        *list_foot(block, units) = units;  /* before the node, which a block of one unit shares it with */
+        *list_node(block) = (struct list_node){units, (uint64_t)next << 16 | units};
+        pool->bins[units - 1] = block;
+        pool->bin_bits[0] |= UINT64_C(1) << (units - 1);
+        return true;
+    }
+    if (block + granules * RUN_GRANULE_BYTES != pool->wild || (slot == 0 && s != pool->kept))
+        return false;
+    place_publish(live, lives & ~bit);
+    place_store(starts, begins & ~end);
+    pool->wild = block;
+    pool->wild_units += units;
+    return true;
+}
+
+static inline __attribute__((always_inline)) bool place_give_fast(struct span *s, unsigned slot) {
+    struct cache *owner = __atomic_load_n(&s->owner, __ATOMIC_RELAXED);
+    return GOALLOC_LIKELY(list.plain) && list_give_near(list_pool_of(owner), s, slot);
 }
 
 static bool place_give(struct span *s, unsigned slot) {
@@ -90,13 +246,51 @@ static bool place_give(struct span *s, unsigned slot) {
 
 /* Enters the free blocks of a run into a pool, or takes them out. */
 static void list_each_block(struct fit_pool *pool, struct span *s,
-                            void (*action)(struct fit_pool *, uintptr_t, unsigned)) {
-    for (unsigned i = 0; i < s->nelems;) {
-        unsigned granules = run_extent(s, i);
-        if (!run_bit(run_live(s), i) && list_listed(s, i, granules))
-            action(pool, run_address(s, i), granules);
-        i += granules;
+                            void (*action)(struct fit_pool *, struct span *, unsigned, unsigned)) {
+    for (unsigned i = 0, granules; i < s->nelems; i += granules) {
+        granules = run_extent(s, i);
+        if (list_free_at(s, i))
+            action(pool, s, i, granules / LIST_UNIT_GRANULES);
     }
+}
+
+static void list_add_block(struct fit_pool *pool, struct span *s, unsigned slot, unsigned units) {
+    list_add(pool, s, slot, units);
+}
+
+static void list_remove_block(struct fit_pool *pool, struct span *s, unsigned slot, unsigned units) {
+    if (GOALLOC_UNLIKELY(list_units_of(pool, s, slot) != units))
+        list_die_size(s, slot);
+    list_remove(pool, s, slot, units);
+}
+
+/* The run is the pool's from now on, and where it looks last. */
+static void list_enter_run(struct fit_pool *pool, struct span *s) {
+    bool ends_free = s->nelems != 0 && list_free_at(s, (unsigned)run_last(run_starts(s), s->nelems - 1));
+    if (list.fit == LIST_SEGREGATED && ends_free) {
+        struct span *before = pool->newest;
+        uintptr_t wild = pool->wild;
+        unsigned units = pool->wild_units;
+        pool->newest = s;
+        pool->wild = pool->wild_units = 0;
+        if (wild != 0)
+            list_add(pool, before, run_granule(before, wild), units);
+    }
+    if (list_by_address())
+        address_enter(pool, s);
+    list_each_block(pool, s, list_add_block);
+}
+
+/* Nothing of the run is to be found any more. Nothing of it waits on a quick list. */
+static void list_leave_run(struct fit_pool *pool, struct span *s) {
+    if (list_by_address())
+        address_leave(pool, s);
+    else
+        list_each_block(pool, s, list_remove_block);
+    if (pool->newest == s)
+        pool->newest = NULL;
+    if (pool->kept == s)
+        pool->kept = NULL;
 }
 
 static uintptr_t place_pending(const struct place_pool *pool) {
@@ -110,7 +304,7 @@ static uint64_t place_dead_bytes(const struct span *s, const struct place_window
     for (unsigned i = 0, granules; i < s->nelems; i += granules) {
         granules = run_extent(s, i);
         bool live = run_bit(run_live(s), i);
-        if (live ? place_slot_free(s, i) : !list_listed(s, i, granules) && run_address(s, i) != pending)
+        if (live ? place_slot_free(s, i) : !list_free_at(s, i) && run_address(s, i) != pending)
             dead_bytes += (uint64_t)granules * RUN_GRANULE_BYTES;
     }
     return dead_bytes;
@@ -122,7 +316,7 @@ static enum place_room place_room(const struct span *s) {
         unsigned granules = run_extent(s, i);
         if (granules == s->nelems && !run_bit(run_live(s), i))
             return PLACE_ALL_ROOM;
-        if (!run_bit(run_live(s), i) && list_listed(s, i, granules))
+        if (list_free_at(s, i))
             return PLACE_SOME_ROOM;
         i += granules;
     }

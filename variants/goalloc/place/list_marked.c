@@ -9,9 +9,24 @@
 
 /* The free blocks of the run in use of each kind, once it has been opened. */
 struct place_pool {
-    struct fit_pool fits[RUN_KINDS];
+    struct marked_fit {
+        struct fit_pool pool;
+        struct fit_run run; /* first, next fit */
+    } fits[RUN_KINDS];
     bool open[RUN_KINDS];
 };
+
+/* A pool has one run. */
+static inline struct fit_run *list_run_of(struct fit_pool *pool, const struct span *s) {
+    (void)s;
+    return &((struct marked_fit *)pool)->run;
+}
+
+/* The tail of a page begins with a start, and what is there is no node. */
+static inline uint64_t list_usable(const struct span *s, unsigned chunk) {
+    bool tail = run_is_small(s) && (chunk + 1) % (PLACE_PAGE_SLOTS / LIST_CHUNK_GRANULES) == 0;
+    return UINT64_MAX >> (tail ? run_tail_granules : 0);
+}
 
 static void place_knobs_init(bool tuned) {
     (void)tuned;
@@ -52,27 +67,30 @@ static void place_resume(struct span *s) {
 
 static void list_open(struct fit_pool *fit, struct span *s) {
     memset(fit, 0, sizeof *fit);
+    if (list_by_address())
+        address_enter(fit, s);
     for (unsigned i = 0; i < s->nelems; i = run_next_stretch(s, i))
         for (unsigned at = i, end = run_stretch_end(s, i), granules; at < end; at += granules) {
             granules = run_extent(s, at);
             if (!run_bit(run_live(s), at))
-                list_add(fit, run_address(s, at), granules);
+                list_add(fit, s, at, granules);
         }
 }
 
 /* An object of so many granules in s, the run in use; 0: s has no room for it. */
 static inline uintptr_t run_take(struct place_pool *pool, struct span *s, unsigned granules) {
     unsigned kind = run_kind(s->span_class);
+    struct fit_pool *fit = &pool->fits[kind].pool;
     if (GOALLOC_UNLIKELY(!pool->open[kind])) {
         if (s->freeindex == s->nelems)
             return 0;
-        list_open(&pool->fits[kind], s);
+        list_open(fit, s);
         pool->open[kind] = true;
     }
-    uintptr_t block = list_find(&pool->fits[kind], granules);
+    uintptr_t block = list_find(fit, granules);
     if (GOALLOC_UNLIKELY(block == 0))
         return 0;
-    uintptr_t address = list_carve(&pool->fits[kind], s, block, 0, granules);
+    uintptr_t address = list_carve(fit, s, run_granule(s, block), 0, granules);
     run_count(s, run_extent(s, run_granule(s, address)));
     return address;
 }

@@ -117,6 +117,8 @@ static bool place_window_usable(struct place_window *w);
 
 /* Marks a slot free. False: it is free already. Owner or central lock. */
 static bool place_give(struct span *s, unsigned slot);
+/* The same for the owner, where it takes no call; false: place_give knows. */
+static inline bool place_give_fast(struct span *s, unsigned slot);
 /* Marks a slot free from another thread. False: it is free already, as far as that can be seen. *word_free: all slots
  * of its word are free now, as far as that could be seen before. */
 static bool place_give_remote(struct span *s, unsigned slot, bool *word_free);

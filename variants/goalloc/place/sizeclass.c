@@ -234,6 +234,10 @@ static inline __attribute__((always_inline)) bool place_give(struct span *s, uns
     return true;
 }
 
+static inline __attribute__((always_inline)) bool place_give_fast(struct span *s, unsigned slot) {
+    return place_give(s, slot);
+}
+
 static bool place_all_free(struct span *s) {
     for (unsigned i = 0; i < span_words(s); i++)
         /* Acquire: the caller may reuse what the owner and the others have freed. */
