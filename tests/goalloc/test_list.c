@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <cmocka.h>
 
 #include "list_model.h"
@@ -146,6 +147,23 @@ static void neighbours_coalesce_at_once(void **state) {
             goalloc_free(after);
             assert_int_equal(run_extent(s, 0), s->nelems);
         }
+}
+
+/* Contents of an object are its owner's alone: a program may close its pages while a neighbour is freed. */
+static void a_free_reads_nothing_of_its_neighbours(void **state) {
+    (void)state;
+    for (size_t f = 0; f < 4; f++) {
+        begin(all_fits[f]);
+        char *before = goalloc_memalign(4096, 4096), *p = goalloc_malloc(48), *after = goalloc_memalign(4096, 4096);
+        assert_ptr_equal(p, before + 4096);
+        assert_int_equal(mprotect(before, 4096, PROT_NONE), 0);
+        assert_int_equal(mprotect(after, 4096, PROT_NONE), 0);
+        goalloc_free(p);
+        assert_int_equal(mprotect(before, 4096, PROT_READ | PROT_WRITE), 0);
+        assert_int_equal(mprotect(after, 4096, PROT_READ | PROT_WRITE), 0);
+        goalloc_free(before);
+        goalloc_free(after);
+    }
 }
 
 static void tiny_halves_join_before_they_coalesce(void **state) {
@@ -352,6 +370,7 @@ int main(void) {
         cmocka_unit_test(next_fit_goes_around),
         cmocka_unit_test(small_remainders_stay_with_the_object),
         cmocka_unit_test(neighbours_coalesce_at_once),
+        cmocka_unit_test(a_free_reads_nothing_of_its_neighbours),
         cmocka_unit_test(tiny_halves_join_before_they_coalesce),
         cmocka_unit_test(lists_and_bitmaps_agree),
         cmocka_unit_test(the_model_takes_the_same_blocks),

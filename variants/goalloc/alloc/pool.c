@@ -161,7 +161,9 @@ static __attribute__((noinline)) uintptr_t pool_take(struct cache *c, size_t siz
 }
 
 static inline __attribute__((always_inline)) uintptr_t run_take_fast(struct cache *c, size_t size_bytes) {
-    return GOALLOC_LIKELY(list.plain) ? list_take_near(&c->pool.fit, size_bytes / RUN_UNIT_BYTES) : 0;
+    if (GOALLOC_LIKELY(list.plain))
+        return list_take_near(&c->pool.fit, size_bytes / RUN_UNIT_BYTES);
+    return list.deferred ? quick_take_near(&c->pool.fit, size_bytes / RUN_UNIT_BYTES) : 0;
 }
 
 static uintptr_t run_take(struct cache *c, size_t size_bytes, size_t align_bytes) {

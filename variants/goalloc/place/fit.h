@@ -9,9 +9,10 @@
  *   segregated  the lists of a size, then of larger ones; last in, first out; the wilderness (Korn and Vo 1985), here
  *               the free block that ends the newest run, only when no other serves
  * A free block says its length at both ends (boundary tags, Knuth 2.5, algorithm C), so neither a free nor a search
- * walks the bitmaps to find where free memory ends. Nothing is added to what is allocated: the bitmaps say whether a
- * neighbour is free. First and next fit keep the largest block of each stretch of a run beside the heap
- * (place/fit_address.h); best fit and the segregated lists link the blocks themselves (place/fit_bins.h).
+ * walks the bitmaps to find where free memory ends, and what is written over is found. Nothing is added to what is
+ * allocated: the bitmaps say whether a neighbour is free. First and next fit keep the largest block of each stretch of
+ * a run beside the heap (place/fit_address.h); best fit and the segregated lists link the blocks themselves
+ * (place/fit_bins.h).
  */
 #ifndef GOALLOC_FIT_H
 #define GOALLOC_FIT_H
@@ -22,6 +23,7 @@ enum {
     LIST_EXACT_BINS = 64, /* one list a unit up to 1 KiB, then four to a doubling */
     LIST_BINS = 128,
     LIST_BIN_TRIES = 16, /* in a list whose blocks may be too small; all of a larger one's fit */
+    LIST_QUICK_MAX_UNITS = 4096, /* 64 KiB on a thread's quick lists; what is freed then coalesces at once */
     LIST_UNIT_GRANULES = RUN_UNIT_BYTES / RUN_GRANULE_BYTES,
     LIST_CHUNK_GRANULES = 64, /* one word of a bitmap */
     LIST_FEET = !AXIS_TRACED, /* a sweep coalesces by the bits, and fresh memory must stay zero behind a node */
@@ -63,6 +65,7 @@ struct fit_pool {
     uint64_t bin_bits[LIST_BINS / 64];
     uintptr_t bins[LIST_BINS];         /* heads of lists, or roots of trees */
     uintptr_t quick[LIST_EXACT_BINS]; /* deferred coalescing */
+    uint64_t quick_units;             /* of all that waits there */
 };
 
 /* A free block's first 16 bytes: two addresses of 48 bits, and this block's units, twice. The lower 16 bits of its last
@@ -290,6 +293,7 @@ static void quick_add(struct fit_pool *pool, struct span *s, unsigned slot, unsi
     node->left_units = LIST_QUICK;
     node->right_units = (uint64_t)pool->quick[units - 1] << 16 | units;
     pool->quick[units - 1] = run_address(s, slot);
+    pool->quick_units += units;
 }
 
 /* The block of so many units that was freed last; NULL: none. */
@@ -305,6 +309,7 @@ static struct span *quick_take(struct fit_pool *pool, unsigned units, unsigned *
         run_extent(s, *slot) != units * LIST_UNIT_GRANULES)
         list_die_size(s, *slot);
     pool->quick[units - 1] = list_node(block)->right_units >> 16;
+    pool->quick_units -= units;
     return s;
 }
 

@@ -66,24 +66,12 @@ static bool list_join_halves(const struct place_pool *pool, struct span *s, unsi
     return true;
 }
 
-/* Where what ends before slot begins, by the foot of a free block if it is one, else by a walk. The foot may be an
- * object's contents: a free block that begins where it says and is as long as it says cannot be without it. */
-static __attribute__((noinline)) unsigned list_before_far(const struct span *s, unsigned slot) {
-    unsigned granules = (unsigned)(uint16_t)((const uint64_t *)run_address(s, slot))[-1] * LIST_UNIT_GRANULES;
-    if (granules != 0 && granules <= slot) {
-        unsigned before = slot - granules;
-        if (run_bit(run_starts(s), before) && list_free_at(s, before) &&
-            list_sized(s, before, granules / LIST_UNIT_GRANULES))
-            return before;
-    }
-    return (unsigned)run_last(run_starts(s), slot - 1); /* a run begins with a start */
-}
-
-/* Where what ends before slot begins; slot is not the first. */
+/* Where what ends before slot begins; slot is not the first. By the bits: a foot would be there only if that is free,
+ * and an object's last word is not ours to read (another thread writes it, or nobody may touch its pages). */
 static inline unsigned list_before(const struct span *s, unsigned slot) {
     unsigned last = slot - 1;
     uint64_t bits = place_load(&run_starts(s)[last / 64]) << (63 - last % 64);
-    return GOALLOC_LIKELY(bits != 0) ? last - (unsigned)__builtin_clzll(bits) : list_before_far(s, slot);
+    return GOALLOC_LIKELY(bits != 0) ? last - (unsigned)__builtin_clzll(bits) : (unsigned)run_last(run_starts(s), last);
 }
 
 /* Where the block that begins at slot ends. */
@@ -140,7 +128,8 @@ static __attribute__((noinline)) void list_release(struct place_pool *pool, stru
     }
     if (GOALLOC_UNLIKELY(pool == NULL))
         list_coalesce_unowned(s, slot, end);
-    else if (GOALLOC_UNLIKELY(list.deferred) && granules <= LIST_EXACT_BINS * LIST_UNIT_GRANULES)
+    else if (GOALLOC_UNLIKELY(list.deferred) && granules <= LIST_EXACT_BINS * LIST_UNIT_GRANULES &&
+             pool->fit.quick_units < LIST_QUICK_MAX_UNITS)
         quick_add(&pool->fit, s, slot, granules / LIST_UNIT_GRANULES);
     else
         list_coalesce(&pool->fit, s, slot, end);
@@ -232,9 +221,48 @@ static inline __attribute__((always_inline)) bool list_give_near(struct fit_pool
     return true;
 }
 
+/* Deferred coalescing: the block of exactly so many units that was freed last. 0: pool_take decides. */
+static inline __attribute__((always_inline)) uintptr_t quick_take_near(struct fit_pool *pool, size_t units) {
+    uintptr_t block = units <= LIST_EXACT_BINS ? pool->quick[units - 1] : 0;
+    struct span *s = block % RUN_UNIT_BYTES == 0 ? place_span_of(block) : NULL;
+    if (GOALLOC_UNLIKELY(block == 0) || GOALLOC_UNLIKELY(s == NULL))
+        return 0;
+    unsigned slot = run_granule(s, block);
+    uint64_t *live = run_live(s) + slot / 64, lives = place_load(live), bit = UINT64_C(1) << slot % 64;
+    if (GOALLOC_UNLIKELY(slot >= s->nelems) || (place_load(live - list.words_between) & ~lives & bit) == 0)
+        return 0;
+    const struct list_node *node = list_node(block);
+    if (GOALLOC_UNLIKELY(node->left_units != LIST_QUICK) || GOALLOC_UNLIKELY((uint16_t)node->right_units != units))
+        return 0;
+    place_store(live, lives | bit);
+    pool->quick[units - 1] = node->right_units >> 16;
+    pool->quick_units -= units;
+    return block;
+}
+
+/* Frees the object that begins at slot if it ends in the same word of the bitmap. False: place_give decides. */
+static inline __attribute__((always_inline)) bool quick_give_near(struct fit_pool *pool, struct span *s,
+                                                                  unsigned slot) {
+    uint64_t *live = run_live(s) + slot / 64, lives = place_load(live), bit = UINT64_C(1) << slot % 64;
+    uint64_t above = place_load(live - list.words_between) & ~(bit | (bit - 1));
+    if (GOALLOC_UNLIKELY((lives & bit) == 0) || above == 0)
+        return false;
+    unsigned units = ((unsigned)place_lowest(above) - slot % 64) / LIST_UNIT_GRANULES; /* at most 63 */
+    if (GOALLOC_UNLIKELY(units == 0) || GOALLOC_UNLIKELY(pool->quick_units >= LIST_QUICK_MAX_UNITS))
+        return false;
+    uintptr_t block = run_address(s, slot);
+    place_publish(live, lives & ~bit); /* see run_retire */
+    *list_node(block) = (struct list_node){LIST_QUICK, (uint64_t)pool->quick[units - 1] << 16 | units};
+    pool->quick[units - 1] = block;
+    pool->quick_units += units;
+    return true;
+}
+
 static inline __attribute__((always_inline)) bool place_give_fast(struct span *s, unsigned slot) {
     struct cache *owner = __atomic_load_n(&s->owner, __ATOMIC_RELAXED);
-    return GOALLOC_LIKELY(list.plain) && list_give_near(list_pool_of(owner), s, slot);
+    if (GOALLOC_LIKELY(list.plain))
+        return list_give_near(list_pool_of(owner), s, slot);
+    return list.deferred && quick_give_near(list_pool_of(owner), s, slot);
 }
 
 static bool place_give(struct span *s, unsigned slot) {
