@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { RUN_NEEDS_CACHE = 0 }; /* the pool of cache_none has no free blocks */
+enum { RUN_NEEDS_CACHE = 1 }; /* the shortest way asks the knobs, which another thread may be reading just now */
 
 static inline struct place_pool *place_pool_of(const struct span *s) {
     struct cache *owner = __atomic_load_n(&s->owner, __ATOMIC_RELAXED);
