@@ -52,7 +52,7 @@ static const struct peer_knob knobs[] = {
     {"bin_order", "GOALLOC_BIN_ORDER", "%s", NULL,
      "list, segregated: of a bin lifo takes the block freed last (default), address the lowest (Johnstone and Wilson 1998)"},
     {"coalesce", "GOALLOC_COALESCE", "%s", NULL,
-     "list: now joins free neighbours at each free (default), deferred when a search fails (Wilson 1995)"},
+     "list: now joins free neighbours at each free, deferred (default when tuned and segregated) when a search fails"},
     {"run", "GOALLOC_RUN", "%s", NULL, "list, linear: bytes of a run (default 65536, 32768)"},
     {"holes", "GOALLOC_HOLES", "%s", NULL,
      "linear: on (default when tuned) bumps through dead lines, off (faithful) waits until a whole run is dead"},

@@ -23,7 +23,7 @@ enum {
     LIST_EXACT_BINS = 64, /* one list a unit up to 1 KiB, then four to a doubling */
     LIST_BINS = 128,
     LIST_BIN_TRIES = 16, /* in a list whose blocks may be too small; all of a larger one's fit */
-    LIST_QUICK_MAX_UNITS = 4096, /* 64 KiB on a thread's quick lists; what is freed then coalesces at once */
+    LIST_QUICK_MAX_UNITS = 512, /* 8 KiB on a thread's quick lists; what is freed then coalesces at once */
     LIST_UNIT_GRANULES = RUN_UNIT_BYTES / RUN_GRANULE_BYTES,
     LIST_CHUNK_GRANULES = 64, /* one word of a bitmap */
     LIST_FEET = !AXIS_TRACED, /* a sweep coalesces by the bits, and fresh memory must stay zero behind a node */
@@ -93,10 +93,11 @@ static void list_choose(enum list_fit fit, bool deferred, bool address_order) {
     list.plain = fit == LIST_SEGREGATED && !deferred && !address_order && list.split_bytes == RUN_UNIT_BYTES;
 }
 
-static void fit_knobs_init(void) {
+static void fit_knobs_init(bool tuned) {
     enum list_fit fit = (enum list_fit)knob_choice("GOALLOC_FIT", list_fits, 0);
     /* Under a collector the sweep coalesces, and nothing is freed at any other time. */
-    bool deferred = !AXIS_TRACED && knob_choice("GOALLOC_COALESCE", list_coalescings, 0) == 1;
+    unsigned coalescing = tuned && fit == LIST_SEGREGATED; /* the others find what their definition says */
+    bool deferred = !AXIS_TRACED && knob_choice("GOALLOC_COALESCE", list_coalescings, coalescing) == 1;
     list.split_bytes = knob_bytes("GOALLOC_SPLIT", RUN_UNIT_BYTES, 4096, RUN_UNIT_BYTES, RUN_UNIT_BYTES);
     list_choose(fit, deferred, knob_choice("GOALLOC_BIN_ORDER", list_bin_orders, 0) == 1);
 }

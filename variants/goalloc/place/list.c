@@ -32,9 +32,8 @@ static inline uint64_t list_usable(const struct span *s, unsigned chunk) {
 }
 
 static void place_knobs_init(bool tuned) {
-    (void)tuned;
     run_knobs_init((size_t)64 << 10);
-    fit_knobs_init();
+    fit_knobs_init(tuned);
     list.words_between = runs.bytes / RUN_GRANULE_BYTES / 64 + RUN_SPARE_WORDS;
     /* Behind the bitmaps. Whole lines, as records begin at (fixalloc_may_hold). */
     size_t chunks = runs.bytes / RUN_GRANULE_BYTES / LIST_CHUNK_GRANULES;

@@ -29,9 +29,8 @@ static inline uint64_t list_usable(const struct span *s, unsigned chunk) {
 }
 
 static void place_knobs_init(bool tuned) {
-    (void)tuned;
     run_knobs_init((size_t)64 << 10);
-    fit_knobs_init();
+    fit_knobs_init(tuned);
 }
 
 static bool place_knob(const char *name, char *out, size_t size) {
