@@ -175,11 +175,20 @@ static bool model_run_is_kept(uintptr_t run) {
     return false;
 }
 
-/* p has been freed. */
-static void model_gave(uintptr_t p) {
-    unsigned i = model_find(p);
-    if (i == MODEL_NONE) /* a span of its own */
-        return;
+/* The heap has a run again: nothing in it lived. */
+static void model_run_went(uintptr_t run) {
+    unsigned first = model_find(run);
+    while (first < model.count && model.blocks[first].run == run) {
+        assert_int_equal(model.blocks[first].live, 0);
+        model_remove(first);
+    }
+    if (model.pending - run < runs.bytes)
+        model.pending = 0;
+    model.newest = model.newest == run ? 0 : model.newest;
+}
+
+/* Block i has lost what began at p. */
+static void model_coalesce(unsigned i, uintptr_t p) {
     struct model_block *b = &model.blocks[i];
     b->live &= p == b->at ? ~1u : ~2u;
     if (b->live != 0 || (b->halves && model.pending == b->at + RUN_GRANULE_BYTES))
@@ -196,11 +205,17 @@ static void model_gave(uintptr_t p) {
     /* Knuth 2.5, exercise 6 */
     if (model.rover >= model.blocks[i].at && model.rover < model_end(i))
         model.rover = model.blocks[i].at;
-    uintptr_t run = model.blocks[i].run;
-    if (model.blocks[i].units < model_units_of_run() || model_run_is_kept(run))
+}
+
+/* p has been freed. */
+static void model_gave(uintptr_t p) {
+    unsigned i = model_find(p);
+    if (i == MODEL_NONE) /* a span of its own */
         return;
-    model_remove(i); /* the heap has it again */
-    model.newest = model.newest == run ? 0 : model.newest;
+    uintptr_t run = model.blocks[i].run;
+    model_coalesce(i, p);
+    if (!model_run_is_kept(run))
+        model_run_went(run);
 }
 
 /* One random step: p is an object or NULL, and becomes the other. Contents look like the ends of free blocks. */

@@ -85,7 +85,7 @@ static uint64_t *said_units(uintptr_t block) {
 /* What waits on quick lists is entered among the others. */
 static void coalesce_now(void) {
     cache_lock_lists(cache_self);
-    pool_coalesce_all(cache_self);
+    pool_coalesce_all(&cache_self->pool.fit);
     cache_unlock_lists(cache_self);
 }
 

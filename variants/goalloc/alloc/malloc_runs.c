@@ -62,7 +62,7 @@ static inline uintptr_t run_take_half(struct cache *c) {
     uintptr_t address = c->pool.pending;
     if (address != 0) {
         struct span *s = arena_span_of(&heap.arenas, address);
-        run_set(run_live(s), run_granule(s, address));
+        place_born(s, run_granule(s, address));
         c->pool.pending = 0;
         return address;
     }

@@ -14,8 +14,8 @@ static inline struct place_pool *place_pool_of(const struct span *s) {
     return owner != NULL ? &owner->pool : NULL;
 }
 
-static inline struct fit_pool *list_pool_of(struct cache *c) {
-    return &c->pool.fit;
+static inline struct place_pool *list_pool_of(struct cache *c) {
+    return &c->pool;
 }
 
 static inline struct span *place_span_of(uintptr_t address) {
@@ -31,25 +31,49 @@ static void cache_unlink(struct cache *c, struct span *s) {
     if (s->list == SPAN_ON_EMPTY)
         c->empty_pages_total -= s->npages;
     s->list = SPAN_ON_NONE;
+    s->frees_until_event = SPAN_NEVER;
 }
 
 static void cache_link(struct cache *c, struct span *s) {
     span_list_push(&c->partial[s->span_class], s);
     s->list = SPAN_ON_PARTIAL;
-    s->frees_until_event = SPAN_NEVER;
 }
 
-/* A run is wholly free (list_release has said so): tuned builds keep a few of them. */
+/* Deferred coalescing: what waits on quick lists coalesces now. False: nothing did. */
+static bool pool_coalesce_all(struct fit_pool *pool) {
+    bool any = false;
+    for (unsigned units = 1; list.deferred && units <= LIST_EXACT_BINS; units++) {
+        unsigned slot;
+        for (struct span *s; (s = quick_take(pool, units, &slot)) != NULL; any = true)
+            list_coalesce(pool, s, slot, slot + units * LIST_UNIT_GRANULES);
+    }
+    return any;
+}
+
+/* The half of a tiny block that waits to be handed out is dead: without a claim on it, it may join its other half. */
+static void pool_drop_pending(struct place_pool *pool) {
+    uintptr_t half = pool->pending;
+    struct span *s = heap_span_of(half);
+    pool->pending = 0;
+    list_release(pool, s, run_granule(s, half));
+}
+
+/* Nothing in a run lives any more: it goes, but for a few that tuned builds keep. One that may stay counts as if one
+ * more lived in it. */
 static void cache_settle_locked(struct cache *c, struct span *s) {
-    s->frees_until_event = SPAN_NEVER;
-    if (s->list != SPAN_ON_PARTIAL || place_room(s) != PLACE_ALL_ROOM)
+    if (s == c->pool.fit.kept || s->list != SPAN_ON_PARTIAL)
         return;
     /* One more stays without having come here: the newest. */
     if (heap.tuned && c->empty_pages_total + 2 * s->npages <= CACHE_EMPTY_PAGES) {
         c->empty_pages_total += s->npages;
         s->list = SPAN_ON_EMPTY;
+        span_count(s, 1);
         return;
     }
+    if (c->pool.pending - s->base < runs.bytes)
+        pool_drop_pending(&c->pool);
+    if (place_room(s) != PLACE_ALL_ROOM)
+        pool_coalesce_all(&c->pool.fit);
     list_leave_run(&c->pool.fit, s);
     cache_unlink(c, s);
     heap_span_free(c, s);
@@ -62,21 +86,17 @@ static void cache_settle(struct cache *c, struct span *s) {
 }
 
 static void cache_account(struct cache *c, struct span *s, unsigned n) {
-    if (n > 0 && s->frees_until_event == 1)
+    if (n > 0 && span_count(s, -(int32_t)n) == 0)
         cache_settle_locked(c, s);
 }
 
-/* Deferred coalescing: what waits on quick lists coalesces now. False: nothing did. Lists locked. */
-static bool pool_coalesce_all(struct cache *c) {
-    bool any = false;
-    for (unsigned units = 1; list.deferred && units <= LIST_EXACT_BINS; units++) {
-        unsigned slot;
-        for (struct span *s; (s = quick_take(&c->pool.fit, units, &slot)) != NULL; any = true) {
-            list_coalesce(&c->pool.fit, s, slot, slot + units * LIST_UNIT_GRANULES);
-            cache_account(c, s, 1);
-        }
-    }
-    return any;
+/* A thread that allocates and frees in turn must not take a run and give it back each time: the newest run stays. */
+static void cache_keep(struct cache *c, struct span *s) {
+    struct span *before = c->pool.fit.kept;
+    c->pool.fit.kept = s;
+    span_count(s, 1);
+    if (before != NULL && span_count(before, -1) == 0)
+        cache_settle_locked(c, before);
 }
 
 static bool cache_parked_and_freed_by_others(struct span *s) {
@@ -90,21 +110,21 @@ static bool cache_refill_locked(struct cache *c, uint8_t span_class) {
         cache_drain_inbox(c);
         return true;
     }
-    if (pool_coalesce_all(c))
+    if (quick_is_much(&c->pool.fit) && pool_coalesce_all(&c->pool.fit))
         return true;
     struct span *s = central_adopt(c, span_class);
     bool adopted = s != NULL;
     if (!adopted)
         s = heap_span_alloc(c, heap.class_pages[RUN_CLASS], span_class, GOALLOC_PAGE_BYTES);
     if (s == NULL)
-        return false;
+        return pool_coalesce_all(&c->pool.fit);
     place_expect_layout(s, &runs.bits);
     if (adopted)
         run_expect_sound(s);
     cache_link(c, s);
     list_enter_run(&c->pool.fit, s);
-    /* A thread that allocates and frees in turn must not take a run and give it back each time. */
-    c->pool.fit.kept = heap.tuned ? s : NULL;
+    if (heap.tuned)
+        cache_keep(c, s);
     cache_account(c, s, place_merge_remote(s));
     return true;
 }
@@ -117,14 +137,9 @@ static bool cache_refill(struct cache *c, uint8_t span_class) {
 }
 
 static void cache_release_spans(struct cache *c) {
-    if (c->pool.pending != 0) {
-        /* It is dead already; without a claim on it, it may join its other half. */
-        struct span *s = heap_span_of(c->pool.pending);
-        unsigned slot = run_granule(s, c->pool.pending);
-        c->pool.pending = 0;
-        list_release(&c->pool, s, slot);
-    }
-    pool_coalesce_all(c);
+    if (c->pool.pending != 0)
+        pool_drop_pending(&c->pool);
+    pool_coalesce_all(&c->pool.fit);
     uint8_t span_class = span_class_make(RUN_CLASS, true);
     while (c->partial[span_class] != NULL) {
         struct span *s = c->partial[span_class];
@@ -143,7 +158,7 @@ static __attribute__((noinline)) uintptr_t pool_take(struct cache *c, size_t siz
     struct span *s;
     if (list.deferred && align_bytes == RUN_UNIT_BYTES &&
         (s = quick_take(fit, (unsigned)(size_bytes / RUN_UNIT_BYTES), &slot)) != NULL) {
-        run_set(run_live(s), slot);
+        place_born(s, slot);
         return run_address(s, slot);
     }
     size_t room_bytes = size_bytes + align_bytes - RUN_UNIT_BYTES; /* blocks begin at multiples of a unit */
@@ -155,7 +170,9 @@ static __attribute__((noinline)) uintptr_t pool_take(struct cache *c, size_t siz
     if (GOALLOC_UNLIKELY(s->list == SPAN_ON_EMPTY)) {
         s->list = SPAN_ON_PARTIAL;
         c->empty_pages_total -= s->npages;
+        span_count(s, -1);
     }
+    span_count(s, 1);
     uintptr_t address = (block + align_bytes - 1) & ~(uintptr_t)(align_bytes - 1);
     return list_carve(fit, s, slot, run_granule(s, address) - slot, (unsigned)(size_bytes / RUN_GRANULE_BYTES));
 }

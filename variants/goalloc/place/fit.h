@@ -23,7 +23,8 @@ enum {
     LIST_EXACT_BINS = 64, /* one list a unit up to 1 KiB, then four to a doubling */
     LIST_BINS = 128,
     LIST_BIN_TRIES = 16, /* in a list whose blocks may be too small; all of a larger one's fit */
-    LIST_QUICK_MAX_UNITS = 512, /* 8 KiB on a thread's quick lists; what is freed then coalesces at once */
+    LIST_QUICK_UNITS = 256, /* 4 KiB on each quick list of a thread; what is freed then coalesces at once */
+    LIST_QUICK_SHARE = 16,  /* of the pool's runs: no more waits there when the pool takes another run */
     LIST_UNIT_GRANULES = RUN_UNIT_BYTES / RUN_GRANULE_BYTES,
     LIST_CHUNK_GRANULES = 64, /* one word of a bitmap */
     LIST_FEET = !AXIS_TRACED, /* a sweep coalesces by the bits, and fresh memory must stay zero behind a node */
@@ -60,12 +61,13 @@ struct fit_pool {
     struct span *kept;   /* the run that stays when all of it is free */
     uintptr_t wild;      /* the wilderness, of which nothing has been written; 0: none */
     uint32_t wild_units; /* 0: none */
+    uint32_t run_count;
     struct fit_run *runs; /* first, next fit */
     uintptr_t rover;      /* next fit: where the last search ended */
     uint64_t bin_bits[LIST_BINS / 64];
     uintptr_t bins[LIST_BINS];         /* heads of lists, or roots of trees */
     uintptr_t quick[LIST_EXACT_BINS]; /* deferred coalescing */
-    uint64_t quick_units;             /* of all that waits there */
+    uint16_t quick_units[LIST_EXACT_BINS]; /* of what waits there */
 };
 
 /* A free block's first 16 bytes: two addresses of 48 bits, and this block's units, twice. The lower 16 bits of its last
@@ -288,13 +290,25 @@ static uintptr_t list_carve(struct fit_pool *pool, struct span *s, unsigned slot
 
 /* ---- deferred coalescing: what is freed waits for a request of its size, as it is */
 
+static inline bool quick_has_room(const struct fit_pool *pool, unsigned units) {
+    return units <= LIST_EXACT_BINS && pool->quick_units[units - 1] + units <= LIST_QUICK_UNITS;
+}
+
 static void quick_add(struct fit_pool *pool, struct span *s, unsigned slot, unsigned units) {
     list_size(s, slot, units);
     struct list_node *node = list_node(run_address(s, slot));
     node->left_units = LIST_QUICK;
     node->right_units = (uint64_t)pool->quick[units - 1] << 16 | units;
     pool->quick[units - 1] = run_address(s, slot);
-    pool->quick_units += units;
+    pool->quick_units[units - 1] += (uint16_t)units;
+}
+
+/* Does more wait than what a heap of this size may waste? */
+static bool quick_is_much(const struct fit_pool *pool) {
+    size_t units = 0;
+    for (unsigned i = 0; i < LIST_EXACT_BINS; i++)
+        units += pool->quick_units[i];
+    return units * RUN_UNIT_BYTES > pool->run_count * runs.bytes / LIST_QUICK_SHARE;
 }
 
 /* The block of so many units that was freed last; NULL: none. */
@@ -310,7 +324,7 @@ static struct span *quick_take(struct fit_pool *pool, unsigned units, unsigned *
         run_extent(s, *slot) != units * LIST_UNIT_GRANULES)
         list_die_size(s, *slot);
     pool->quick[units - 1] = list_node(block)->right_units >> 16;
-    pool->quick_units -= units;
+    pool->quick_units[units - 1] -= (uint16_t)units;
     return s;
 }
 

@@ -173,6 +173,10 @@ static inline __attribute__((always_inline)) bool place_give(struct span *s, uns
     return true;
 }
 
+static inline void place_born(struct span *s, unsigned slot) {
+    run_set(run_live(s), slot);
+}
+
 static inline __attribute__((always_inline)) bool place_give_fast(struct span *s, unsigned slot) {
     return place_give(s, slot);
 }

@@ -18,7 +18,7 @@ struct place_pool {
     { .bump = 0, .end = 0 }
 
 static inline struct place_pool *place_pool_of(const struct span *s);
-static inline struct fit_pool *list_pool_of(struct cache *c);
+static inline struct place_pool *list_pool_of(struct cache *c);
 
 static inline struct fit_run *list_run_of(struct fit_pool *pool, const struct span *s) {
     (void)pool;
@@ -104,8 +104,6 @@ static void list_coalesce(struct fit_pool *pool, struct span *s, unsigned slot, 
     if (pool->rover - run_address(s, slot) < (uintptr_t)(end - slot) * RUN_GRANULE_BYTES)
         pool->rover = run_address(s, slot);
     list_add(pool, s, slot, (end - slot) / LIST_UNIT_GRANULES);
-    if (GOALLOC_UNLIKELY(end - slot == s->nelems) && s != pool->kept)
-        s->frees_until_event = 1; /* the free that is being counted settles the run */
 }
 
 /* The same where nobody owns the run: its blocks are on no list, and what they say of themselves is out of date. */
@@ -127,11 +125,16 @@ static __attribute__((noinline)) void list_release(struct place_pool *pool, stru
     }
     if (GOALLOC_UNLIKELY(pool == NULL))
         list_coalesce_unowned(s, slot, end);
-    else if (GOALLOC_UNLIKELY(list.deferred) && granules <= LIST_EXACT_BINS * LIST_UNIT_GRANULES &&
-             pool->fit.quick_units < LIST_QUICK_MAX_UNITS)
+    else if (list.deferred && quick_has_room(&pool->fit, granules / LIST_UNIT_GRANULES))
         quick_add(&pool->fit, s, slot, granules / LIST_UNIT_GRANULES);
     else
         list_coalesce(&pool->fit, s, slot, end);
+}
+
+/* The object at slot lives from now on. The owner's runs count theirs, so that the free of the last one is an event. */
+static inline void place_born(struct span *s, unsigned slot) {
+    run_set(run_live(s), slot);
+    span_count(s, 1);
 }
 
 /* ---- the shortest ways, of segregated fit. No calls, for the frame that they would need. */
@@ -150,7 +153,7 @@ static inline __attribute__((always_inline)) uintptr_t list_take_near(struct fit
         unsigned slot = run_granule(s, block), end = slot + (unsigned)units * LIST_UNIT_GRANULES;
         uint64_t *live = run_live(s);
         run_set(live - list.words_between, end);
-        run_set(live, slot);
+        place_born(s, slot);
         pool->wild_units -= (uint32_t)units;
         pool->wild = block + units * RUN_UNIT_BYTES;
         return block;
@@ -169,6 +172,7 @@ static inline __attribute__((always_inline)) uintptr_t list_take_near(struct fit
     if (GOALLOC_UNLIKELY((place_load(live - list.words_between) & ~lives & bit) == 0))
         return 0; /* no free block begins there */
     place_store(live, lives | bit);
+    span_count(s, 1);
     pool->bins[units - 1] = next;
     if (next == 0)
         pool->bin_bits[0] &= ~(UINT64_C(1) << (units - 1));
@@ -211,7 +215,7 @@ static inline __attribute__((always_inline)) bool list_give_near(struct fit_pool
         pool->bin_bits[0] |= UINT64_C(1) << (units - 1);
         return true;
     }
-    if (block + granules * RUN_GRANULE_BYTES != pool->wild || (slot == 0 && s != pool->kept))
+    if (block + granules * RUN_GRANULE_BYTES != pool->wild)
         return false;
     place_publish(live, lives & ~bit);
     place_store(starts, begins & ~end);
@@ -234,33 +238,58 @@ static inline __attribute__((always_inline)) uintptr_t quick_take_near(struct fi
     if (GOALLOC_UNLIKELY(node->left_units != LIST_QUICK) || GOALLOC_UNLIKELY((uint16_t)node->right_units != units))
         return 0;
     place_store(live, lives | bit);
+    span_count(s, 1);
     pool->quick[units - 1] = node->right_units >> 16;
-    pool->quick_units -= units;
+    pool->quick_units[units - 1] -= (uint16_t)units;
     return block;
 }
 
-/* Frees the object that begins at slot if it ends in the same word of the bitmap. False: place_give decides. */
-static inline __attribute__((always_inline)) bool quick_give_near(struct fit_pool *pool, struct span *s,
+/* Granules of what begins at slot, at most those of the largest unit that a list is for; 0: more. A word behind the last
+ * has the start behind the run's end (run_clear_all). */
+static inline __attribute__((always_inline)) unsigned list_extent_near(const uint64_t *starts, unsigned slot) {
+    uint64_t above = place_load(starts) >> slot % 64 & ~UINT64_C(1);
+    if (above != 0)
+        return (unsigned)place_lowest(above);
+    unsigned granules = 64 - slot % 64;
+    if ((above = place_load(starts + 1)) == 0) {
+        if (LIST_UNIT_GRANULES == 1 || (above = place_load(starts + 2)) == 0)
+            return 0;
+        granules += 64;
+    }
+    return granules + (unsigned)place_lowest(above);
+}
+
+/* Frees the object that begins at slot if the quick list of its size has room; half of a tiny block waits to be handed
+ * out, if no other does. False: place_give decides. */
+static inline __attribute__((always_inline)) bool quick_give_near(struct place_pool *place, struct span *s,
                                                                   unsigned slot) {
+    struct fit_pool *pool = &place->fit;
     uint64_t *live = run_live(s) + slot / 64, lives = place_load(live), bit = UINT64_C(1) << slot % 64;
-    uint64_t above = place_load(live - list.words_between) & ~(bit | (bit - 1));
-    if (GOALLOC_UNLIKELY((lives & bit) == 0) || above == 0)
-        return false;
-    unsigned units = ((unsigned)place_lowest(above) - slot % 64) / LIST_UNIT_GRANULES; /* at most 63 */
-    if (GOALLOC_UNLIKELY(units == 0) || GOALLOC_UNLIKELY(pool->quick_units >= LIST_QUICK_MAX_UNITS))
+    unsigned granules = list_extent_near(live - list.words_between, slot), units = granules / LIST_UNIT_GRANULES;
+    if (GOALLOC_UNLIKELY((lives & bit) == 0))
         return false;
     uintptr_t block = run_address(s, slot);
+    if (LIST_UNIT_GRANULES > 1 && granules == 1) {
+        if (place->pending != 0)
+            return false;
+        place_publish(live, lives & ~bit);
+        place->pending = block;
+        return true;
+    }
+    if (GOALLOC_UNLIKELY(units - 1 >= LIST_EXACT_BINS) ||
+        GOALLOC_UNLIKELY(pool->quick_units[units - 1] > LIST_QUICK_UNITS - units))
+        return false;
     place_publish(live, lives & ~bit); /* see run_retire */
     *list_node(block) = (struct list_node){LIST_QUICK, (uint64_t)pool->quick[units - 1] << 16 | units};
     pool->quick[units - 1] = block;
-    pool->quick_units += units;
+    pool->quick_units[units - 1] += (uint16_t)units;
     return true;
 }
 
 static inline __attribute__((always_inline)) bool place_give_fast(struct span *s, unsigned slot) {
     struct cache *owner = __atomic_load_n(&s->owner, __ATOMIC_RELAXED);
     if (GOALLOC_LIKELY(list.plain))
-        return list_give_near(list_pool_of(owner), s, slot);
+        return list_give_near(&list_pool_of(owner)->fit, s, slot);
     return list.deferred && quick_give_near(list_pool_of(owner), s, slot);
 }
 
@@ -293,6 +322,7 @@ static void list_remove_block(struct fit_pool *pool, struct span *s, unsigned sl
 
 /* The run is the pool's from now on, and where it looks last. */
 static void list_enter_run(struct fit_pool *pool, struct span *s) {
+    s->frees_until_event = (int32_t)place_used_slots(s); /* the event: nothing in it lives any more */
     bool ends_free = s->nelems != 0 && list_free_at(s, (unsigned)run_last(run_starts(s), s->nelems - 1));
     if (list.fit == LIST_SEGREGATED && ends_free) {
         struct span *before = pool->newest;
@@ -303,6 +333,7 @@ static void list_enter_run(struct fit_pool *pool, struct span *s) {
         if (wild != 0)
             list_add(pool, before, run_granule(before, wild), units);
     }
+    pool->run_count++;
     if (list_by_address())
         address_enter(pool, s);
     list_each_block(pool, s, list_add_block);
@@ -310,6 +341,7 @@ static void list_enter_run(struct fit_pool *pool, struct span *s) {
 
 /* Nothing of the run is to be found any more. Nothing of it waits on a quick list. */
 static void list_leave_run(struct fit_pool *pool, struct span *s) {
+    pool->run_count--;
     if (list_by_address())
         address_leave(pool, s);
     else

@@ -32,6 +32,7 @@ static void run_clear_all(struct span *s) {
         place_store(&live[i], 0);
     }
     run_set(starts, 0);
+    run_set(starts, s->nelems); /* in the spare words */
 }
 
 static bool place_span_init(struct span *s) {

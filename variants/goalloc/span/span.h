@@ -199,14 +199,19 @@ static inline enum span_state span_state_of(const struct span *s) {
     return (enum span_state)__atomic_load_n(&s->state, __ATOMIC_ACQUIRE);
 }
 
-/* The owner has freed a slot of s; true when its next event is due. Plain where it may be: it is on every free. Others
- * read the count (cache_reclaim_from_idle), so ThreadSanitizer must see it as atomic. */
-static inline bool span_count_free(struct span *s) {
+/* Adds to frees_until_event, by the owner; the sum. Plain where it may be: it is on every free. Others read the count
+ * (cache_reclaim_from_idle), so ThreadSanitizer must see it as atomic. */
+static inline int32_t span_count(struct span *s, int32_t n) {
     if (!OS_THREAD_SANITIZER)
-        return --s->frees_until_event == 0;
-    int32_t left = __atomic_load_n(&s->frees_until_event, __ATOMIC_RELAXED) - 1;
+        return s->frees_until_event += n;
+    int32_t left = __atomic_load_n(&s->frees_until_event, __ATOMIC_RELAXED) + n;
     __atomic_store_n(&s->frees_until_event, left, __ATOMIC_RELAXED);
-    return left == 0;
+    return left;
+}
+
+/* The owner has freed a slot of s; true when its next event is due. */
+static inline bool span_count_free(struct span *s) {
+    return span_count(s, -1) == 0;
 }
 
 /* All records of spans. */
