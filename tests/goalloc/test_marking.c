@@ -451,42 +451,6 @@ static void test_check_sees_through_large_objects(void **state) {
     assert_non_null(strstr(said, "gccheckmark"));
 }
 
-/* ---- threads that ask what an address is, while what was marked becomes what is allocated */
-
-static const struct goalloc_type observed_type = {64, 1, NULL};
-static bool observed_enough; /* atomic */
-
-static void *observe(void *object) {
-    struct goalloc_object o;
-    uintptr_t missed = 0;
-    if (!goalloc_thread_attach())
-        return NULL;
-    while (!__atomic_load_n(&observed_enough, __ATOMIC_RELAXED)) {
-        missed += !goalloc_object_of(object, &o);
-        goalloc_safepoint();
-    }
-    goalloc_thread_detach();
-    return (void *)missed;
-}
-
-static void test_observers_find_what_a_sweep_keeps(void **state) {
-    (void)state;
-    enum { CYCLES = 30 };
-    if (!goalloc_thread_attach())
-        fail_msg("out of memory");
-    void *volatile object = goalloc_new(&observed_type, 1);
-    pthread_t thread;
-    void *missed;
-    assert_int_equal(pthread_create(&thread, NULL, observe, object), 0);
-    for (int i = 0; i < CYCLES; i++)
-        goalloc_collect();
-    __atomic_store_n(&observed_enough, true, __ATOMIC_RELAXED);
-    pthread_join(thread, &missed);
-    if (missed != NULL)
-        fail_msg("expected a live object at each look, %lu found none", (unsigned long)(uintptr_t)missed);
-    assert_non_null(object);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kernels_find_the_same),
@@ -498,7 +462,6 @@ int main(void) {
         cmocka_unit_test(test_reachable_is_kept_in_all_sizes),
         cmocka_unit_test(test_reachable_is_kept_outside_the_window),
         cmocka_unit_test(test_check_sees_through_large_objects),
-        cmocka_unit_test(test_observers_find_what_a_sweep_keeps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,7 +43,16 @@ int goalloc_knob(const char *name, char *out, size_t size) {
 
 bool goalloc_object_of(const void *address, struct goalloc_object *out) {
     struct object o;
-    if (!object_of((uintptr_t)address, &o))
+    struct cache *c = cache_self;
+    /* A stop waits for what holds its cache: the bitmaps that are read serve no other span before it is over. A signal
+     * handler may ask, too, and have interrupted what holds it already. */
+    bool hold = AXIS_TRACED && c != &cache_none && __atomic_load_n(&c->front.busy, __ATOMIC_RELAXED) == 0;
+    if (hold)
+        cache_hold(c);
+    bool found = object_of((uintptr_t)address, &o);
+    if (hold)
+        cache_unhold(c);
+    if (!found)
         return false;
     out->base = (void *)o.base;
     out->size_bytes = o.size_bytes;

@@ -190,9 +190,10 @@ static unsigned place_sweep(struct span *s, uint64_t *fresh, unsigned *dead_obje
     unsigned marked = place_count_marks(s);
     *dead_objects = s->alloc_count - marked;
     __atomic_store_n(&s->alloc_count, (uint16_t)marked, __ATOMIC_RELAXED);
-    place_set_freeindex(s, 0);
-    __atomic_store_n(&s->free_index_for_scan, 0, __ATOMIC_RELAXED);
     place_rotate_bits(s, fresh);
+    /* Behind the bits: who finds no slot before freeindex must find those that were there in the new bitmap. */
+    __atomic_store_n(&s->freeindex, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&s->free_index_for_scan, 0, __ATOMIC_RELEASE);
     place_fill_cache(s, 0);
     return marked;
 }
