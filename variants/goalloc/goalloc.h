@@ -163,7 +163,7 @@ static inline void *goalloc_take_slot(struct goalloc_thread *thread, struct goal
     if (__builtin_expect(slot == window->end || window->pointer_mask != mask, 0))
         slot = 0; /* whoever takes the long way obeys a stop there */
     else
-        window->next = slot + window->slot_bytes;
+        __atomic_store_n(&window->next, slot + window->slot_bytes, __ATOMIC_RELAXED); /* others may look */
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     __atomic_store_n(&thread->busy, 0, __ATOMIC_RELEASE);
     if (__builtin_expect(__atomic_load_n(&thread->stop, __ATOMIC_RELAXED) != 0, 0))

@@ -41,7 +41,8 @@ static void mcache_settle(struct cache *c, uint8_t span_class) {
         gc_run_returned(s, (unsigned)((w->next - s->base) / w->slot_bytes), rest);
         place_end_run(s, rest);
     }
-    w->next = w->end = 0;
+    __atomic_store_n(&w->end, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&w->next, 0, __ATOMIC_RELEASE); /* see alloc_holds_back */
 }
 
 /* Lies address in what a thread may still hand out? */
@@ -50,8 +51,13 @@ static inline bool alloc_holds_back(const struct span *s, uintptr_t address) {
     if (c == NULL || s->elem_bytes == 0)
         return false;
     const struct goalloc_window *w = &c->windows[s->span_class];
-    return address >= __atomic_load_n(&w->next, __ATOMIC_RELAXED) &&
-           address < __atomic_load_n(&w->end, __ATOMIC_RELAXED);
+    /* A window opens by next, then end, and closes by end, then next: the next of one with the end of another is seen. */
+    uintptr_t next, end;
+    do {
+        next = __atomic_load_n(&w->next, __ATOMIC_ACQUIRE);
+        end = __atomic_load_n(&w->end, __ATOMIC_ACQUIRE);
+    } while (__atomic_load_n(&w->next, __ATOMIC_RELAXED) != next);
+    return address >= next && address < end;
 }
 
 /* Memory that was never written is zero already, but must not be read first: the kernel would map its page of zeros,
@@ -84,8 +90,9 @@ static bool mcache_open_window(struct cache *c, uint8_t span_class, uint64_t mas
     struct goalloc_window *w = &c->windows[span_class];
     w->pointer_mask = mask;
     w->slot_bytes = s->elem_bytes;
-    w->end = address + (uintptr_t)count * s->elem_bytes;
-    w->next = c->window_states[span_class].first = address;
+    c->window_states[span_class].first = address;
+    __atomic_store_n(&w->next, address, __ATOMIC_RELAXED);
+    __atomic_store_n(&w->end, address + (uintptr_t)count * s->elem_bytes, __ATOMIC_RELEASE);
     c->window_states[span_class].scan_bytes = scan_bytes;
     return true;
 }
@@ -97,7 +104,7 @@ static uintptr_t mcache_take(struct cache *c, uint8_t span_class, uint64_t mask,
     if (w->next == w->end && !mcache_open_window(c, span_class, mask, scan_bytes))
         return 0;
     uintptr_t address = w->next;
-    w->next += w->slot_bytes;
+    __atomic_store_n(&w->next, address + w->slot_bytes, __ATOMIC_RELAXED); /* others look (alloc_holds_back) */
     if (GOALLOC_UNLIKELY(w->pointer_mask != mask)) {
         mcache_set_bits(c->alloc[span_class], address, mask, (unsigned)w->slot_bytes / 8);
         c->scan_alloc_bytes += (uint64_t)scan_bytes - c->window_states[span_class].scan_bytes;
