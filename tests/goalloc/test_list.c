@@ -334,7 +334,7 @@ static void lists_and_bitmaps_agree(void **state) {
     }
 }
 
-/* LIST_MODEL_STEPS: in all, by whoever has the time. */
+/* The environment's LIST_MODEL_STEPS sets the number of steps of all choices together. */
 static void the_model_takes_the_same_blocks(void **state) {
     (void)state;
     const char *wanted = getenv("LIST_MODEL_STEPS");

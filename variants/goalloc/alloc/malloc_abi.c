@@ -102,7 +102,7 @@ static __attribute__((noinline)) void free_settle(struct span *s) {
     errno = saved_errno;
 }
 
-/* What place_give_fast leaves to place_give; what fails here too is decided again, with the diagnosis. */
+/* place_give_fast has declined. free_slow decides again what place_give declines, too, and gives the diagnosis. */
 static __attribute__((noinline)) void free_again(struct span *s, uint32_t slot, uintptr_t address) {
     if (GOALLOC_UNLIKELY(slot >= s->exact_slots) || GOALLOC_UNLIKELY(!place_give(s, slot)))
         free_slow(address);

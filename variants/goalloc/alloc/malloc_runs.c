@@ -98,9 +98,9 @@ static __attribute__((noinline)) void *alloc_unusual(size_t size_bytes) {
     return AXIS_TINY && size_bytes <= RUN_GRANULE_BYTES ? alloc_half() : alloc_slow(size_bytes, RUN_UNIT_BYTES);
 }
 
-/* What was not to be had the shortest way. No knob is asked without a cache: another thread may be reading them. */
+/* run_take_fast has found nothing. A thread without a cache asks no knob: another thread may be reading them. */
 static __attribute__((noinline)) void *alloc_again(size_t size_bytes) {
-    if (GOALLOC_UNLIKELY(cache_self == &cache_none))
+    if (!RUN_NEEDS_CACHE && GOALLOC_UNLIKELY(cache_self == &cache_none)) /* else goalloc_malloc has looked */
         return alloc_slow(size_bytes, RUN_UNIT_BYTES);
     uintptr_t address = run_take(cache_self, run_round(size_bytes), RUN_UNIT_BYTES);
     return GOALLOC_LIKELY(address != 0) ? (void *)address : alloc_slow(size_bytes, RUN_UNIT_BYTES);

@@ -50,7 +50,7 @@ static bool pool_coalesce_all(struct fit_pool *pool) {
     return any;
 }
 
-/* The half of a tiny block that waits to be handed out is dead: without a claim on it, it may join its other half. */
+/* Gives up the dead half that would be handed out next, so that it can join its other half. */
 static void pool_drop_pending(struct place_pool *pool) {
     uintptr_t half = pool->pending;
     struct span *s = heap_span_of(half);
@@ -58,11 +58,9 @@ static void pool_drop_pending(struct place_pool *pool) {
     list_release(pool, s, run_granule(s, half));
 }
 
-/* Nothing in a run lives any more: it goes, but for a few that tuned builds keep. One that may stay counts as if one
- * more lived in it. */
+/* The last object of a run has died. The page heap gets the run back, but for a few that tuned builds keep. A run that
+ * stays counts one object too many, so that it does not come here again. */
 static void cache_settle_locked(struct cache *c, struct span *s) {
-    if (s == c->pool.fit.kept || s->list != SPAN_ON_PARTIAL)
-        return;
     /* One more stays without having come here: the newest. */
     if (heap.tuned && c->empty_pages_total + 2 * s->npages <= CACHE_EMPTY_PAGES) {
         c->empty_pages_total += s->npages;

@@ -59,7 +59,7 @@ struct fit_run {
 struct fit_pool {
     struct span *newest; /* segregated: the run whose end is the wilderness; else NULL */
     struct span *kept;   /* the run that stays when all of it is free */
-    uintptr_t wild;      /* the wilderness, of which nothing has been written; 0: none */
+    uintptr_t wild;      /* the wilderness: nothing is written into it; 0: none */
     uint32_t wild_units; /* 0: none */
     uint32_t run_count;
     struct fit_run *runs; /* first, next fit */
@@ -291,16 +291,20 @@ static uintptr_t list_carve(struct fit_pool *pool, struct span *s, unsigned slot
 /* ---- deferred coalescing: what is freed waits for a request of its size, as it is */
 
 static inline bool quick_has_room(const struct fit_pool *pool, unsigned units) {
-    return units <= LIST_EXACT_BINS && pool->quick_units[units - 1] + units <= LIST_QUICK_UNITS;
+    return GOALLOC_LIKELY(units - 1 < LIST_EXACT_BINS) &&
+           GOALLOC_LIKELY(pool->quick_units[units - 1] <= LIST_QUICK_UNITS - units);
 }
 
-static void quick_add(struct fit_pool *pool, struct span *s, unsigned slot, unsigned units) {
-    list_size(s, slot, units);
-    struct list_node *node = list_node(run_address(s, slot));
-    node->left_units = LIST_QUICK;
-    node->right_units = (uint64_t)pool->quick[units - 1] << 16 | units;
-    pool->quick[units - 1] = run_address(s, slot);
+static inline void quick_push(struct fit_pool *pool, uintptr_t block, unsigned units) {
+    *list_node(block) = (struct list_node){LIST_QUICK, (uint64_t)pool->quick[units - 1] << 16 | units};
+    pool->quick[units - 1] = block;
     pool->quick_units[units - 1] += (uint16_t)units;
+}
+
+/* block: the first of its list. */
+static inline void quick_pop(struct fit_pool *pool, uintptr_t block, size_t units) {
+    pool->quick[units - 1] = list_right(block);
+    pool->quick_units[units - 1] -= (uint16_t)units;
 }
 
 /* Does more wait than what a heap of this size may waste? */
@@ -323,8 +327,7 @@ static struct span *quick_take(struct fit_pool *pool, unsigned units, unsigned *
     if (list_node(block)->left_units != LIST_QUICK || (uint16_t)list_node(block)->right_units != units ||
         run_extent(s, *slot) != units * LIST_UNIT_GRANULES)
         list_die_size(s, *slot);
-    pool->quick[units - 1] = list_node(block)->right_units >> 16;
-    pool->quick_units[units - 1] -= (uint16_t)units;
+    quick_pop(pool, block, units);
     return s;
 }
 

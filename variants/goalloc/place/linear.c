@@ -42,8 +42,8 @@ static size_t place_class_pages(unsigned size_class) {
 
 /* ---- windows */
 
-/* Runs begin at pages, of which each has whole words of starts: the word of an address is found without the run's
- * base. */
+/* Every page has whole words of starts, and a run begins at a page. So an address alone finds its word, without the
+ * run's base. */
 static uintptr_t linear_starts_of_0(const struct span *s) {
     return (uintptr_t)run_starts(s) - s->base / RUN_GRANULE_BYTES / 8;
 }

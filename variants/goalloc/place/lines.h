@@ -56,7 +56,7 @@ static inline uint64_t lines_covered(uint64_t starts, uint64_t live, uint64_t *r
     return covered;
 }
 
-/* The lines of which one of these granules is a part, each by the bit of its first granule. */
+/* The lines that contain one of these granules. The bit of a line is that of its first granule. */
 static inline uint64_t lines_of(uint64_t granules) {
     for (unsigned shift = 1; shift < lines.granules; shift *= 2)
         granules |= granules >> shift;

@@ -9,7 +9,7 @@
 enum { RUN_CLASS = 1 }; /* the size class whose span class stands for all runs */
 
 struct place_pool {
-    uintptr_t pending; /* the second half of a tiny block, not yet handed out; 0: none */
+    uintptr_t pending; /* a dead half of a tiny block, which is handed out next; 0: none */
     struct fit_pool fit;
 };
 
@@ -65,8 +65,8 @@ static bool list_join_halves(const struct place_pool *pool, struct span *s, unsi
     return true;
 }
 
-/* Where what ends before slot begins; slot is not the first. By the bits: a foot would be there only if that is free,
- * and an object's last word is not ours to read (another thread writes it, or nobody may touch its pages). */
+/* The start before slot, which is not the first. The bits tell it. Only a free block has a foot before slot. The
+ * allocator must not read an object's last word: another thread may write it, or its page may be protected. */
 static inline unsigned list_before(const struct span *s, unsigned slot) {
     unsigned last = slot - 1;
     uint64_t bits = place_load(&run_starts(s)[last / 64]) << (63 - last % 64);
@@ -106,7 +106,7 @@ static void list_coalesce(struct fit_pool *pool, struct span *s, unsigned slot, 
     list_add(pool, s, slot, (end - slot) / LIST_UNIT_GRANULES);
 }
 
-/* The same where nobody owns the run: its blocks are on no list, and what they say of themselves is out of date. */
+/* The same for a run without an owner. No list holds its blocks, and the sizes in them are out of date. */
 static void list_coalesce_unowned(struct span *s, unsigned slot, unsigned end) {
     uint64_t *starts = run_starts(s);
     if (end < s->nelems && list_free_at(s, end))
@@ -115,7 +115,8 @@ static void list_coalesce_unowned(struct span *s, unsigned slot, unsigned end) {
         run_clear(starts, slot);
 }
 
-/* What begins at slot is dead from now on: coalesces it with its neighbours. pool is NULL when nobody owns the run. */
+/* The object or half at slot has died. Coalesces it with its neighbours, or defers that. pool: the owner's; NULL: the run
+ * has no owner. */
 static __attribute__((noinline)) void list_release(struct place_pool *pool, struct span *s, unsigned slot) {
     unsigned end = list_end(s, slot), granules = end - slot;
     if (granules < LIST_UNIT_GRANULES) {
@@ -126,12 +127,12 @@ static __attribute__((noinline)) void list_release(struct place_pool *pool, stru
     if (GOALLOC_UNLIKELY(pool == NULL))
         list_coalesce_unowned(s, slot, end);
     else if (list.deferred && quick_has_room(&pool->fit, granules / LIST_UNIT_GRANULES))
-        quick_add(&pool->fit, s, slot, granules / LIST_UNIT_GRANULES);
+        quick_push(&pool->fit, run_address(s, slot), granules / LIST_UNIT_GRANULES);
     else
         list_coalesce(&pool->fit, s, slot, end);
 }
 
-/* The object at slot lives from now on. The owner's runs count theirs, so that the free of the last one is an event. */
+/* Marks the object at slot as live. A run counts its live objects, so that the free of the last one is an event. */
 static inline void place_born(struct span *s, unsigned slot) {
     run_set(run_live(s), slot);
     span_count(s, 1);
@@ -239,8 +240,7 @@ static inline __attribute__((always_inline)) uintptr_t quick_take_near(struct fi
         return 0;
     place_store(live, lives | bit);
     span_count(s, 1);
-    pool->quick[units - 1] = node->right_units >> 16;
-    pool->quick_units[units - 1] -= (uint16_t)units;
+    quick_pop(pool, block, units);
     return block;
 }
 
@@ -276,13 +276,10 @@ static inline __attribute__((always_inline)) bool quick_give_near(struct place_p
         place->pending = block;
         return true;
     }
-    if (GOALLOC_UNLIKELY(units - 1 >= LIST_EXACT_BINS) ||
-        GOALLOC_UNLIKELY(pool->quick_units[units - 1] > LIST_QUICK_UNITS - units))
+    if (!quick_has_room(pool, units))
         return false;
     place_publish(live, lives & ~bit); /* see run_retire */
-    *list_node(block) = (struct list_node){LIST_QUICK, (uint64_t)pool->quick[units - 1] << 16 | units};
-    pool->quick[units - 1] = block;
-    pool->quick_units[units - 1] += (uint16_t)units;
+    quick_push(pool, block, units);
     return true;
 }
 
@@ -310,10 +307,6 @@ static void list_each_block(struct fit_pool *pool, struct span *s,
     }
 }
 
-static void list_add_block(struct fit_pool *pool, struct span *s, unsigned slot, unsigned units) {
-    list_add(pool, s, slot, units);
-}
-
 static void list_remove_block(struct fit_pool *pool, struct span *s, unsigned slot, unsigned units) {
     if (GOALLOC_UNLIKELY(list_units_of(pool, s, slot) != units))
         list_die_size(s, slot);
@@ -336,7 +329,7 @@ static void list_enter_run(struct fit_pool *pool, struct span *s) {
     pool->run_count++;
     if (list_by_address())
         address_enter(pool, s);
-    list_each_block(pool, s, list_add_block);
+    list_each_block(pool, s, list_add);
 }
 
 /* Nothing of the run is to be found any more. Nothing of it waits on a quick list. */
