@@ -8,8 +8,8 @@
 #   clang    the second compiler builds without a warning, and passes the same tests
 # --all runs what is left to `make test-all` as well: tests with the label "all", and all rounds of those that sample.
 # BUILD (default build) is the release build's folder, the others stand beside it as BUILD-STAGE. JOBS: default nproc.
-# Ends with the seconds of each stage, the ten slowest tests and "N passed, N failed" over all stages; exit 1 if anything
-# failed. A part that takes 1.5 times its figure in scripts/seconds.txt is named; that fails nothing.
+# Ends with the seconds of each stage, the ten slowest tests, each test that failed with the end of what it printed, and
+# "N passed, N failed" over all stages; exit 1 if anything failed. A part that takes 1.5 times its figure in scripts/seconds.txt is named; that fails nothing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -55,6 +55,7 @@ run_tests() {
 run_stage() {
     local stage=$1 dir=$build launcher=() start=$SECONDS
     [[ $stage == release ]] || dir=$build-$stage
+    rm -f "$dir/test.log" # an earlier run's, which is not to be told again where this one does not build
     printf '== %s: build\n' "$stage"
     if ! cmake --preset "$stage" -B "$dir" -DSPANLAB_TESTS=ON >/dev/null ||
         ! cmake --build "$dir" -j "$jobs" --target "${targets[@]}"; then
@@ -91,11 +92,33 @@ slowest_tests() {
     done | sort -rn | awk 'NR <= 10 { printf "%8.1f s  %-8s %s\n", $1, $2, $3 }'
 }
 
+# Each failed test of the stages that ran, with the last lines that it printed: who has only the end of a long log sees which.
+failed_tests() {
+    local stage dir
+    for stage; do
+        dir=$build
+        [[ $stage == release ]] || dir=$build-$stage
+        [[ -e $dir/test.log ]] || continue
+        awk -v stage="$stage" -v last=12 '
+            function tell(  i) {
+                if (name == "") return
+                printf "failed: %s %s (%s)\n", stage, name, how
+                for (i = n > last ? n - last + 1 : 1; i <= n; i++) printf "    %s\n", substr(line[i], 1, 200)
+                name = ""
+            }
+            /^ *[0-9]+\/[0-9]+ Test +#|^ *Start +[0-9]+: |^[0-9]+% tests passed/ { tell() }
+            name != "" && NF { line[++n] = $0 }
+            match($0, /\*\*\*[A-Z].*sec/) && /^ *[0-9]+\/[0-9]+ Test +#/ { name = $4; how = substr($0, RSTART + 3); gsub(/  +/, ", ", how); n = 0 }
+        ' "$dir/test.log"
+    done
+}
+
 for stage; do
     run_stage "$stage"
 done
 printf '== the ten slowest tests\n'
 slowest_tests "$@"
 seconds_report
+failed_tests "$@"
 printf '== all stages: %d s\n%d passed, %d failed\n' "$SECONDS" "$total_passed" "$total_failed"
 ((total_failed == 0))
