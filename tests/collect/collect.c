@@ -7,6 +7,7 @@
  *   collect [--threads=N] [--operations=N] [--seed=N]
  */
 #include "goalloc.h"
+#include "wipe.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -322,8 +323,7 @@ __attribute__((noinline)) static void make_loose(void) {
 }
 
 __attribute__((noinline)) static void scrub_stack(void) {
-    volatile char stack[STACK_BYTES];
-    memset((char *)stack, 0, sizeof stack);
+    wipe_below(STACK_BYTES);
 }
 
 /* The word between this frame, as deep as the collections went, and the stack's top that points into the object, or one

@@ -5,6 +5,7 @@
  * so that to keep the wrong one shows. GOALLOC_DETERMINISTIC=1 makes what is left exact.
  */
 #include "goalloc.h"
+#include "wipe.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -68,8 +69,7 @@ static __attribute__((noinline)) bool is_whole(size_t size_bytes, size_t i) {
 }
 
 static __attribute__((noinline)) void wipe(void) {
-    volatile char below[65536];
-    memset((char *)below, 0, sizeof below);
+    wipe_below(65536);
 }
 
 /* What is dead is taken again, and overwritten. */

@@ -15,7 +15,6 @@ static void suspended_objects_live(void) {
     expect_all(&shared.hidden, "while the coroutine that holds them is suspended again");
     goalloc_stack_unregister(shared.stack);
     EXPECT(munmap(shared.memory, STACK_BYTES) == 0, "errno %d", errno);
-    wipe();
     collect(COLLECTIONS);
     expect_none(&shared.hidden, "after their coroutine's stack was unregistered");
 }
@@ -36,7 +35,6 @@ static void ended_coroutines_hold_nothing(void) {
     expect_all(&shared.hidden, "while the coroutine that holds them is suspended");
     coroutine_enter(&shared);
     EXPECT(shared.ended, "the coroutine has not ended");
-    wipe();
     collect(COLLECTIONS);
     expect_none(&shared.hidden, "after the coroutine that held them has ended");
     goalloc_stack_unregister(shared.stack);
@@ -150,7 +148,6 @@ static void hand_written_switches(void) {
     struct hidden hidden;
     lay_out_first_frame(memory, &hidden);
     by_hand.stack = goalloc_stack_register(memory, STACK_BYTES);
-    wipe();
     collect(COLLECTIONS);
     expect_one(&hidden, 3, "while a coroutine that has yet to run has it for its argument");
     goalloc_stack_switch(NULL, by_hand.stack);
@@ -187,7 +184,6 @@ static void many_stacks(void) {
         EXPECT(registered[k] != NULL, "out of memory");
     }
     lay_out_many(memory, &hidden);
-    wipe();
     collect(COLLECTIONS);
     expect_all(&hidden, "while a registered stack holds each");
     for (size_t i = 0; i < MANY; i++)

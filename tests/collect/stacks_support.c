@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "stacks.h"
+#include "wipe.h"
 
 static __attribute__((noinline)) void *make(struct hidden *hidden, size_t i) {
     uint64_t *object = goalloc_new(&node_type, 1);
@@ -29,8 +30,12 @@ __attribute__((noinline)) size_t count_live(const struct hidden *hidden) {
     return live;
 }
 
-/* Memory of what died is taken again, so that what was lost does not go on looking as it did. */
-__attribute__((noinline)) void collect(unsigned times) {
+/* Overwrites what earlier calls have left below the caller's frame. */
+__attribute__((noinline)) void wipe(void) {
+    wipe_below(16384);
+}
+
+static __attribute__((noinline)) void collect_and_take(unsigned times) {
     for (unsigned i = 0; i < times; i++) {
         goalloc_collect();
         for (unsigned k = 0; k < 4 * OBJECTS; k++)
@@ -38,10 +43,10 @@ __attribute__((noinline)) void collect(unsigned times) {
     }
 }
 
-/* Overwrites what earlier calls have left below the caller's frame. */
-__attribute__((noinline)) void wipe(void) {
-    volatile char below[16384];
-    memset((char *)below, 0, sizeof below);
+/* Memory of what died is taken again, so that what was lost does not go on looking as it did. */
+__attribute__((noinline)) void collect(unsigned times) {
+    wipe();
+    collect_and_take(times);
 }
 
 bool collects(void) {

@@ -119,7 +119,6 @@ static void given_stacks(void) {
     collect(COLLECTIONS);
     gate_open(&gate, 2);
     pthread_join(thread, NULL);
-    wipe();
     collect(COLLECTIONS);
     expect_none(hidden, "after their thread has ended");
     free(hidden);
@@ -150,7 +149,6 @@ static void threads_may_end_on_a_coroutine(void) {
     pthread_t thread = start(enter_and_end, &shared);
     pthread_join(thread, NULL);
     EXPECT(gate == 1, "the coroutine has not run");
-    wipe();
     collect(COLLECTIONS);
     expect_none(&shared.hidden, "after their thread has ended on the coroutine that held them");
     goalloc_stack_unregister(shared.stack);
@@ -462,7 +460,6 @@ static void threads_may_end_blocked(void) {
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         pthread_t thread = start(ways[i], hidden);
         pthread_join(thread, NULL);
-        wipe();
         collect(COLLECTIONS);
         expect_none(hidden, "after their thread has ended");
     }

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * wipe.h: tests that expect objects to die take what earlier calls have left on the stack off it first: a collector that
+ * scans stacks conservatively keeps what a dead word points at.
+ */
+#ifndef SPANLAB_TESTS_WIPE_H
+#define SPANLAB_TESTS_WIPE_H
+
+#include <alloca.h>
+#include <stddef.h>
+#include <string.h>
+
+/* Zeroes `bytes` bytes of the stack below the caller's frame. The compiler is told that somebody reads them: it removes stores
+ * to an array that nobody reads, volatile or not, when they are memset's. */
+static __attribute__((noinline)) void wipe_below(size_t bytes) {
+    char *below = alloca(bytes);
+    memset(below, 0, bytes);
+    __asm__ volatile("" : : "r"(below) : "memory");
+}
+
+#endif
