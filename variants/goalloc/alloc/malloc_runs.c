@@ -58,20 +58,24 @@ static __attribute__((noinline)) void *alloc_slow(size_t size_bytes, size_t alig
     return address != 0 ? (void *)address : alloc_failed();
 }
 
-static inline uintptr_t run_take_half(struct cache *c) {
-    uintptr_t address = c->pool.pending;
-    if (address != 0) {
-        struct span *s = arena_span_of(&heap.arenas, address);
-        place_born(s, run_granule(s, address));
-        c->pool.pending = 0;
-        return address;
-    }
-    address = run_take_fast(c, RUN_UNIT_BYTES);
+/* The lower half of a whole block; the other waits. */
+static __attribute__((noinline)) uintptr_t run_take_first_half(struct cache *c) {
+    uintptr_t address = run_take_fast(c, RUN_UNIT_BYTES);
     if (GOALLOC_UNLIKELY(address == 0) && (address = run_take_or_refill(c, RUN_UNIT_BYTES, RUN_UNIT_BYTES)) == 0)
         return 0;
     struct span *s = arena_span_of(&heap.arenas, address);
     run_set(run_starts(s), run_granule(s, address) + 1);
     c->pool.pending = address + RUN_GRANULE_BYTES;
+    return address;
+}
+
+static inline uintptr_t run_take_half(struct cache *c) {
+    uintptr_t address = c->pool.pending;
+    if (address == 0)
+        return run_take_first_half(c);
+    struct span *s = arena_span_of(&heap.arenas, address);
+    place_born(s, run_granule(s, address));
+    c->pool.pending = 0;
     return address;
 }
 

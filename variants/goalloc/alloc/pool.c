@@ -176,9 +176,12 @@ static __attribute__((noinline)) uintptr_t pool_take(struct cache *c, size_t siz
 }
 
 static inline __attribute__((always_inline)) uintptr_t run_take_fast(struct cache *c, size_t size_bytes) {
-    if (GOALLOC_LIKELY(list.plain))
-        return list_take_near(&c->pool.fit, size_bytes / RUN_UNIT_BYTES);
-    return list.deferred ? quick_take_near(&c->pool.fit, size_bytes / RUN_UNIT_BYTES) : 0;
+    size_t units = size_bytes / RUN_UNIT_BYTES;
+    if (GOALLOC_LIKELY(list.deferred))
+        return quick_take_near(&c->pool.fit, units);
+    if (list.plain)
+        return list_take_near(&c->pool.fit, units);
+    return list.ordered ? order_take_near(&c->pool.fit, (unsigned)units) : 0;
 }
 
 static uintptr_t run_take(struct cache *c, size_t size_bytes, size_t align_bytes) {

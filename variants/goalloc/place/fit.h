@@ -29,6 +29,8 @@ enum {
     LIST_CHUNK_GRANULES = 64, /* one word of a bitmap */
     LIST_FEET = !AXIS_TRACED, /* a sweep coalesces by the bits, and fresh memory must stay zero behind a node */
     LIST_MAX_CHUNKS = RUN_MAX_BYTES / RUN_GRANULE_BYTES / LIST_CHUNK_GRANULES,
+    LIST_GROUP_CHUNKS = 8,
+    LIST_MAX_GROUPS = LIST_MAX_CHUNKS / LIST_GROUP_CHUNKS,
 };
 
 static const char *const list_fits[] = {"segregated", "first", "next", "best", NULL};
@@ -41,17 +43,20 @@ static struct {
     enum list_fit fit;
     bool deferred;      /* what is freed waits on the quick list of its size and coalesces when a search fails */
     bool address_order; /* segregated: the lowest address of a list, instead of the block freed last */
-    bool plain;         /* segregated, and neither of these: what the fast paths serve */
+    bool plain;         /* segregated, and neither of these, nor a split threshold */
+    bool ordered;       /* first, next or best fit, and none of these */
     size_t split_bytes; /* a remainder smaller than this is not split off */
     size_t words_between; /* of a run, from its starts to its live bits */
 } list;
 
-/* What first and next fit know of a run: the largest block that begins in each chunk, in units. */
+/* What first and next fit know of a run: upper bounds for what begins in parts of it, in units. A block that is freed raises
+ * them; a search that finds less than a bound promises lowers it. */
 struct fit_run {
     struct fit_run *left, *right, *parent; /* tree of a pool's runs, by address */
     struct span *span;
-    uint16_t largest;       /* upper bound for all chunks, exact as of the last search that failed here */
+    uint16_t largest;       /* of the whole run */
     uint16_t largest_below; /* of this run and those below it in the tree */
+    uint16_t groups[LIST_MAX_GROUPS];
     uint16_t chunks[LIST_MAX_CHUNKS];
 };
 
@@ -64,6 +69,7 @@ struct fit_pool {
     uint32_t run_count;
     struct fit_run *runs; /* first, next fit */
     uintptr_t rover;      /* next fit: where the last search ended */
+    struct span *rover_span; /* the run that this was in; NULL: it has left */
     uint64_t bin_bits[LIST_BINS / 64];
     uintptr_t bins[LIST_BINS];         /* heads of lists, or roots of trees */
     uintptr_t quick[LIST_EXACT_BINS]; /* deferred coalescing */
@@ -79,10 +85,12 @@ struct list_node {
 };
 #define LIST_QUICK (UINT64_MAX << 16) /* 0 units, and an address that no block has */
 _Static_assert(sizeof(struct list_node) == RUN_UNIT_BYTES, "the smallest block holds a node");
-_Static_assert(RUN_MAX_BYTES / RUN_UNIT_BYTES <= UINT16_MAX, "units fit 16 bits");
+_Static_assert(RUN_MAX_BYTES / RUN_UNIT_BYTES <= INT16_MAX, "units fit 15 bits");
+_Static_assert(RUN_MIN_BYTES / RUN_GRANULE_BYTES / LIST_CHUNK_GRANULES % LIST_GROUP_CHUNKS == 0, "groups are whole");
 
 /* By the page table; any address. */
 static inline struct span *place_span_of(uintptr_t address);
+static inline uint64_t *list_starts(const struct span *s);
 /* What first and next fit know of s, a run of the pool. */
 static inline struct fit_run *list_run_of(struct fit_pool *pool, const struct span *s);
 /* The granules of a chunk at which blocks may begin. */
@@ -92,7 +100,9 @@ static void list_choose(enum list_fit fit, bool deferred, bool address_order) {
     list.fit = fit;
     list.deferred = deferred;
     list.address_order = address_order && fit == LIST_SEGREGATED;
-    list.plain = fit == LIST_SEGREGATED && !deferred && !address_order && list.split_bytes == RUN_UNIT_BYTES;
+    bool plain = !deferred && list.split_bytes == RUN_UNIT_BYTES;
+    list.plain = plain && fit == LIST_SEGREGATED && !address_order;
+    list.ordered = plain && fit != LIST_SEGREGATED;
 }
 
 static void fit_knobs_init(bool tuned) {
@@ -145,7 +155,7 @@ static inline bool list_free_at(const struct span *s, unsigned slot) {
         return false;
     if (LIST_UNIT_GRANULES == 1)
         return true;
-    return slot % LIST_UNIT_GRANULES == 0 && !run_bit(run_starts(s), slot + 1);
+    return slot % LIST_UNIT_GRANULES == 0 && !run_bit(list_starts(s), slot + 1);
 }
 
 _Noreturn static __attribute__((noinline)) void list_die_size(const struct span *s, unsigned slot) {
@@ -184,7 +194,7 @@ static inline bool list_sized(const struct span *s, unsigned slot, unsigned unit
         return false;
     if (end >= s->nelems)
         return end == s->nelems;
-    return (!LIST_FEET || (uint16_t)*list_foot(block, units) == units) && run_bit(run_starts(s), end);
+    return (!LIST_FEET || (uint16_t)*list_foot(block, units) == units) && run_bit(list_starts(s), end);
 }
 
 /* Units of the free block at slot. */
@@ -212,20 +222,17 @@ static inline bool list_by_address(void) {
     return list.fit == LIST_FIRST || list.fit == LIST_NEXT;
 }
 
-static __attribute__((noinline)) void list_add_to_order(struct fit_pool *pool, struct span *s, unsigned slot,
-                                                        unsigned units) {
-    list_size(s, slot, units);
+/* Of all but the linked lists: the block says its size, and leads nowhere. */
+static inline void order_add(struct fit_pool *pool, const struct span *s, unsigned slot, unsigned units) {
     if (list_by_address())
         address_add(list_run_of(pool, s), slot, units);
     else
         tree_add(pool, run_address(s, slot), units);
 }
 
-static __attribute__((noinline)) void list_remove_from_order(struct fit_pool *pool, struct span *s, unsigned slot,
-                                                             unsigned units) {
-    if (list_by_address())
-        address_remove(list_run_of(pool, s), slot, units);
-    else
+/* The bounds of first and next fit stay as they are: upper ones. */
+static inline void order_remove(struct fit_pool *pool, const struct span *s, unsigned slot, unsigned units) {
+    if (!list_by_address())
         tree_remove(pool, run_address(s, slot), units);
 }
 
@@ -233,25 +240,36 @@ static inline bool list_is_linked(void) {
     return list.fit == LIST_SEGREGATED && !list.address_order;
 }
 
-/* The bits of the block need not be up to date. */
-static inline void list_add(struct fit_pool *pool, struct span *s, unsigned slot, unsigned units) {
-    if (s == pool->newest && slot + units * LIST_UNIT_GRANULES == s->nelems) {
+/* The bits of the block need not be up to date. ordered: list.ordered, known to the compiler. */
+static inline __attribute__((always_inline)) void list_add_as(bool ordered, struct fit_pool *pool, struct span *s,
+                                                              unsigned slot, unsigned units) {
+    if (!ordered && s == pool->newest && slot + units * LIST_UNIT_GRANULES == s->nelems) {
         pool->wild = run_address(s, slot);
         pool->wild_units = units;
-    } else if (GOALLOC_LIKELY(list_is_linked())) {
+    } else if (!ordered && GOALLOC_LIKELY(list_is_linked())) {
         bin_add(pool, s, slot, units);
     } else {
-        list_add_to_order(pool, s, slot, units);
+        list_size(s, slot, units);
+        order_add(pool, s, slot, units);
     }
 }
 
-static inline void list_remove(struct fit_pool *pool, struct span *s, unsigned slot, unsigned units) {
-    if (run_address(s, slot) == pool->wild)
+static inline void list_add(struct fit_pool *pool, struct span *s, unsigned slot, unsigned units) {
+    list_add_as(false, pool, s, slot, units);
+}
+
+static inline __attribute__((always_inline)) void list_remove_as(bool ordered, struct fit_pool *pool, struct span *s,
+                                                                 unsigned slot, unsigned units) {
+    if (!ordered && run_address(s, slot) == pool->wild)
         pool->wild = pool->wild_units = 0;
-    else if (GOALLOC_LIKELY(list_is_linked()))
+    else if (!ordered && GOALLOC_LIKELY(list_is_linked()))
         bin_remove(pool, run_address(s, slot), units);
     else
-        list_remove_from_order(pool, s, slot, units);
+        order_remove(pool, s, slot, units);
+}
+
+static inline void list_remove(struct fit_pool *pool, struct span *s, unsigned slot, unsigned units) {
+    list_remove_as(false, pool, s, slot, units);
 }
 
 /* Units of a free block of the pool. */
@@ -259,12 +277,31 @@ static inline unsigned list_units_of(const struct fit_pool *pool, const struct s
     return run_address(s, slot) == pool->wild ? pool->wild_units : list_sized_units(s, slot);
 }
 
-/* The block that the fit chooses; 0: none. */
+/* First, next and best fit: the block that the fit chooses; 0: none. */
+static inline __attribute__((always_inline)) uintptr_t order_find(struct fit_pool *pool, unsigned units) {
+    if (list.fit == LIST_FIRST)
+        return address_find_first(pool, units);
+    return list.fit == LIST_NEXT ? address_find_next(pool, units) : tree_find_best(pool, units);
+}
+
+/* The same for every fit. */
 static uintptr_t list_find(struct fit_pool *pool, unsigned units) {
-    if (list_by_address())
-        return address_find(pool, units);
-    uintptr_t block = list_is_linked() ? bin_find(pool, units) : tree_find(pool, units);
+    if (list.fit != LIST_SEGREGATED)
+        return order_find(pool, units);
+    uintptr_t block = list_is_linked() ? bin_find(pool, units) : tree_find_lowest(pool, units);
     return block == 0 && pool->wild_units >= units ? pool->wild : block;
+}
+
+/* The block before this granule has been taken. */
+static inline void list_rove(struct fit_pool *pool, struct span *s, unsigned granule) {
+    pool->rover = run_address(s, granule);
+    pool->rover_span = s;
+}
+
+/* Knuth 2.5, exercise 6: a rover inside what has become one free block goes to its start. */
+static inline void list_rove_back(struct fit_pool *pool, const struct span *s, unsigned slot, unsigned units) {
+    if (pool->rover - run_address(s, slot) < (uintptr_t)units * RUN_UNIT_BYTES)
+        pool->rover = run_address(s, slot);
 }
 
 /* Takes `granules` from the free block at slot of s, behind `skip` granules of it that stay free. */
@@ -274,17 +311,17 @@ static uintptr_t list_carve(struct fit_pool *pool, struct span *s, unsigned slot
     if (skip > 0)
         list_add(pool, s, slot, skip / LIST_UNIT_GRANULES);
     slot += skip;
-    run_set(run_starts(s), slot);
+    run_set(list_starts(s), slot);
     /* malloc_runs.c hands out halves of a unit. A rest that stayed with the unit would belong to its second half. */
     bool exact = LIST_UNIT_GRANULES > 1 && granules == LIST_UNIT_GRANULES && rest > 0;
     if (exact || (rest > 0 && rest * RUN_GRANULE_BYTES >= list.split_bytes)) {
-        run_set(run_starts(s), slot + granules);
+        run_set(list_starts(s), slot + granules);
         list_add(pool, s, slot + granules, rest / LIST_UNIT_GRANULES);
     } else {
         granules += rest;
     }
     run_set(run_live(s), slot);
-    pool->rover = run_address(s, slot + granules);
+    list_rove(pool, s, slot + granules);
     return run_address(s, slot);
 }
 
@@ -321,7 +358,7 @@ static struct span *quick_take(struct fit_pool *pool, unsigned units, unsigned *
     if (block == 0)
         return NULL;
     struct span *s = list_readable(block) ? place_span_of(block) : NULL;
-    if (s == NULL || (*slot = run_granule(s, block)) >= s->nelems || !run_bit(run_starts(s), *slot) ||
+    if (s == NULL || (*slot = run_granule(s, block)) >= s->nelems || !run_bit(list_starts(s), *slot) ||
         !list_free_at(s, *slot))
         list_die_absent(block);
     if (list_node(block)->left_units != LIST_QUICK || (uint16_t)list_node(block)->right_units != units ||

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * fit_address: first and next fit. Runs know the largest free block that begins in each of their chunks; a tree of a
- * pool's runs, by address, knows the largest of what is below each. A search goes down the tree, along the chunks of
- * one run and through the blocks of one chunk, so it reads no link out of free memory. Part of place/fit.h.
+ * fit_address: first and next fit. Runs know upper bounds for the free blocks that begin in each of their chunks and in
+ * each group of chunks; a tree of a pool's runs, by address, knows those of what is below each run. A search goes down the
+ * tree, along the groups and chunks of one run and through the blocks of one chunk, so it reads no link out of free memory.
+ * Part of place/fit.h.
  */
 #ifndef GOALLOC_FIT_ADDRESS_H
 #define GOALLOC_FIT_ADDRESS_H
+
+#include <limits.h>
 
 /* Bytes of a record for runs of so many chunks. */
 static inline size_t address_record_bytes(unsigned chunks) {
@@ -21,7 +24,7 @@ static inline unsigned address_chunks(const struct span *s) {
 /* Starts of a chunk where free blocks begin. Blocks on quick lists are among them; they say that they have 0 units.
  */
 static inline uint64_t address_free_starts(const struct span *s, unsigned chunk) {
-    uint64_t starts = place_load(&run_starts(s)[chunk]), free = starts & ~place_load(&run_live(s)[chunk]);
+    uint64_t starts = place_load(&list_starts(s)[chunk]), free = starts & ~place_load(&run_live(s)[chunk]);
     if (LIST_UNIT_GRANULES == 1)
         return free & list_usable(s, chunk);
     return free & ~(starts >> 1) & UINT64_C(0x5555555555555555); /* no halves of tiny blocks */
@@ -53,84 +56,116 @@ static void address_lower(struct fit_run *run, uint16_t units) {
 }
 
 static inline void address_add(struct fit_run *run, unsigned slot, unsigned units) {
-    uint16_t *largest = &run->chunks[slot / LIST_CHUNK_GRANULES];
-    if (units <= *largest)
+    unsigned chunk = slot / LIST_CHUNK_GRANULES;
+    uint16_t *group = &run->groups[chunk / LIST_GROUP_CHUNKS];
+    if (units <= run->chunks[chunk])
         return;
-    *largest = (uint16_t)units;
+    run->chunks[chunk] = (uint16_t)units;
+    *group = units > *group ? (uint16_t)units : *group;
     address_raise(run, (uint16_t)units);
 }
 
-/* The block at slot, of so many units, is no longer to be found; its bits may still be there. */
-static inline void address_remove(struct fit_run *run, unsigned slot, unsigned units) {
-    unsigned chunk = slot / LIST_CHUNK_GRANULES, largest = 0;
-    if (units < run->chunks[chunk])
-        return;
-    uint64_t starts = address_free_starts(run->span, chunk) & ~(UINT64_C(1) << slot % LIST_CHUNK_GRANULES);
-    for (; starts != 0; starts &= starts - 1) {
-        unsigned other =
-            list_units(run_address(run->span, chunk * LIST_CHUNK_GRANULES + (unsigned)place_lowest(starts)));
-        largest = other > largest ? other : largest;
-    }
-    run->chunks[chunk] = (uint16_t)largest;
+/* The block at slot is about to be taken. Where it is all that is free in its chunk, as in memory that nothing has been freed
+ * in, the bound comes down without a search. */
+static inline void address_take(struct fit_run *run, unsigned slot) {
+    unsigned chunk = slot / LIST_CHUNK_GRANULES;
+    if ((list_starts(run->span)[chunk] & ~run_live(run->span)[chunk]) == UINT64_C(1) << slot % LIST_CHUNK_GRANULES)
+        run->chunks[chunk] = 0;
 }
 
-/* The first chunk from this one on with a block of so many units; all chunks: none. Four at a time: what is at least
- * `units`, which is below 2^15, keeps the bit above it. */
-static unsigned address_chunk(const struct fit_run *run, unsigned chunk, unsigned units) {
+/* The first of bounds i to n that is at least `units`, which is below 2^15; n: none. Four at a time: what is at least as much
+ * keeps the bit above it. Behind n, which is above i, nothing is as large, up to a multiple of 4. */
+static inline __attribute__((always_inline)) unsigned address_bound(const uint16_t *bounds, unsigned i, unsigned n,
+                                                                    unsigned units) {
     const uint64_t high = UINT64_C(0x8000800080008000), need = units * UINT64_C(0x0001000100010001);
-    unsigned chunks = address_chunks(run->span);
-    for (; chunk % 4 != 0; chunk++)
-        if (run->chunks[chunk] >= units)
-            return chunk;
-    for (; chunk < chunks; chunk += 4) {
+    uint64_t wanted = high << i % 4 * 16;
+    for (i -= i % 4; i < n; i += 4, wanted = high) {
         uint64_t four;
-        memcpy(&four, &run->chunks[chunk], sizeof four);
-        uint64_t fit = ((four | high) - need) & high;
+        memcpy(&four, &bounds[i], sizeof four);
+        uint64_t fit = ((four | high) - need) & wanted;
         if (fit != 0)
-            return chunk + (unsigned)place_lowest(fit) / 16;
+            return i + (unsigned)place_lowest(fit) / 16;
+    }
+    return n;
+}
+
+/* The first chunk from this one on that may have a block of so many units; all chunks: none. */
+static inline __attribute__((always_inline)) unsigned address_chunk(struct fit_run *run, unsigned chunk, unsigned units) {
+    unsigned chunks = address_chunks(run->span), groups = chunks / LIST_GROUP_CHUNKS, group = chunk / LIST_GROUP_CHUNKS;
+    for (; chunk < chunks; chunk = group * LIST_GROUP_CHUNKS) {
+        if (chunk % LIST_GROUP_CHUNKS == 0 && (group = address_bound(run->groups, group, groups, units)) == groups)
+            break;
+        unsigned first = group * LIST_GROUP_CHUNKS, end = first + LIST_GROUP_CHUNKS;
+        unsigned found = address_bound(run->chunks, chunk > first ? chunk : first, end, units);
+        if (found < end)
+            return found;
+        if (chunk <= first)
+            run->groups[group] = (uint16_t)(units - 1);
+        group++;
     }
     return chunks;
 }
 
-/* A chunk lacks the block that it is said to have. */
-_Noreturn static __attribute__((noinline)) void address_die(const struct span *s, unsigned chunk) {
-    for (uint64_t starts = address_free_starts(s, chunk); starts != 0; starts &= starts - 1) {
-        unsigned slot = chunk * LIST_CHUNK_GRANULES + (unsigned)place_lowest(starts);
-        uintptr_t block = run_address(s, slot);
-        if (list_node(block)->left_units != LIST_QUICK && !list_sized(s, slot, list_units(block)))
-            list_die_size(s, slot);
-    }
-    list_die_absent(run_address(s, chunk * LIST_CHUNK_GRANULES));
+/* Units of a free block that a search comes by; a block on a quick list has none for it. */
+static inline unsigned address_units(const struct span *s, uintptr_t block) {
+    const struct list_node *node = list_node(block);
+    unsigned units = (uint16_t)node->left_units;
+    if (GOALLOC_LIKELY(units == (uint16_t)node->right_units) && GOALLOC_LIKELY(units != 0))
+        return units;
+    if (node->left_units != LIST_QUICK)
+        list_die_size(s, run_granule(s, block));
+    return 0;
 }
 
-/* The lowest block of the run that begins at slot or behind it and fits; 0: none. */
-static uintptr_t address_find_in(const struct fit_run *run, unsigned slot, unsigned units) {
-    const struct span *s = run->span;
-    unsigned chunk = slot / LIST_CHUNK_GRANULES, chunks = address_chunks(s);
-    uint64_t wanted = UINT64_MAX << slot % LIST_CHUNK_GRANULES;
-    for (chunk = address_chunk(run, chunk, units); chunk < chunks; chunk = address_chunk(run, chunk + 1, units)) {
-        unsigned first = chunk * LIST_CHUNK_GRANULES;
-        uint64_t starts = address_free_starts(s, chunk) & (chunk == slot / LIST_CHUNK_GRANULES ? wanted : UINT64_MAX);
-        for (; starts != 0; starts &= starts - 1) {
-            uintptr_t block = run_address(s, first + (unsigned)place_lowest(starts));
-            if (list_units(block) >= units)
-                return block;
-        }
-        if (GOALLOC_UNLIKELY(first >= slot))
-            address_die(s, chunk);
+/* The lowest of these starts of a chunk whose block fits; 0: none, and *largest is the largest of them. */
+static inline __attribute__((always_inline)) uintptr_t address_pick(const struct span *s, unsigned chunk, uint64_t starts,
+                                                                    unsigned units, unsigned *largest) {
+    *largest = 0;
+    for (; starts != 0; starts &= starts - 1) {
+        uintptr_t block = run_address(s, chunk * LIST_CHUNK_GRANULES + (unsigned)place_lowest(starts));
+        unsigned has = address_units(s, block);
+        if (has >= units)
+            return block;
+        *largest = has > *largest ? has : *largest;
     }
     return 0;
 }
 
-/* The largest block that begins in any chunk. */
-static uint16_t address_largest(const struct fit_run *run) {
-    uint16_t largest = 0;
-    for (unsigned i = 0; i < address_chunks(run->span); i++)
-        largest = run->chunks[i] > largest ? run->chunks[i] : largest;
-    return largest;
+/* The lowest block of the run from this chunk on that fits; 0: none. */
+static inline __attribute__((always_inline)) uintptr_t address_find_in(struct fit_run *run, unsigned chunk, unsigned units) {
+    const struct span *s = run->span;
+    unsigned chunks = address_chunks(s), largest;
+    for (; (chunk = address_chunk(run, chunk, units)) < chunks; chunk++) {
+        uintptr_t block = address_pick(s, chunk, address_free_starts(s, chunk), units, &largest);
+        if (GOALLOC_LIKELY(block != 0))
+            return block;
+        run->chunks[chunk] = (uint16_t)largest;
+    }
+    return 0;
+}
+
+/* The same from a granule on. */
+static uintptr_t address_find_behind(struct fit_run *run, unsigned slot, unsigned units) {
+    unsigned chunk = slot / LIST_CHUNK_GRANULES, largest;
+    uint64_t wanted = UINT64_MAX << slot % LIST_CHUNK_GRANULES;
+    uintptr_t block = address_pick(run->span, chunk, address_free_starts(run->span, chunk) & wanted, units, &largest);
+    return block != 0 ? block : address_find_in(run, chunk + 1, units);
 }
 
 /* ---- the runs of a pool */
+
+/* The lowest run that may have a block of so many units. */
+static inline struct fit_run *address_lowest_run(struct fit_run *run, unsigned units) {
+    if (address_max(run) < units)
+        return NULL;
+    for (; run != NULL; run = run->right) {
+        while (address_max(run->left) >= units)
+            run = run->left;
+        if (run->largest >= units)
+            break;
+    }
+    return run;
+}
 
 /* The lowest run below `run` that ends behind `from` and may have a block of so many units. */
 static struct fit_run *address_run(struct fit_run *run, uintptr_t from, unsigned units) {
@@ -144,26 +179,50 @@ static struct fit_run *address_run(struct fit_run *run, uintptr_t from, unsigned
     return run->largest >= units ? run : address_run(run->right, from, units);
 }
 
-/* The lowest block at `from` or above it. */
-static uintptr_t address_find_from(struct fit_pool *pool, uintptr_t from, unsigned units) {
+/* The lowest block that fits; 0: none. */
+static inline __attribute__((always_inline)) uintptr_t address_find_first(struct fit_pool *pool, unsigned units) {
+    struct fit_run *run;
+    while ((run = address_lowest_run(pool->runs, units)) != NULL) {
+        uintptr_t block = address_find_in(run, 0, units);
+        if (GOALLOC_LIKELY(block != 0))
+            return block;
+        address_lower(run, (uint16_t)(units - 1));
+    }
+    return 0;
+}
+
+/* The lowest at the rover or above it; 0: none. */
+static uintptr_t address_find_from(struct fit_pool *pool, unsigned units) {
+    uintptr_t from = pool->rover;
     struct fit_run *run;
     while ((run = address_run(pool->runs, from, units)) != NULL) {
-        bool whole = from <= run->span->base;
-        uintptr_t block = address_find_in(run, whole ? 0 : run_granule(run->span, from), units);
+        uintptr_t block = from <= run->span->base ? address_find_in(run, 0, units)
+                                                  : address_find_behind(run, run_granule(run->span, from), units);
         if (block != 0)
             return block;
-        if (whole) /* nothing is added by a search, so it is not asked again for as much */
-            address_lower(run, address_largest(run));
+        if (from <= run->span->base)
+            address_lower(run, (uint16_t)(units - 1));
         from = run_address(run->span, run->span->nelems);
     }
     return 0;
 }
 
-static uintptr_t address_find(struct fit_pool *pool, unsigned units) {
-    uintptr_t block = 0;
-    if (list.fit == LIST_NEXT)
-        block = address_find_from(pool, pool->rover, units);
-    return block != 0 ? block : address_find_from(pool, 0, units);
+/* The block that begins at the rover if it fits: most often what remained of the one taken last. 0: it does not. */
+static inline uintptr_t address_find_at_rover(const struct fit_pool *pool, unsigned units) {
+    const struct span *s = pool->rover_span;
+    unsigned slot = s == NULL ? UINT_MAX : run_granule(s, pool->rover);
+    if (s == NULL || slot >= s->nelems)
+        return 0;
+    uint64_t starts = address_free_starts(s, slot / LIST_CHUNK_GRANULES);
+    bool fits = (starts >> slot % LIST_CHUNK_GRANULES & 1) != 0 && address_units(s, pool->rover) >= units;
+    return fits ? pool->rover : 0;
+}
+
+static inline uintptr_t address_find_next(struct fit_pool *pool, unsigned units) {
+    uintptr_t block = address_find_at_rover(pool, units);
+    if (GOALLOC_UNLIKELY(block == 0))
+        block = address_find_from(pool, units);
+    return block != 0 ? block : address_find_first(pool, units);
 }
 
 /* ---- runs in and out. The tree is a treap, as those of fit_bins.h; runs come and go rarely. */

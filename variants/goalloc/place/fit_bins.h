@@ -173,8 +173,7 @@ static void tree_part(uintptr_t at, uintptr_t block, unsigned units) {
     tree_hang(more, 0);
 }
 
-static void tree_add(struct fit_pool *pool, uintptr_t block, unsigned units) {
-    unsigned bin = list_bin(units);
+static __attribute__((noinline)) void tree_add_below(struct fit_pool *pool, unsigned bin, uintptr_t block, unsigned units) {
     uint64_t priority = tree_priority(block);
     struct tree_link link = {&pool->bins[bin], 0, false};
     uintptr_t at = pool->bins[bin];
@@ -185,6 +184,16 @@ static void tree_add(struct fit_pool *pool, uintptr_t block, unsigned units) {
     }
     tree_part(at, block, units);
     tree_hang(link, block);
+}
+
+/* The block says its size, and leads nowhere. */
+static inline void tree_add(struct fit_pool *pool, uintptr_t block, unsigned units) {
+    unsigned bin = list_bin(units);
+    if (pool->bins[bin] != 0) {
+        tree_add_below(pool, bin, block, units);
+        return;
+    }
+    pool->bins[bin] = block;
     bin_note(pool, bin, true);
 }
 
@@ -200,8 +209,7 @@ static void tree_join(struct tree_link link, uintptr_t less, uintptr_t more) {
     tree_hang(link, less != 0 ? less : more);
 }
 
-static void tree_remove(struct fit_pool *pool, uintptr_t block, unsigned units) {
-    unsigned bin = list_bin(units);
+static __attribute__((noinline)) void tree_remove_below(struct fit_pool *pool, unsigned bin, uintptr_t block, unsigned units) {
     struct tree_link link = {&pool->bins[bin], 0, false};
     uintptr_t at = pool->bins[bin];
     while (at != block) {
@@ -212,12 +220,20 @@ static void tree_remove(struct fit_pool *pool, uintptr_t block, unsigned units) 
         at = tree_child(at, right);
     }
     tree_join(link, tree_child(block, false), tree_child(block, true));
+}
+
+static inline void tree_remove(struct fit_pool *pool, uintptr_t block, unsigned units) {
+    unsigned bin = list_bin(units);
+    if (pool->bins[bin] == block && (list_left(block) | list_right(block)) == 0)
+        pool->bins[bin] = 0;
+    else
+        tree_remove_below(pool, bin, block, units);
     if (pool->bins[bin] == 0)
         bin_note(pool, bin, false);
 }
 
 /* Best fit: of a bin, the smallest block that is large enough, the lowest of equals. */
-static uintptr_t tree_smallest(uintptr_t at, unsigned units) {
+static inline uintptr_t tree_smallest(uintptr_t at, unsigned units) {
     uintptr_t best = 0;
     while (at != 0) {
         bool fits = list_units(at) >= units;
@@ -238,23 +254,23 @@ static uintptr_t tree_above(uintptr_t at, uintptr_t address) {
     return lowest;
 }
 
-static uintptr_t tree_find(const struct fit_pool *pool, unsigned units) {
-    unsigned bin = list_bin(units), tries = LIST_BIN_TRIES;
-    uintptr_t block = 0;
-    if (list.fit == LIST_BEST)
-        block = tree_smallest(pool->bins[bin], units);
-    else /* as with lists, of those that may be too small the first few */
-        while ((block = tree_above(pool->bins[bin], block)) != 0 && list_units(block) < units)
-            if (--tries == 0) {
-                block = 0;
-                break;
-            }
-    if (block != 0)
+static inline uintptr_t tree_find_best(const struct fit_pool *pool, unsigned units) {
+    unsigned bin = list_bin(units);
+    uintptr_t block = tree_smallest(pool->bins[bin], units);
+    if (block != 0 || (bin = bin_filled(pool, bin + 1)) == LIST_BINS)
         return block;
+    return tree_smallest(pool->bins[bin], units);
+}
+
+/* Segregated fit in address order. As with lists, of those that may be too small the first few are looked at. */
+static uintptr_t tree_find_lowest(const struct fit_pool *pool, unsigned units) {
+    unsigned bin = list_bin(units);
+    uintptr_t block = 0;
+    for (unsigned tries = LIST_BIN_TRIES; tries > 0 && (block = tree_above(pool->bins[bin], block)) != 0; tries--)
+        if (list_units(block) >= units)
+            return block;
     bin = bin_filled(pool, bin + 1);
-    if (bin == LIST_BINS)
-        return 0;
-    return list.fit == LIST_BEST ? tree_smallest(pool->bins[bin], units) : tree_above(pool->bins[bin], 0);
+    return bin == LIST_BINS ? 0 : tree_above(pool->bins[bin], 0);
 }
 
 #endif

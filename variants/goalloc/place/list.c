@@ -25,6 +25,10 @@ static inline struct fit_run *list_run_of(struct fit_pool *pool, const struct sp
     return (struct fit_run *)(run_live(s) + 2 * (size_t)span_words(s));
 }
 
+static inline uint64_t *list_starts(const struct span *s) {
+    return run_live(s) - list.words_between;
+}
+
 /* Starts of a chunk that are of blocks: all. */
 static inline uint64_t list_usable(const struct span *s, unsigned chunk) {
     (void)s, (void)chunk;
@@ -69,41 +73,51 @@ static bool list_join_halves(const struct place_pool *pool, struct span *s, unsi
  * allocator must not read an object's last word: another thread may write it, or its page may be protected. */
 static inline unsigned list_before(const struct span *s, unsigned slot) {
     unsigned last = slot - 1;
-    uint64_t bits = place_load(&run_starts(s)[last / 64]) << (63 - last % 64);
-    return GOALLOC_LIKELY(bits != 0) ? last - (unsigned)__builtin_clzll(bits) : (unsigned)run_last(run_starts(s), last);
+    uint64_t bits = place_load(&list_starts(s)[last / 64]) << (63 - last % 64);
+    return GOALLOC_LIKELY(bits != 0) ? last - (unsigned)__builtin_clzll(bits) : (unsigned)run_last(list_starts(s), last);
 }
 
-/* Where the block that begins at slot ends. */
+/* Where the block that begins at slot ends. A word behind the last has the start behind the run's end (run_clear_all). */
 static inline unsigned list_end(const struct span *s, unsigned slot) {
-    uint64_t bits = place_load(&run_starts(s)[slot / 64]) >> slot % 64 & ~UINT64_C(1);
-    return GOALLOC_LIKELY(bits != 0) ? slot + (unsigned)place_lowest(bits) : run_next(s, run_starts(s), slot + 1);
+    const uint64_t *starts = &list_starts(s)[slot / 64];
+    uint64_t bits = place_load(starts) >> slot % 64 & ~UINT64_C(1);
+    if (bits != 0)
+        return slot + (unsigned)place_lowest(bits);
+    unsigned next = (slot | 63) + 1;
+    if ((bits = place_load(starts + 1)) != 0)
+        return next + (unsigned)place_lowest(bits);
+    return run_next(s, list_starts(s), next);
 }
 
-/* The blocks from slot to end are free: they become one with their free neighbours. */
-static void list_coalesce(struct fit_pool *pool, struct span *s, unsigned slot, unsigned end) {
-    /* Its bits say that it is free, and its memory does not yet say how long (address_remove). */
-    list_node(run_address(s, slot))->left_units = 0;
-    if (end < s->nelems && list_free_at(s, end) && !list_on_quick(pool, s, end)) {
-        unsigned units = list_units_of(pool, s, end);
-        list_remove(pool, s, end, units);
-        run_clear(run_starts(s), end);
+/* The blocks from slot to end are free: they become one with their free neighbours. ordered: list.ordered, so that the compiler
+ * leaves out what is for the others. */
+static inline __attribute__((always_inline)) void list_coalesce_as(bool ordered, struct fit_pool *pool, struct span *s,
+                                                                   unsigned slot, unsigned end) {
+    uint64_t *starts = list_starts(s);
+    if (end < s->nelems && list_free_at(s, end) && (ordered || !list_on_quick(pool, s, end))) {
+        unsigned units = ordered ? list_sized_units(s, end) : list_units_of(pool, s, end);
+        list_remove_as(ordered, pool, s, end, units);
+        run_clear(starts, end);
         end += units * LIST_UNIT_GRANULES;
     }
     unsigned before = slot == 0 ? 0 : list_before(s, slot);
     /* Before a whole block, the lower half of another cannot end. */
     if (before != slot && before % LIST_UNIT_GRANULES == 0 && !run_bit(run_live(s), before) &&
-        !list_on_quick(pool, s, before)) {
-        unsigned units = list_units_of(pool, s, before);
+        (ordered || !list_on_quick(pool, s, before))) {
+        unsigned units = ordered ? list_sized_units(s, before) : list_units_of(pool, s, before);
         if (GOALLOC_UNLIKELY(before + units * LIST_UNIT_GRANULES != slot))
             list_die_size(s, before);
-        list_remove(pool, s, before, units);
-        run_clear(run_starts(s), slot);
+        list_remove_as(ordered, pool, s, before, units);
+        run_clear(starts, slot);
         slot = before;
     }
-    /* Knuth 2.5, exercise 6: a rover inside the block goes to its start. */
-    if (pool->rover - run_address(s, slot) < (uintptr_t)(end - slot) * RUN_GRANULE_BYTES)
-        pool->rover = run_address(s, slot);
-    list_add(pool, s, slot, (end - slot) / LIST_UNIT_GRANULES);
+    unsigned units = (end - slot) / LIST_UNIT_GRANULES;
+    list_rove_back(pool, s, slot, units);
+    list_add_as(ordered, pool, s, slot, units);
+}
+
+static void list_coalesce(struct fit_pool *pool, struct span *s, unsigned slot, unsigned end) {
+    list_coalesce_as(false, pool, s, slot, end);
 }
 
 /* The same for a run without an owner. No list holds its blocks, and the sizes in them are out of date. */
@@ -283,11 +297,44 @@ static inline __attribute__((always_inline)) bool quick_give_near(struct place_p
     return true;
 }
 
+/* First, next and best fit: the block that the fit chooses, cut to so many units. 0: there is none. */
+static __attribute__((noinline)) uintptr_t order_take_near(struct fit_pool *pool, unsigned units) {
+    uintptr_t block = order_find(pool, units);
+    if (GOALLOC_UNLIKELY(block == 0))
+        return 0;
+    struct span *s = place_span_of(block);
+    unsigned slot = run_granule(s, block), has = list_sized_units(s, slot), end = slot + units * LIST_UNIT_GRANULES;
+    if (list_by_address())
+        address_take(list_run_of(pool, s), slot);
+    else
+        tree_remove(pool, block, has);
+    if (has > units) {
+        run_set(list_starts(s), end);
+        list_add_as(true, pool, s, end, has - units);
+    }
+    place_born(s, slot);
+    list_rove(pool, s, end);
+    return block;
+}
+
+/* Frees the object that begins at slot. False: place_give decides. */
+static __attribute__((noinline)) bool order_give_near(struct fit_pool *pool, struct span *s, unsigned slot) {
+    unsigned end = list_end(s, slot);
+    if (LIST_UNIT_GRANULES > 1 && GOALLOC_UNLIKELY(end - slot < LIST_UNIT_GRANULES))
+        return false;
+    if (!run_retire(s, slot))
+        return false;
+    list_coalesce_as(true, pool, s, slot, end);
+    return true;
+}
+
 static inline __attribute__((always_inline)) bool place_give_fast(struct span *s, unsigned slot) {
     struct cache *owner = __atomic_load_n(&s->owner, __ATOMIC_RELAXED);
-    if (GOALLOC_LIKELY(list.plain))
+    if (GOALLOC_LIKELY(list.deferred))
+        return quick_give_near(list_pool_of(owner), s, slot);
+    if (list.plain)
         return list_give_near(&list_pool_of(owner)->fit, s, slot);
-    return list.deferred && quick_give_near(list_pool_of(owner), s, slot);
+    return list.ordered && order_give_near(&list_pool_of(owner)->fit, s, slot);
 }
 
 static bool place_give(struct span *s, unsigned slot) {
@@ -341,6 +388,8 @@ static void list_leave_run(struct fit_pool *pool, struct span *s) {
         list_each_block(pool, s, list_remove_block);
     if (pool->newest == s)
         pool->newest = NULL;
+    if (pool->rover_span == s)
+        pool->rover_span = NULL;
     if (pool->kept == s)
         pool->kept = NULL;
 }

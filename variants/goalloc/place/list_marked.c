@@ -22,6 +22,10 @@ static inline struct fit_run *list_run_of(struct fit_pool *pool, const struct sp
     return &((struct marked_fit *)pool)->run;
 }
 
+static inline uint64_t *list_starts(const struct span *s) {
+    return run_starts(s);
+}
+
 /* The tail of a page begins with a start, and what is there is no node. */
 static inline uint64_t list_usable(const struct span *s, unsigned chunk) {
     bool tail = run_is_small(s) && (chunk + 1) % (PLACE_PAGE_SLOTS / LIST_CHUNK_GRANULES) == 0;
