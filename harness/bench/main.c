@@ -159,6 +159,9 @@ static int run_one_cell(const struct flags *f) {
     result->proof = &cell.proof;
     result->path = f->result;
     result->harness_ns_per_op = -1;
+    const struct peer *peer = cell.subject.peer;
+    if (peer != NULL && peer->watch != NULL)
+        peer->watch(PEER_WATCH_STOP); /* memory mode begins it, where the workload does */
     if (!proof_run(&cell.proof, &cell.subject, f->library, f->knobs)) {
         fprintf(stderr, "spanlab: %s\n", cell.proof.failure);
         return give_up("failed", cell.proof.failure);
@@ -168,10 +171,10 @@ static int run_one_cell(const struct flags *f) {
         return give_up("failed", error);
     }
     if (strcmp(f->mode, "memory") == 0) {
-        if (!memory_open(&cell.memory, &cell.bench, subject_counters(), cell.subject.peer != NULL ? cell.subject.peer->purge : NULL,
-                         error, sizeof error)) {
+        if (!memory_open(&cell.memory, &cell.bench, subject_counters(), peer != NULL ? peer->purge : NULL, error, sizeof error)) {
             return give_up("failed", error);
         }
+        cell.memory.watch = peer != NULL ? peer->watch : NULL;
         result->memory = &cell.memory;
         cell.memory.heapmap = f->heapmap != NULL ? &cell.heapmap : NULL;
     }

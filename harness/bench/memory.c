@@ -96,7 +96,14 @@ void memory_exclude(struct memory_meter *m, size_t size_bytes) {
         __atomic_fetch_add(&m->excluded_bytes, size_bytes, __ATOMIC_RELAXED);
 }
 
+/* Set-up is part of the stream: what it allocates, run frees. */
+static void watch(const struct memory_meter *m, enum peer_watch how) {
+    if (m->watch != NULL)
+        m->watch(how);
+}
+
 void memory_iteration_begin(struct memory_meter *m) {
+    watch(m, PEER_WATCH_BEGIN);
     struct memory_counters start = counters_moment(m);
     m->harness_known = start.known && start.at.allocated_bytes != PEER_NA;
     m->harness_bytes = m->harness_known ? start.at.allocated_bytes : 0;
@@ -123,6 +130,7 @@ void memory_run_begin(struct memory_meter *m) {
 
 /* Creating a thread makes libc allocate on the subject's heap: the harness's doing, not the workload's. */
 void memory_threads_begin(struct memory_meter *m) {
+    watch(m, PEER_WATCH_STOP);
     m->threads_begin_known = counters_now(m, &m->threads_begin);
 }
 
@@ -135,6 +143,7 @@ void memory_threads_end(struct memory_meter *m) {
     }
     memory_point(m);
     m->end_counters.known = false; /* that row stands before the operations */
+    watch(m, PEER_WATCH_GO_ON);
 }
 
 /* When full, drops every second row and from then on takes every second point. */
@@ -190,6 +199,7 @@ void bench_point_slow(struct bench_thread *t) {
 }
 
 void memory_run_end(struct memory_meter *m) {
+    watch(m, PEER_WATCH_STOP);
     faults(&m->minor_faults, &m->major_faults, 1);
     int64_t resident_bytes = resident_now_bytes(m);
     m->peak_rss_bytes = above_baseline(m, peak_now_bytes(m), m->base_peak_bytes);

@@ -41,6 +41,7 @@ struct memory_meter {
     struct heapmap *heapmap; /* takes maps at some of the points; NULL: none is asked for */
     int (*counters)(struct peer_counters *out); /* NULL: the subject offers none */
     void (*purge)(void);                        /* may be NULL */
+    void (*watch)(enum peer_watch how);         /* NULL: the subject computes nothing of the stream */
 
     /* results of the last iteration */
     struct memory_row *rows;

@@ -271,6 +271,19 @@ static json_t *workload_counters_part(const struct bench *b) {
     return part;
 }
 
+/* What the subject has computed of the workload's stream, where it does. */
+static json_t *policies_part(const struct result *r) {
+    const struct peer *peer = r->subject->peer;
+    char name[64];
+    double value;
+    if (r->memory == NULL || peer == NULL || peer->figure == NULL || peer->figure(0, name, sizeof name, &value) != 0)
+        return json_null();
+    json_t *part = json_object();
+    for (size_t i = 0; peer->figure(i, name, sizeof name, &value) == 0; i++)
+        json_object_set_new(part, name, real_or_null(value));
+    return part;
+}
+
 static json_t *allocations_part(const struct allocations *a) {
     if (a == NULL)
         return json_null();
@@ -406,6 +419,7 @@ static json_t *record(const struct result *r, const char *status, const char *me
     json_object_set_new(root, "timeline", memory ? timeline_part(r->memory) : json_null());
     json_object_set_new(root, "counters", memory ? counters_part(r->memory) : json_null());
     json_object_set_new(root, "fragmentation", memory ? fragmentation_part(r->memory) : json_null());
+    json_object_set_new(root, "policies", policies_part(r));
     json_object_set_new(root, "disturbance", disturbance_part());
     json_object_set_new(root, "environment", environment_part());
     return root;

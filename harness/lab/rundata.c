@@ -24,8 +24,14 @@ bool run_is_variant(const char *subject) {
            strncmp(subject, "greentea-", 9) == 0;
 }
 
+bool run_is_models(const char *subject) {
+    static const char name[] = "policy";
+    const char behind = strncmp(subject, name, sizeof name - 1) == 0 ? subject[sizeof name - 1] : '-';
+    return behind == '\0' || behind == '|';
+}
+
 bool run_is_bound(const char *subject) {
-    return strcmp(subject, "null") == 0 || strncmp(subject, "nogc-", 5) == 0;
+    return strcmp(subject, "null") == 0 || run_is_models(subject) || strncmp(subject, "nogc-", 5) == 0;
 }
 
 bool run_is_peer(const char *subject) {
@@ -108,9 +114,14 @@ static void add_value(struct run_series *s, double value, bool below) {
     s->bounds += below;
 }
 
+/* Times and resident sets of the models' process tell nothing of what they model. */
+static bool tells(const struct run_cell *c, const struct metric *m) {
+    return !run_is_models(c->subject) || m->own;
+}
+
 static void add_record(struct run_cell *c, json_t *record, bool memory) {
     for (size_t i = 0; i < metric_count(); i++)
-        if (metric_at(i)->memory == memory)
+        if (metric_at(i)->memory == memory && tells(c, metric_at(i)))
             add_value(&c->series[i], metric_at(i)->extract(record), metric_below(metric_at(i), record));
     c->ok += !memory;
     if (!memory)

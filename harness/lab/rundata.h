@@ -115,6 +115,8 @@ struct run_contrast run_ratio(const struct run_cell *a, const struct run_cell *b
 bool run_is_variant(const char *subject);
 bool run_is_bound(const char *subject);
 bool run_is_peer(const char *subject);
+/* Whether a subject or its label is the models of policies, which serve nothing: their times and memory are the models' own. */
+bool run_is_models(const char *subject);
 
 /* Geometric mean over rows of a metric of `label` over the best peer's, rows of this thread count only (0: all). Rows that
  * either side lacks are left out and counted. */

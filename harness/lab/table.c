@@ -6,6 +6,7 @@
 #include "collectors.h"
 #include "command.h"
 #include "error.h"
+#include "placement.h"
 #include "rundata.h"
 #include "text.h"
 #include "timespace.h"
@@ -127,22 +128,28 @@ static size_t heading_part(const char *name) {
     return most;
 }
 
+/* Subjects that stand side by side. */
+struct block {
+    const char *subjects[SUBJECTS_PER_BLOCK];
+    size_t count;
+};
+
 /* Names over several lines, so that no two look the same; the last parts stand above the figures. */
-static void print_headings(const struct run *r, const char *title, size_t first, size_t last, FILE *out) {
+static void print_headings(const struct block *b, const char *title, FILE *out) {
     const char *parts[SUBJECTS_PER_BLOCK][HEADING_LINES + 1];
     size_t counts[SUBJECTS_PER_BLOCK], lines = 1;
-    for (size_t i = first; i < last; i++) {
+    for (size_t i = 0; i < b->count; i++) {
         size_t n = 0;
-        const char *at = r->subjects[i];
+        const char *at = b->subjects[i];
         for (; *at != '\0' && n < HEADING_LINES; at += heading_part(at))
-            parts[i - first][n++] = at;
-        parts[i - first][n] = at;
-        counts[i - first] = n;
+            parts[i][n++] = at;
+        parts[i][n] = at;
+        counts[i] = n;
         lines = n > lines ? n : lines;
     }
     for (size_t line = 0; line < lines; line++) {
         pad_right(out, line == lines - 1 ? title : "", LABEL_COLUMNS);
-        for (size_t i = 0; i < last - first; i++) {
+        for (size_t i = 0; i < b->count; i++) {
             size_t above = lines - counts[i];
             char part[CELL_COLUMNS] = "";
             if (line >= above)
@@ -154,31 +161,31 @@ static void print_headings(const struct run *r, const char *title, size_t first,
     }
 }
 
-static bool row_has(const struct run *r, size_t row, size_t first, size_t last, const char *metric) {
+static bool row_has(const struct run *r, size_t row, const struct block *b, const char *metric) {
     if (!run_row_shows(r, row, metric))
         return false;
-    for (size_t i = first; i < last; i++) {
-        struct run_cell *c = run_find(r, row, r->subjects[i]);
+    for (size_t i = 0; i < b->count; i++) {
+        struct run_cell *c = run_find(r, row, b->subjects[i]);
         if (c != NULL && (!isnan(run_median(c, metric)) || c->failed > 0 || c->invalid))
             return true;
     }
     return false;
 }
 
-static void print_block(const struct run *r, const char *title, const char *metric, size_t first, size_t last,
-                        FILE *out, const struct style *s) {
+static void print_block(const struct run *r, const char *title, const char *metric, const struct block *b, FILE *out,
+                        const struct style *s) {
     size_t rows = 0;
     for (size_t row = 0; row < r->row_count; row++)
-        rows += row_has(r, row, first, last, metric);
+        rows += row_has(r, row, b, metric);
     if (rows == 0)
         return;
-    print_headings(r, title, first, last, out);
+    print_headings(b, title, out);
     for (size_t row = 0; row < r->row_count; row++) {
-        if (!row_has(r, row, first, last, metric))
+        if (!row_has(r, row, b, metric))
             continue;
         pad_right(out, r->rows[row].label, LABEL_COLUMNS);
-        for (size_t i = first; i < last; i++) {
-            char *text = cell_text(r, run_find(r, row, r->subjects[i]), row, metric, s);
+        for (size_t i = 0; i < b->count; i++) {
+            char *text = cell_text(r, run_find(r, row, b->subjects[i]), row, metric, s);
             pad_left(out, text, CELL_COLUMNS);
             free(text);
         }
@@ -188,9 +195,15 @@ static void print_block(const struct run *r, const char *title, const char *metr
 }
 
 static void print_blocks(const struct run *r, const char *title, const char *metric, FILE *out, const struct style *s) {
-    for (size_t first = 0; first < r->subject_count; first += SUBJECTS_PER_BLOCK) {
-        size_t last = first + SUBJECTS_PER_BLOCK < r->subject_count ? first + SUBJECTS_PER_BLOCK : r->subject_count;
-        print_block(r, title, metric, first, last, out, s);
+    const bool own = metric_at(metric_index(metric))->own;
+    struct block b = {.count = 0};
+    for (size_t i = 0; i < r->subject_count; i++) {
+        if (own || !run_is_models(r->subjects[i])) /* what models tell has a table of its own (placement.c) */
+            b.subjects[b.count++] = r->subjects[i];
+        if (b.count < SUBJECTS_PER_BLOCK && i + 1 < r->subject_count)
+            continue;
+        print_block(r, title, metric, &b, out, s);
+        b.count = 0;
     }
 }
 
@@ -305,6 +318,7 @@ void table_print(const struct run *r, FILE *out) {
     print_blocks(r, "TIME, lower is better", "time", out, &s);
     print_blocks(r, "PEAK RSS, lower better", "peak_rss", out, &s);
     print_blocks(r, "FOOTPRINT OVER BOUND", "footprint_over_bound", out, &s);
+    placement_print(r, out);
     timespace_print(r, out);
     collectors_print(r, out);
     print_geomeans(r, out);

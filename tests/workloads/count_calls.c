@@ -10,6 +10,7 @@
 
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *p, size_t size);
 void __libc_free(void *p);
 
 static atomic_ullong allocated, freed;
@@ -22,6 +23,14 @@ void *malloc(size_t size) {
 void *calloc(size_t count, size_t size) {
     atomic_fetch_add_explicit(&allocated, 1, memory_order_relaxed);
     return __libc_calloc(count, size);
+}
+
+/* One block goes, another comes, wherever it lies. */
+void *realloc(void *p, size_t size) {
+    if (p != NULL)
+        atomic_fetch_add_explicit(&freed, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&allocated, 1, memory_order_relaxed);
+    return __libc_realloc(p, size);
 }
 
 void free(void *p) {

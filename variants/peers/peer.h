@@ -47,6 +47,9 @@ struct peer_run {
     size_t used_bytes;        /* in live objects, rounding included */
 };
 
+/* Calls are not the workload's; they are again; they are from now on, and all before is forgotten. */
+enum peer_watch { PEER_WATCH_STOP, PEER_WATCH_GO_ON, PEER_WATCH_BEGIN };
+
 /* A run-time setting that can be asked for as `subject|name=value`. It is set by an environment variable before the
  * process starts and must be read back by read_knob. */
 struct peer_knob {
@@ -79,6 +82,10 @@ struct peer {
     int (*walk)(void (*visit)(void *context, const struct peer_run *run), void *context);
     /* Asks the subject to return what it can to the OS. May be NULL. */
     void (*purge)(void);
+    /* Says which calls belong to the workload, for a subject that computes figures of the stream of calls. May be NULL. */
+    void (*watch)(enum peer_watch how);
+    /* Writes the name of the i-th figure of what was watched; NAN is n/a. 0, or -1 past the last. With watch. */
+    int (*figure)(size_t i, char *name, size_t size, double *value);
 };
 
 /* Registers a peer: PEER(jemalloc) = {.name = "jemalloc", ...};  The linker section is walked by the catalog. */
