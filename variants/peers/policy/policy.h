@@ -21,7 +21,7 @@ enum policy_kind {
     POLICY_SEGREGATED, /* lists by size: exact below 512 B, four to a doubling above; in a list the youngest first */
     POLICY_CLASSES,    /* Go's size classes: slots in spans that are a class's own until they are empty */
     POLICY_LINEAR,     /* bumps within a run, which serves again once every block in it is dead */
-    POLICY_LINES,      /* bumps through the dead lines of runs as well, as Immix does */
+    POLICY_LINES,      /* bumps through the dead lines of runs as well, as Immix and goalloc do */
     POLICY_KINDS
 };
 

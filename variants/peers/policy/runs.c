@@ -6,6 +6,7 @@
 struct run {
     uint64_t start_bytes;
     uint32_t live, older, newer;
+    uint32_t died; /* blocks, since the bump pointer entered it */
     bool linked;
 };
 
@@ -92,7 +93,7 @@ static void bump_leave(struct runs *r, struct bump *b) {
         return;
     if (run_at(r, i)->live == 0)
         run_give_back(r, i);
-    else if (r->line_bytes != 0 && stretch_find(r, i, 0, &dead))
+    else if (r->line_bytes != 0 && run_at(r, i)->died > 0 && stretch_find(r, i, 0, &dead))
         partial_push(r, i);
 }
 
@@ -105,7 +106,8 @@ static bool bump_fits(const struct bump *b, uint64_t size_bytes) {
     return b->run != 0 && b->at_bytes + size_bytes <= b->end_bytes;
 }
 
-/* To the next stretch: of this run, of the next run that has one, or to a fresh run. */
+/* To the next stretch: of this run, of the next run that has one, or to a fresh run. Nothing dies meanwhile, so no run comes
+ * twice before a fresh one does. */
 static void bump_advance(struct runs *r) {
     struct bump *b = &r->bump;
     if (b->run != 0 && stretch_find(r, b->run, b->end_bytes, b))
@@ -117,23 +119,16 @@ static void bump_advance(struct runs *r) {
     }
     partial_unlink(r, i); /* before the present one may come in front of it */
     bump_leave(r, b);
+    run_at(r, i)->died = 0;
     stretch_find(r, i, 0, b);
 }
 
-static struct bump *bump_for(struct runs *r, uint64_t size_bytes) {
-    if (r->line_bytes == 0) {
-        if (!bump_fits(&r->bump, size_bytes))
-            bump_fresh(r, &r->bump);
-        return &r->bump;
-    }
-    if (!bump_fits(&r->bump, size_bytes) && size_bytes > r->line_bytes) {
-        if (!bump_fits(&r->overflow, size_bytes))
-            bump_fresh(r, &r->overflow);
-        return &r->overflow;
-    }
+static void bump_make_room(struct runs *r, uint64_t size_bytes) {
     while (!bump_fits(&r->bump, size_bytes))
-        bump_advance(r);
-    return &r->bump;
+        if (r->line_bytes == 0)
+            bump_fresh(r, &r->bump);
+        else
+            bump_advance(r);
 }
 
 static void lines_count(const struct runs *r, const struct policy_block *b, int by) {
@@ -153,7 +148,8 @@ struct policy_block runs_allocate(struct runs *r, uint64_t size_bytes) {
         r->held_bytes += rounded_bytes;
         return extents_allocate(&r->space, rounded_bytes);
     }
-    struct bump *bump = bump_for(r, rounded_bytes);
+    bump_make_room(r, rounded_bytes);
+    struct bump *bump = &r->bump;
     struct run *run = run_at(r, bump->run);
     const struct policy_block b = {run->start_bytes + bump->at_bytes, rounded_bytes, bump->run, 0};
     bump->at_bytes += rounded_bytes;
@@ -173,10 +169,6 @@ bool runs_resize(struct runs *r, struct policy_block *b, uint64_t size_bytes) {
     return true;
 }
 
-static struct bump *bump_of(struct runs *r, uint32_t run) {
-    return r->bump.run == run ? &r->bump : r->overflow.run == run ? &r->overflow : NULL;
-}
-
 void runs_free(struct runs *r, const struct policy_block *b) {
     if (b->owner == 0) {
         extents_free(&r->space, b->start_bytes, b->size_bytes);
@@ -184,8 +176,9 @@ void runs_free(struct runs *r, const struct policy_block *b) {
         return;
     }
     struct run *run = run_at(r, b->owner);
-    struct bump *bump = bump_of(r, b->owner);
+    struct bump *bump = r->bump.run == b->owner ? &r->bump : NULL;
     lines_count(r, b, -1);
+    run->died++;
     if (--run->live == 0 && bump != NULL) {
         bump->at_bytes = 0; /* dead: it serves again from its beginning */
         bump->end_bytes = r->run_bytes;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * runs.h: bump pointers. A run is bumped through once, and serves again when every block in it is dead. With lines, a run
- * that is used up serves again from the beginning of a stretch of lines in which nothing lives, as in Immix (Blackburn
- * and McKinley, PLDI 2008): a block that is longer than a line and does not fit the stretch goes to an overflow run
- * instead, and of runs with such lines the one that got its first line last serves first. A block of more than a quarter
- * of a run is placed by itself.
+ * also serves again through its dead lines, those in which nothing lives, as in Immix (Blackburn and McKinley, PLDI 2008)
+ * but by goalloc's rules: a block that does not fit a stretch of dead lines passes over it, of the runs with dead lines the
+ * one that got some last serves first, and a run that was bumped through to its end serves again only after another block
+ * in it has died. A block of more than a quarter of a run is placed by itself.
  */
 #ifndef SPANLAB_POLICY_RUNS_H
 #define SPANLAB_POLICY_RUNS_H
@@ -24,7 +24,7 @@ struct runs {
     struct table all, lines; /* 0 is no run; live blocks on each line of each run */
     uint32_t unused;
     uint32_t partial; /* runs with dead lines that nothing bumps through */
-    struct bump bump, overflow;
+    struct bump bump;
     uint64_t held_bytes;
 };
 
