@@ -23,6 +23,13 @@ const struct run_cell *placement_models(const struct run *r, size_t row) {
     return NULL;
 }
 
+bool placement_any(const struct run *r) {
+    for (size_t row = 0; row < r->row_count; row++)
+        if (placement_models(r, row) != NULL)
+            return true;
+    return false;
+}
+
 double placement_need(const struct run_cell *models, int i) {
     char *name = lab_printf("policy_%s", placement_names[i]);
     const double need = run_median(models, name);
@@ -134,6 +141,6 @@ void placement_print(const struct run *r, FILE *out) {
     }
     if (begun)
         fputs("needs: at its peak, by a model of the same calls: extents and holes, no metadata, no pages. A build has both.\n"
-              "instructions: of one operation, counted by spanlab count; n/a where it has not counted.\n\n",
+              "instructions: of one operation, what plays the calls included; n/a until spanlab count has counted them.\n\n",
               out);
 }

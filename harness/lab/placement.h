@@ -16,6 +16,7 @@ extern const char *const placement_names[PLACEMENT_POLICIES];
 
 /* The cell that has the models' figures of a row; NULL: none ran. */
 const struct run_cell *placement_models(const struct run *r, size_t row);
+bool placement_any(const struct run *r); /* whether any row has them */
 /* What policy i alone needs over what lives; NAN unknown. */
 double placement_need(const struct run_cell *models, int i);
 /* The policy that a build of goalloc places by, an index; -1: it is none of them. */

@@ -47,6 +47,7 @@ void report_pareto(const struct run *r, FILE *out);
 void report_matrix(const struct run *r, FILE *out);
 void report_timelines(const struct run *r, FILE *out);
 void report_policies(const struct run *r, FILE *out);
+void report_placement(const struct run *r, FILE *out); /* nothing where no row has models of policies */
 void report_timespace(const struct run *r, FILE *out);
 void report_collectors(const struct run *r, FILE *out);
 void report_fragmentation(const struct run *r, FILE *out);

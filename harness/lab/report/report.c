@@ -6,6 +6,7 @@
 #include "command.h"
 #include "error.h"
 #include "html.h"
+#include "placement.h"
 #include "text.h"
 #include "usable.h"
 #include "whole.h"
@@ -183,16 +184,18 @@ static void write_page(const struct run *r, FILE *out) {
                  "href=\"#pareto\">time and memory</a> \302\267 <a href=\"#matrix\">all cells</a> \302\267 <a "
                  "href=\"#timelines\">over the operations</a> \302\267 <a "
                  "href=\"#timespace\">time and space of collectors</a> \302\267 <a href=\"#collectors\">collectors</a> \302\267 <a "
-                 "href=\"#policies\">sawtooth and Robson</a> \302\267 <a href=\"#fragmentation\">what the memory is</a> \302\267 <a "
+                 "href=\"#policies\">sawtooth and Robson</a> \302\267 %s<a href=\"#fragmentation\">what the memory is</a> \302\267 <a "
                  "href=\"#claims\">claims</a> \302\267 <a href=\"#machine\">machine and commands</a></p>\n",
             r->id, r->done, r->planned, r->failed, r->subject_count,
-            r->subject_count == 1 ? "" : "s", r->row_count, r->row_count == 1 ? "" : "s", meta(r, "spanlab_version"));
+            r->subject_count == 1 ? "" : "s", r->row_count, r->row_count == 1 ? "" : "s", meta(r, "spanlab_version"),
+            placement_any(r) ? "<a href=\"#placement\">policy and implementation</a> \302\267 " : "");
     report_pareto(r, out);
     report_matrix(r, out);
     report_timelines(r, out);
     report_timespace(r, out);
     report_collectors(r, out);
     report_policies(r, out);
+    report_placement(r, out);
     report_fragmentation(r, out);
     report_claims(out);
     report_machine(r, out);
