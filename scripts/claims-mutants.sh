@@ -31,7 +31,8 @@ targets() {
     programs "$1"
     sed -n 's/^ *subject: "\([^"|]*\).*/\1/p' "$1" | sort -u |
         sed -e '/^go-/d' -e 's/^\(classic\|greentea\|nogc\|bdwgc\).*/bench-&/;t' \
-            -e 's/^manual-.*/bench-manual\ngoalloc-&-shared/;t' -e 's/.*/bench-manual/'
+            -e 's/^manual-.*/bench-manual\ngoalloc-&-shared/;t' \
+            -e 's/^policy.*/bench-manual\nspanlab-policy/;t' -e 's/.*/bench-manual/'
 }
 
 # Claims by their mutation: those with the same one are measured with one build. In its order here: the first claim's.

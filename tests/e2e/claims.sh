@@ -114,6 +114,32 @@ printf 'mutation:\n  subject: glibc\n' >>"$mine/MY-03.yaml"
 expect 2 'a mutation needs class D' run list
 rm "$mine/MY-03.yaml" "$work/verdicts/MY-03.json"
 
+# Over several workloads: what each of two streams has live at most, then the largest, the smallest and the mean of both.
+over_claim() {
+    printf 'id: %s\ntitle: live\nstatement: It is.\nsource: this test\nprovenance: P1\nkind: claim\nclass: D\n' "$1"
+    printf 'published: %s\nunit: bytes\nrule: equals\nexpected: REP\njudge:\n  workloads: [%s]\n' "$2" "$3"
+    printf '  subject: policy\n  params: calls=1000\n  figure: policy_live\n'
+    [[ -z ${4-} ]] || printf '  over: %s\n' "$4"
+}
+over_claim MY-10 1 stream-jq >"$mine/MY-10.yaml"
+over_claim MY-11 1 stream-bash >"$mine/MY-11.yaml"
+live() { "$spanlab" claims --claims "$mine" --verdicts "$work/verdicts" run "$1" --record -o "$work/live-$1" >/dev/null 2>&1 || true
+    sed -n 's/.*"value": *\([0-9]*\).*/\1/p' "$work/verdicts/$1.json" | head -n 1; }
+jq_live=$(live MY-10) bash_live=$(live MY-11)
+[[ $jq_live -gt 0 && $bash_live -gt 0 && $jq_live != "$bash_live" ]] || { failed=1; echo "claims: live bytes of two streams: $jq_live, $bash_live"; }
+over_claim MY-10 $((jq_live > bash_live ? jq_live : bash_live)) 'stream-jq, stream-bash' largest >"$mine/MY-10.yaml"
+over_claim MY-11 $((jq_live < bash_live ? jq_live : bash_live)) 'stream-jq, stream-bash' smallest >"$mine/MY-11.yaml"
+over_claim MY-12 "$(awk "BEGIN { printf \"%.1f\", ($jq_live + $bash_live) / 2 }")" 'stream-jq, stream-bash' mean >"$mine/MY-12.yaml"
+rm "$work"/verdicts/MY-1[012].json
+expect 0 '^3 claims: 3 REPRODUCED' run run MY-10 MY-11 MY-12 -o "$work/run18"
+over_claim MY-12 1 'stream-jq, stream-bash' >"$mine/MY-12.yaml"
+expect 2 'several workloads need over' run list
+over_claim MY-12 1 stream-jq mean >"$mine/MY-12.yaml"
+expect 2 'over takes one of the figures of several workloads' run list
+over_claim MY-12 1 'stream-jq, stream-bash' mean | sed 's/^class: D/class: N/' >"$mine/MY-12.yaml"
+expect 2 'over is for class D' run list
+rm "$mine"/MY-1[012].yaml
+
 # Over a knob: a small heap's cycles go with GOGC to the power of -1, and with the world stopped do so each time.
 cat >"$mine/MY-05.yaml" <<'END'
 id: MY-05

@@ -26,6 +26,8 @@ static const struct field_choice rules[] = {
 static const struct field_choice combines[] = {{"ratio", CLAIM_RATIO},         {"difference", CLAIM_DIFFERENCE},
                                           {"percent", CLAIM_PERCENT},     {"share", CLAIM_SHARE},
                                           {"not-below", CLAIM_NOT_BELOW}, {"slope", CLAIM_SLOPE}, {NULL, 0}};
+static const struct field_choice overs[] = {
+    {"largest", CLAIM_LARGEST}, {"smallest", CLAIM_SMALLEST}, {"mean", CLAIM_MEAN}, {NULL, 0}};
 static const struct field_choice expectations[] = {{"REP", CLAIM_REP},
                                               {"DIR", CLAIM_DIR},
                                               {"REFUTED", CLAIM_REFUTED_EXPECTED},
@@ -77,6 +79,7 @@ static const struct field measure_fields[] = {
     NUMBER("divide", false, claim_measure, divide),
     MAP("sweep", claim_measure, sweep, sweep_fields),
     CHOICE("combine", false, claim_measure, combine, combines),
+    CHOICE("over", false, claim_measure, over, overs),
     MAP("against", claim_measure, against, against_fields),
     {0},
 };
@@ -176,8 +179,13 @@ static const char *measure_fault(const struct claim *c, const struct claim_measu
         return "count needs a larger number of operations in to than in from";
     if (m->against != NULL && m->against->within != NULL && m->count == NULL)
         return "within belongs to what is counted";
-    if (m->workloads_count > 1 && m->combine != CLAIM_NOT_BELOW)
-        return "several workloads need combine: not-below, which counts those on which the figure is no smaller";
+    if (m->over != CLAIM_SUM && (m->workloads_count < 2 || m->combine == CLAIM_NOT_BELOW || m->combine == CLAIM_SLOPE))
+        return "over takes one of the figures of several workloads, or their mean; it does not go with combine: not-below or slope";
+    if (m->workloads_count > 1 && m->combine != CLAIM_NOT_BELOW && m->over == CLAIM_SUM)
+        return "several workloads need over: largest, smallest or mean, or combine: not-below, which counts those on which the "
+               "figure is no smaller";
+    if (m->over != CLAIM_SUM && c->class == CLAIM_N)
+        return "over is for class D and D*: what is noisy needs an interval, which the largest of several figures has not";
     if (c->class == CLAIM_N && (m->count != NULL || !has_interval(m->combine)))
         return "class N is for what is measured, with an interval: alone, as ratio, difference, percent or slope";
     return NULL;

@@ -18,6 +18,8 @@ enum claim_kind { CLAIM_PUBLISHED, CLAIM_ARTICLE, CLAIM_CONFORMANCE };
  * of it nothing is shown. */
 enum claim_rule { CLAIM_EQUALS, CLAIM_AT_MOST, CLAIM_AT_LEAST, CLAIM_SIGN };
 enum claim_combine { CLAIM_ALONE, CLAIM_RATIO, CLAIM_DIFFERENCE, CLAIM_PERCENT, CLAIM_SHARE, CLAIM_NOT_BELOW, CLAIM_SLOPE };
+/* What figures of several workloads come to. */
+enum claim_over { CLAIM_SUM, CLAIM_LARGEST, CLAIM_SMALLEST, CLAIM_MEAN };
 enum claim_expected { CLAIM_REP, CLAIM_DIR, CLAIM_REFUTED_EXPECTED, CLAIM_QUAL, CLAIM_NT };
 
 /* What is compared with: the same, but for the fields that are not NULL. */
@@ -57,6 +59,7 @@ struct claim_measure {
     struct claim_check *check; /* then there are no workloads and no subject */
     double less, divide;       /* the figure is taken less this, and over this; 0: not said */
     enum claim_combine combine;
+    enum claim_over over; /* CLAIM_SUM, which is not said: of NOT_BELOW, or of one workload */
     struct claim_sweep *sweep; /* with SLOPE */
     struct claim_against *against;
 };

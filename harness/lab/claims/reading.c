@@ -402,6 +402,23 @@ static struct reading take_slope(struct experiment *e, const struct claim *c, co
     return r;
 }
 
+/* The figure of the i-th workload, counted from 0, beside those before it. */
+static double over_workloads(enum claim_over over, double before, double here, unsigned i) {
+    if (i == 0)
+        return here;
+    switch (over) {
+    case CLAIM_LARGEST:
+        return fmax(before, here);
+    case CLAIM_SMALLEST:
+        return fmin(before, here);
+    case CLAIM_MEAN:
+        return (before * i + here) / (i + 1);
+    case CLAIM_SUM:
+        break;
+    }
+    return before + here;
+}
+
 struct reading reading_take(struct experiment *e, const struct claim *c, const struct claim_measure *m,
                             struct claim_outcome *cost) {
     if (m->check != NULL)
@@ -423,7 +440,7 @@ struct reading reading_take(struct experiment *e, const struct claim *c, const s
         all.failed = all.failed != NULL ? all.failed : a.failed != NULL ? a.failed : b.failed;
         all.version = a.version != NULL ? a.version : all.version;
         struct claim_value here = value_between(c, m, &a, &b);
-        all.figure = (struct claim_value){all.figure.value + here.value, here.low, here.high};
+        all.figure = (struct claim_value){over_workloads(m->over, all.figure.value, here.value, i), here.low, here.high};
         side_free(&a);
         side_free(&b);
     }

@@ -215,8 +215,8 @@ void report_placement(const struct run *r, FILE *out) {
     figure(r, panels, out);
     table(r, out);
     fprintf(out,
-            "<p class=\"how\">Instructions: callgrind's, what plays the calls included, after <code>spanlab count %s</code>; n/a where it has not counted. From: "
-            "<code>spanlab export %s --format=csv</code>, metrics policy_live, policy_first and so on, peak_rss_over_live, "
+            "<p class=\"how\">Instructions: callgrind's, what plays the calls included, after <code>spanlab count %s</code>; n/a "
+            "where it has not counted. From: <code>spanlab export %s --format=csv</code>, metrics policy_live, policy_first and so on, peak_rss_over_live, "
             "time.</p>\n",
             r->dir, r->dir);
 }
