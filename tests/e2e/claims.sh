@@ -124,7 +124,7 @@ over_claim() {
 over_claim MY-10 1 stream-jq >"$mine/MY-10.yaml"
 over_claim MY-11 1 stream-bash >"$mine/MY-11.yaml"
 live() { "$spanlab" claims --claims "$mine" --verdicts "$work/verdicts" run "$1" --record -o "$work/live-$1" >/dev/null 2>&1 || true
-    sed -n 's/.*"value": *\([0-9]*\).*/\1/p' "$work/verdicts/$1.json" | head -n 1; }
+    sed -n '/"value"/{s/.*"value": *\([0-9]*\).*/\1/p;q}' "$work/verdicts/$1.json"; }
 jq_live=$(live MY-10) bash_live=$(live MY-11)
 [[ $jq_live -gt 0 && $bash_live -gt 0 && $jq_live != "$bash_live" ]] || { failed=1; echo "claims: live bytes of two streams: $jq_live, $bash_live"; }
 over_claim MY-10 $((jq_live > bash_live ? jq_live : bash_live)) 'stream-jq, stream-bash' largest >"$mine/MY-10.yaml"

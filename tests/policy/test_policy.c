@@ -3,8 +3,9 @@
  * test_policy.c: each policy on a sequence worked by hand, and on random steps beside a model that keeps free blocks in an
  * array, youngest last, and searches all of them.
  */
-#include "policy/policy.h"
+#include "policy/feed.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -411,6 +412,57 @@ static void runs_by_hand(void **state) {
     policy_delete(p);
 }
 
+/* ---- one stream for all */
+
+/* Needs in units of 1/100 of live, in the order of enum policy_kind. */
+static struct feed_figures needs(const uint64_t *hundredths) {
+    struct feed_figures f = {.live_bytes = 10000};
+    for (int i = 0; i < POLICY_KINDS; i++)
+        f.need_bytes[i] = hundredths[i] * 100;
+    return f;
+}
+
+static void orders_are_compared(void **state) {
+    (void)state;
+    static const uint64_t up[] = {100, 110, 120, 130, 140, 150, 160}, down[] = {160, 150, 140, 130, 120, 110, 100},
+                          swapped[] = {110, 100, 120, 130, 140, 150, 160}, tied[] = {100, 100, 100, 100, 140, 150, 160},
+                          none[] = {100, 100, 100, 100, 100, 100, 100};
+    struct feed_figures a = needs(up), b = needs(down), c = needs(swapped), d = needs(tied), e = needs(none);
+    assert_true(fabs(feed_tau(&a, &a) - 1) < 1e-9);
+    assert_true(fabs(feed_tau(&a, &b) + 1) < 1e-9);
+    assert_true(fabs(feed_tau(&a, &c) - 19.0 / 21) < 1e-9);
+    assert_true(fabs(feed_tau(&d, &d) - 1) < 1e-9); /* ties alone take nothing */
+    assert_true(fabs(feed_tau(&a, &d) - 15 / sqrt(15.0 * 21)) < 1e-9);
+    d.need_bytes[1] += 99; /* less than a hundredth of live */
+    assert_true(fabs(feed_tau(&d, &d) - 1) < 1e-9);
+    assert_true(isnan(feed_tau(&a, &e)));
+}
+
+/* 100 B become 200 B at the end of the space: in place, or with both there for a moment. */
+static void resizing_counts(bool moves, uint64_t live, uint64_t need) {
+    struct policy_options o = policy_defaults;
+    struct feed f;
+    o.round_bytes = o.split_bytes = 1;
+    o.resize_moves = moves;
+    feed_begin(&f, &o, true);
+    const uint32_t object = feed_allocate(&f, 100);
+    feed_resize(&f, object, 200);
+    const struct feed_figures now = feed_figures(&f), other = feed_shuffled(&f, &o, 1);
+    assert_int_equal(now.live_bytes, live);
+    assert_int_equal(now.need_bytes[POLICY_FIRST], need);
+    assert_int_equal(now.end_blocks, 1);
+    assert_int_equal(other.allocations, 2);
+    feed_free(&f, object);
+    assert_int_equal(feed_figures(&f).end_blocks, 0);
+    feed_end(&f);
+}
+
+static void resizing_counts_as_it_is_done(void **state) {
+    (void)state;
+    resizing_counts(false, 200, 200);
+    resizing_counts(true, 300, 300);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fits_by_hand),
@@ -418,6 +470,8 @@ int main(void) {
         cmocka_unit_test(runs_by_hand),
         cmocka_unit_test(extents_agree_with_slow_models),
         cmocka_unit_test(spans_and_runs_keep_their_rules),
+        cmocka_unit_test(orders_are_compared),
+        cmocka_unit_test(resizing_counts_as_it_is_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,7 +29,7 @@ POLICY_METRIC(policy_live, "live_bytes", "peak live of the stream", "bytes", "ne
               "requested bytes that live at once, the most, set-up included");
 POLICY_METRIC(policy_tau, "tau", "Kendall's tau of the policies' orders", "ratio", "neither", 101,
               "how far the order of the policies by what they need is the same for the stream and for the same sizes and "
-              "lifetimes without their order: 1 the same, -1 the reverse");
+              "lifetimes without their order: 1 the same, -1 the reverse; needs within 1 % of live bytes tie");
 
 /* A policy, and the places of its metrics. */
 #define POLICY(id, of_title, of_order)                                                                                 \

@@ -139,7 +139,8 @@ static void shuffle(uint64_t *items, size_t count, uint64_t *state) {
     }
 }
 
-/* Allocations from an object's own until its death, itself counted; what lives on lives past the end. */
+/* Allocations from an object's own until its death, itself counted; what lives on lives past the end. A block that moves
+ * outlives the allocation of its copy. */
 static void lifetimes_of(const struct feed *f, uint64_t *lifetimes) {
     const size_t count = f->sizes.count;
     uint64_t now = 0;
@@ -148,7 +149,7 @@ static void lifetimes_of(const struct feed *f, uint64_t *lifetimes) {
     for (size_t i = 0; i < f->events.count; i++) {
         const struct event e = *TABLE_AT(&f->events, struct event, i);
         if (e.what != EVENT_ALLOCATE)
-            lifetimes[e.serial] = now - e.serial;
+            lifetimes[e.serial] = now - e.serial + (e.what == EVENT_RESIZE && f->resize_moves);
         if (e.what != EVENT_FREE)
             now++;
     }
@@ -187,17 +188,22 @@ struct feed_figures feed_shuffled(const struct feed *f, const struct policy_opti
     return out;
 }
 
-static int sign_of(double x) {
-    return (x > 0) - (x < 0);
+/* Which of two policies needs more; 0: they tie. */
+static int order_of(const struct feed_figures *f, int i, int k) {
+    const double more = feed_over_live(f, (enum policy_kind)i) - feed_over_live(f, (enum policy_kind)k);
+    return (more > FEED_TIE) - (more < -FEED_TIE);
 }
 
 double feed_tau(const struct feed_figures *a, const struct feed_figures *b) {
-    int sum = 0, pairs = 0;
+    int sum = 0, ordered_in_a = 0, ordered_in_b = 0;
     for (int i = 0; i < POLICY_KINDS; i++)
-        for (int k = 0; k < i; k++, pairs++)
-            sum += sign_of(feed_over_live(a, (enum policy_kind)i) - feed_over_live(a, (enum policy_kind)k)) *
-                   sign_of(feed_over_live(b, (enum policy_kind)i) - feed_over_live(b, (enum policy_kind)k));
-    return (double)sum / pairs;
+        for (int k = 0; k < i; k++) {
+            const int in_a = order_of(a, i, k), in_b = order_of(b, i, k);
+            sum += in_a * in_b;
+            ordered_in_a += in_a != 0;
+            ordered_in_b += in_b != 0;
+        }
+    return ordered_in_a == 0 || ordered_in_b == 0 ? NAN : sum / sqrt((double)ordered_in_a * ordered_in_b);
 }
 
 /* ---- on disk */

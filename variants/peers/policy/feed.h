@@ -41,7 +41,9 @@ struct feed_figures feed_figures(const struct feed *f);
 /* What the remembered stream would have come to with as many allocations of the same sizes and the same lifetimes
  * (counted in allocations), each put in an order of its own at random. */
 struct feed_figures feed_shuffled(const struct feed *f, const struct policy_options *options, uint64_t seed);
-/* Kendall's tau of the policies' order by need over live bytes: 1 the same, -1 the reverse. */
+/* Kendall's tau-b of the policies' order by need over live bytes: 1 the same, -1 the reverse; NAN where all tie. Policies
+ * tie whose needs differ by less than FEED_TIE of the live bytes: which of two such is first says nothing. */
+#define FEED_TIE 0.01
 double feed_tau(const struct feed_figures *a, const struct feed_figures *b);
 
 /* Need over live bytes; live bytes are never 0 where something was allocated. */
