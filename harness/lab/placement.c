@@ -37,6 +37,10 @@ double placement_need(const struct run_cell *models, int i) {
     return need;
 }
 
+double placement_resident(const struct run_cell *models, const struct run_cell *c) {
+    return run_median(c, "peak_rss") / run_median(models, "policy_live");
+}
+
 /* A knob as the measured process has read it back: presets and the flavour change what is not named. NULL: not known. */
 static const char *knob_in_force(const struct run_cell *c, const char *name) {
     json_t *record = c->memory_record != NULL ? c->memory_record : c->record;
@@ -71,12 +75,12 @@ double placement_instructions(const struct run *r, const struct run_cell *c) {
 
 /* ---- the table */
 
-static void print_resident(const struct run_cell *c, FILE *out) {
-    const double ratio = run_median(c, "peak_rss_over_live");
+static void print_resident(const struct run_cell *models, const struct run_cell *c, FILE *out) {
+    const double ratio = placement_resident(models, c);
     if (isnan(ratio))
         fprintf(out, "%10s", c->failed > 0 ? "FAILED" : "n/a");
     else
-        fprintf(out, "%s%*.3f", run_is_below(c, "peak_rss_over_live") ? "<" : " ", 9, ratio);
+        fprintf(out, "%s%9.3f", run_is_below(c, "peak_rss") ? "<" : " ", ratio);
 }
 
 static void print_number(double value, const char *format, int width, FILE *out) {
@@ -91,9 +95,9 @@ static const char *model_line(const struct run_cell *models) {
     return line != NULL ? line : "?";
 }
 
-static void print_build(const struct run *r, const struct run_cell *c, FILE *out) {
-    fprintf(out, "   %-34s", c->label);
-    print_resident(c, out);
+static void print_build(const struct run *r, const struct run_cell *models, const struct run_cell *c, FILE *out) {
+    fprintf(out, "   %-38s", c->label);
+    print_resident(models, c, out);
     print_number(placement_instructions(r, c), "%.0f", 14, out);
     print_number(run_median(c, "time"), "%.1f", 11, out);
     fputc('\n', out);
@@ -109,7 +113,7 @@ static void print_policy(const struct run *r, const struct run_cell *models, int
             continue;
         if (builds++ > 0)
             fprintf(out, "  %-11s%10s", "", "");
-        print_build(r, c, out);
+        print_build(r, models, c, out);
     }
     if (builds == 0)
         fputs("   (no build of it ran)\n", out);
@@ -123,8 +127,8 @@ static void print_row(const struct run *r, size_t row, const struct run_cell *mo
 }
 
 static void print_heading(FILE *out) {
-    fprintf(out, "POLICY AND BUILD, lower is better: what the policy alone needs, and the resident set of each build, over live bytes\n"
-                 "  %-11s%10s   %-34s%10s%14s%11s\n",
+    fprintf(out, "POLICY AND BUILD over live bytes, lower is better: what a policy needs, what a build takes resident\n"
+                 "  %-11s%10s   %-38s%10s%14s%11s\n",
             "policy", "needs", "build", "resident", "instructions", "ns/op");
 }
 
@@ -140,7 +144,7 @@ void placement_print(const struct run *r, FILE *out) {
         print_row(r, row, models, out);
     }
     if (begun)
-        fputs("needs: at its peak, by a model of the same calls: extents and holes, no metadata, no pages. A build has both.\n"
-              "instructions: of one operation, what plays the calls included; n/a until spanlab count has counted them.\n\n",
+        fputs("needs: at its peak, by a model of the same calls: blocks and holes, no metadata, no pages.\n"
+              "instructions: of one operation, what plays the calls included; n/a until spanlab count counts them.\n\n",
               out);
 }

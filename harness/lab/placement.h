@@ -19,6 +19,9 @@ const struct run_cell *placement_models(const struct run *r, size_t row);
 bool placement_any(const struct run *r); /* whether any row has them */
 /* What policy i alone needs over what lives; NAN unknown. */
 double placement_need(const struct run_cell *models, int i);
+/* The peak of the resident set over the most bytes that live at once, as the models know it: a workload's own count of live
+ * bytes is sampled, and misses peaks between samples. NAN unknown; run_is_below(c, "peak_rss"): it is a bound. */
+double placement_resident(const struct run_cell *models, const struct run_cell *c);
 /* The policy that a build of goalloc places by, an index; -1: it is none of them. */
 int placement_of(const struct run_cell *c);
 

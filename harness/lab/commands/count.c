@@ -45,47 +45,76 @@ static void cells_free(struct cells *all) {
     free(all->items);
 }
 
-/* Instructions of one operation; NAN where it cannot be counted. A line for each that fails. */
-static double count_cell(const struct catalog *catalog, struct spawner *spawner, const struct cell *c) {
-    static const struct claim_count calls = {.per = (char *)"calls", .from = FROM_CALLS, .to = TO_CALLS};
+/* Whether its workload can be cut short, on a subject that serves and is there. */
+static bool can_be_counted(const struct catalog *catalog, const struct cell *c) {
     const struct catalog_subject *subject = catalog_find_subject(catalog, c->subject);
     const struct catalog_workload *workload = catalog_find_workload(catalog, c->workload);
-    if (subject == NULL || !subject->present || subject->bound || workload == NULL || catalog_find_param(workload, "calls") == NULL)
-        return NAN;
-    const struct counted_wish wish = {
-        .subject = subject, .knobs = c->knobs, .workload = c->workload, .figure = "instructions", .count = &calls};
-    struct counted found = counted_figure(spawner, &wish);
-    if (found.missing != NULL)
-        fprintf(stderr, "n/a     %s %s: %s\n", c->subject, c->workload, found.missing);
-    free(found.missing);
-    return found.per_operation;
+    return subject != NULL && subject->present && !subject->bound && workload != NULL &&
+           catalog_find_param(workload, "calls") != NULL;
 }
 
-static int count_cells(struct store *s, const struct cells *all) {
-    struct catalog catalog = {0};
+struct counting {
+    struct catalog catalog;
     struct spawner spawner;
-    catalog_load(&catalog);
-    spawner_start(&spawner);
+    char *reason; /* why the last cell that failed did */
+    size_t tried, some;
+};
+
+/* Instructions of one operation; NAN where it was not counted. A line for each reason, not for each cell of the same one. */
+static double count_cell(struct counting *all, const struct cell *c) {
+    static const struct claim_count calls = {.per = (char *)"calls", .from = FROM_CALLS, .to = TO_CALLS};
+    const struct counted_wish wish = {.subject = catalog_find_subject(&all->catalog, c->subject),
+                                      .knobs = c->knobs,
+                                      .workload = c->workload,
+                                      .figure = "instructions",
+                                      .count = &calls};
+    struct counted found = counted_figure(&all->spawner, &wish);
+    if (found.missing == NULL)
+        return found.per_operation;
+    if (all->reason == NULL || strcmp(all->reason, found.missing) != 0)
+        fprintf(stderr, "n/a     %s %s: %s\n", c->subject, c->workload, found.missing);
+    free(all->reason);
+    all->reason = found.missing;
+    return NAN;
+}
+
+static json_t *count_each(struct counting *all, const struct cells *cells) {
     json_t *counted = json_object();
-    size_t some = 0;
-    for (size_t i = 0; i < all->count; i++) {
-        const double instructions = count_cell(&catalog, &spawner, &all->items[i]);
+    for (size_t i = 0; i < cells->count; i++) {
+        if (!can_be_counted(&all->catalog, &cells->items[i]))
+            continue;
+        const double instructions = count_cell(all, &cells->items[i]);
         char id[32];
-        snprintf(id, sizeof id, "%ld", all->items[i].id);
+        snprintf(id, sizeof id, "%ld", cells->items[i].id);
+        all->tried++;
         if (isnan(instructions))
             continue;
         json_object_set_new(counted, id, json_real(instructions));
-        some++;
+        all->some++;
     }
-    spawner_stop(&spawner);
+    return counted;
+}
+
+/* What an earlier count has found stays where this one finds nothing. */
+static int count_cells(struct store *s, const struct cells *cells) {
+    struct counting all = {.tried = 0};
+    catalog_load(&all.catalog);
+    spawner_start(&all.spawner);
+    json_t *counted = count_each(&all, cells);
+    spawner_stop(&all.spawner);
     char *text = json_dumps(counted, JSON_COMPACT);
-    int code = store_set_meta(s, "instructions", text);
+    int code = LAB_OK;
+    if (all.tried == 0)
+        code = lab_error(LAB_MISSING, "nothing in %s can be counted: its workloads have no parameter 'calls', as those of recorded "
+                                      "streams do (MATRIX=policies)",
+                         s->dir);
+    else if (all.some == 0)
+        code = lab_error(LAB_MISSING, "no cell of %s was counted: %s", s->dir, all.reason);
+    else
+        code = store_set_meta(s, "instructions", text);
+    free(all.reason);
     free(text);
     json_decref(counted);
-    if (code == LAB_OK && some == 0)
-        code = lab_error(LAB_MISSING, "nothing in %s can be counted: its workloads have no parameter 'calls', as those of recorded "
-                                      "streams do (MATRIX=policies), or valgrind is missing",
-                         s->dir);
     return code;
 }
 

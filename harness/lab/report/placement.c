@@ -32,7 +32,7 @@ static struct line *lines_of(const struct run *r, const struct run_cell *models,
         for (size_t i = 0; i < r->subject_count; i++) {
             const struct run_cell *c = run_find(r, models->row, r->subjects[i]);
             if (c != NULL && !c->invalid && placement_of(c) == policy)
-                lines[n++] = (struct line){policy, c, need, run_median(c, "peak_rss_over_live")};
+                lines[n++] = (struct line){policy, c, need, placement_resident(models, c)};
         }
         if (n == before)
             lines[n++] = (struct line){policy, NULL, need, NAN};
@@ -42,7 +42,7 @@ static struct line *lines_of(const struct run *r, const struct run_cell *models,
 }
 
 static bool resident_is_below(const struct line *l) {
-    return l->build != NULL && run_is_below(l->build, "peak_rss_over_live");
+    return l->build != NULL && run_is_below(l->build, "peak_rss");
 }
 
 /* "first  manual-notiny-list|fit=first"; the caller's to free. */
@@ -216,7 +216,7 @@ void report_placement(const struct run *r, FILE *out) {
     table(r, out);
     fprintf(out,
             "<p class=\"how\">Instructions: callgrind's, what plays the calls included, after <code>spanlab count %s</code>; n/a "
-            "where it has not counted. From: <code>spanlab export %s --format=csv</code>, metrics policy_live, policy_first and so on, peak_rss_over_live, "
-            "time.</p>\n",
+            "where it has not counted. From: <code>spanlab export %s --format=csv</code>, metrics policy_live, policy_first and so "
+            "on, peak_rss, time.</p>\n",
             r->dir, r->dir);
 }
