@@ -9,6 +9,7 @@ enum { PAGE = GOALLOC_PAGE_BYTES, LINE = 128 };
 static void requests_follow_each_other(void **state) {
     (void)state;
     start_anew();
+    run_windows = false;
     assert_int_equal(offset_of(goalloc_new(&pair_type, 1)), 0);
     assert_int_equal(offset_of(goalloc_new(&pair_type, 3)), 16); /* an array of three */
     assert_int_equal(offset_of(goalloc_new(&node_type, 1)), 64);
@@ -46,6 +47,7 @@ static void dead_lines_serve_with_holes(void **state) {
     (void)state;
     lines_set(true, LINES_OF_128);
     start_anew();
+    run_windows = false;
     enum { NODES = (PAGE - INLINE_MARKS_BYTES) / 64 };
     void *nodes[NODES], *kept[3];
     for (unsigned i = 0; i < NODES; i++)
@@ -70,6 +72,7 @@ int main(void) {
         cmocka_unit_test(requests_follow_each_other),
         cmocka_unit_test(what_a_page_cannot_hold_begins_the_next),
         cmocka_unit_test(a_page_ends_before_its_tail),
+        cmocka_unit_test(windows_take_several_at_once),
         cmocka_unit_test(kinds_have_runs_of_their_own),
         cmocka_unit_test(statistics_count_objects_of_any_size),
         cmocka_unit_test(a_run_goes_on_where_it_stopped_and_comes_back_when_dead),

@@ -7,6 +7,7 @@
 /* Blocks of 64, 256 and 128 B between four nodes that stay, and what follows them. */
 static void make_gaps(enum list_fit fit, void **kept) {
     start_anew(); /* reads the knobs at first */
+    run_windows = false;
     list.fit = fit;
     kept[0] = goalloc_new(&node_type, 1);
     goalloc_new(&node_type, 1);
@@ -77,6 +78,7 @@ static void a_run_that_cannot_serve_waits_for_the_sweep(void **state) {
     (void)state;
     void *kept[2];
     start_anew();
+    run_windows = false;
     list.fit = LIST_FIRST;
     enum { NODES = (GOALLOC_PAGE_BYTES - INLINE_MARKS_BYTES) / 512 };
     size_t in_run = runs.bytes / GOALLOC_PAGE_BYTES * NODES;
@@ -103,6 +105,7 @@ int main(void) {
         cmocka_unit_test(a_small_remainder_stays_with_the_object),
         cmocka_unit_test(a_run_that_cannot_serve_waits_for_the_sweep),
         cmocka_unit_test(a_page_ends_before_its_tail),
+        cmocka_unit_test(windows_take_several_at_once),
         cmocka_unit_test(kinds_have_runs_of_their_own),
         cmocka_unit_test(statistics_count_objects_of_any_size),
     };

@@ -58,6 +58,46 @@ static void a_page_ends_before_its_tail(void **state) {
     assert_false(goalloc_object_of((void *)tail, &(struct goalloc_object){0}));
 }
 
+/* A size is taken twice as many at a time as before; other sizes lie between. What was not handed out when the windows close
+ * is no object, and is free again. */
+static void windows_take_several_at_once(void **state) {
+    (void)state;
+    start_anew();
+    run_windows = true;
+    memset(cache_self->window_states, 0, sizeof cache_self->window_states);
+    char *pair = NULL, *nodes[7], *first; /* of windows of one, two and four nodes */
+    for (unsigned i = 0; i < 7; i++) {
+        nodes[i] = goalloc_new(&node_type, 1);
+        if (i == 2)
+            pair = goalloc_new(&pair_type, 1);
+    }
+    struct goalloc_object o;
+    first = nodes[0];
+    assert_ptr_equal(nodes[2], first + 2 * 64);
+    assert_ptr_equal(pair, nodes[2] + 64); /* the window of two was used up when the pair came */
+    assert_ptr_equal(nodes[3], pair + 16);
+    assert_ptr_equal(nodes[6], nodes[3] + 3 * 64);
+    char *last = goalloc_new(&node_type, 1); /* of eight */
+    assert_ptr_equal(last, nodes[6] + 64);
+    for (unsigned i = 0; i < 8 * 64; i++)
+        assert_int_equal(last[i], 0);
+    assert_true(goalloc_object_of(last + 63, &o));
+    assert_int_equal(o.size_bytes, 64);
+    assert_false(goalloc_object_of(last + 64, &o)); /* not handed out yet */
+    struct goalloc_mem_stats stats;
+    assert_true(goalloc_read_mem_stats(&stats)); /* closes them */
+    assert_false(goalloc_object_of(last + 64, &o));
+    char *wide = goalloc_new(&pair_type, 4);
+    assert_ptr_equal(wide, last + 64);
+    for (unsigned i = 0; i < 64; i++)
+        assert_int_equal(wide[i], 0);
+    assert_int_equal(cache_self->window_states[mcache_window_of(64, false)].objects, 1);
+    void *kept[] = {first, pair, last};
+    keep_only(kept, 3);
+    assert_true(goalloc_object_of(last, &o));
+    assert_false(goalloc_object_of(wide, &o));
+}
+
 static void kinds_have_runs_of_their_own(void **state) {
     (void)state;
     start_anew();

@@ -48,6 +48,85 @@ static inline void mcache_set_bits(const struct span *s, uintptr_t address, uint
         place_store(&bits[1], (place_load(&bits[1]) & ~(keep >> (64 - shift))) | (mask & keep) >> (64 - shift));
 }
 
+/* The same mask for count objects from address on. Objects of 8, 16, … words repeat within a word of the bitmap. */
+static void mcache_set_bits_of(const struct span *s, uintptr_t address, size_t object_bytes, unsigned count, uint64_t mask) {
+    unsigned words = (unsigned)(object_bytes / 8), together = 1;
+    while (together * 2 * words <= 64 && together * 2 <= count) {
+        mask |= mask << together * words;
+        together *= 2;
+    }
+    for (; count >= together; count -= together, address += (uintptr_t)together * object_bytes)
+        mcache_set_bits(s, address, mask, together * words);
+    if (count > 0)
+        mcache_set_bits(s, address, mask, count * words);
+}
+
+/* Memory that was never written is zero already, but must not be read first: the kernel would map its page of zeros,
+ * and replace it at the first write, at the price of a second fault and of interrupting all processors. A store reads
+ * what it overwrites. */
+static void mcache_touch(uintptr_t address, size_t size_bytes) {
+    for (uintptr_t at = address; at < address + size_bytes; at = (at | (OS_PAGE_BYTES - 1)) + 1)
+        *(volatile uint64_t *)at = 0;
+}
+
+/* ---- windows: objects of one size that are ready to be handed out (goalloc.h). Which one serves a size, and where it gets
+ * them from, is the placement's. */
+
+/* Hooks of the gc layer: count objects count as allocated, the first at slot `first`, each `stride` slots behind the one
+ * before, and some of the last are given back unused. */
+static inline void gc_run_taken(struct span *s, unsigned first, unsigned count, unsigned stride, size_t object_bytes);
+static inline void gc_run_returned(struct span *s, unsigned first, unsigned count, unsigned stride, size_t object_bytes);
+
+static unsigned mcache_window_of(size_t room_bytes, bool noscan);
+
+/* What was handed out of it counts as allocated. Returns how many. */
+static uint64_t mcache_count_window(struct cache *c, unsigned window) {
+    const struct goalloc_window *w = &c->windows[window];
+    uint64_t objects = (w->next - c->window_states[window].first) / w->slot_bytes;
+    c->scan_alloc_bytes += objects * c->window_states[window].scan_bytes;
+    return objects;
+}
+
+/* A window opens by next, then end, and closes by end, then next: who looks sees the next of one with the end of another. */
+static void mcache_show_window(struct cache *c, unsigned window, uintptr_t address, size_t object_bytes, unsigned count,
+                               uint64_t mask, uint32_t scan_bytes) {
+    struct goalloc_window *w = &c->windows[window];
+    w->pointer_mask = mask;
+    w->slot_bytes = object_bytes;
+    c->window_states[window].first = address;
+    c->window_states[window].scan_bytes = scan_bytes;
+    __atomic_store_n(&w->next, address, __ATOMIC_RELAXED);
+    __atomic_store_n(&w->end, address + (uintptr_t)count * object_bytes, __ATOMIC_RELEASE);
+}
+
+static void mcache_shut_window(struct goalloc_window *w) {
+    __atomic_store_n(&w->end, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&w->next, 0, __ATOMIC_RELEASE);
+}
+
+/* Of another thread's, too. */
+static inline bool mcache_window_covers(const struct goalloc_window *w, uintptr_t address) {
+    uintptr_t next, end;
+    do {
+        next = __atomic_load_n(&w->next, __ATOMIC_ACQUIRE);
+        end = __atomic_load_n(&w->end, __ATOMIC_ACQUIRE);
+    } while (__atomic_load_n(&w->next, __ATOMIC_RELAXED) != next);
+    return address >= next && address < end;
+}
+
+/* The next object of an open window, in s. mask: where it holds pointers; scan_bytes: up to the last of them. */
+static inline uintptr_t mcache_from_window(struct cache *c, unsigned window, const struct span *s, uint64_t mask,
+                                           uint32_t scan_bytes) {
+    struct goalloc_window *w = &c->windows[window];
+    uintptr_t address = w->next;
+    __atomic_store_n(&w->next, address + w->slot_bytes, __ATOMIC_RELAXED); /* others look (mcache_window_covers) */
+    if (GOALLOC_UNLIKELY(w->pointer_mask != mask)) {
+        mcache_set_bits(s, address, mask, (unsigned)w->slot_bytes / 8);
+        c->scan_alloc_bytes += (uint64_t)scan_bytes - c->window_states[window].scan_bytes;
+    }
+    return address;
+}
+
 /* What the placement keeps open over the span in use is closed: the span stands as if every object had been allocated
  * on its own. */
 static void mcache_settle(struct cache *c, uint8_t span_class);
@@ -173,9 +252,9 @@ static void cache_open(struct cache *c) {
     c->front.least_noscan_bytes = AXIS_TINY ? 16 : 1;
     /* Without windows the entries lead to closed ones, and every request takes the long way. */
     for (size_t i = 0; i < GOALLOC_WINDOWS; i++) {
-        unsigned size_class = gclass_of(i == 0 ? 1 : i * 8 + heap.spare_bytes);
-        c->front.scan[i] = &c->windows[span_class_make(size_class, false)];
-        c->front.noscan[i] = &c->windows[span_class_make(size_class, true)];
+        size_t room_bytes = i == 0 ? 1 : i * 8 + heap.spare_bytes;
+        c->front.scan[i] = &c->windows[mcache_window_of(room_bytes, false)];
+        c->front.noscan[i] = &c->windows[mcache_window_of(room_bytes, true)];
     }
     /* Its last thread has left nothing to flush. */
     c->flush_gen = mcentral_sweepgen();

@@ -169,19 +169,23 @@ static inline void gc_publish(struct span *s, uintptr_t address) {
         __atomic_store_n(&s->free_index_for_scan, s->freeindex, __ATOMIC_RELEASE);
 }
 
-static inline void gc_run_taken(struct span *s, unsigned first, unsigned count) {
+static inline void gc_run_taken(struct span *s, unsigned first, unsigned count, unsigned stride, size_t object_bytes) {
     if (GOALLOC_LIKELY(!goalloc_marking))
         return;
-    marker_take_run(s, first, count);
+    unsigned together = stride == 1 ? count : 1;
+    for (unsigned i = 0; i < count; i += together)
+        marker_take_run(s, first + i * stride, together);
     mark_page(s);
-    __atomic_fetch_add(&gc.black_bytes, (int64_t)count * s->elem_bytes, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&gc.black_bytes, (int64_t)(count * object_bytes), __ATOMIC_RELAXED);
 }
 
-static inline void gc_run_returned(struct span *s, unsigned first, unsigned count) {
+static inline void gc_run_returned(struct span *s, unsigned first, unsigned count, unsigned stride, size_t object_bytes) {
     if (GOALLOC_LIKELY(!goalloc_marking))
         return;
-    marker_return_run(s, first, count);
-    __atomic_fetch_sub(&gc.black_bytes, (int64_t)count * s->elem_bytes, __ATOMIC_RELAXED);
+    unsigned together = stride == 1 ? count : 1;
+    for (unsigned i = 0; i < count; i += together)
+        marker_return_run(s, first + i * stride, together);
+    __atomic_fetch_sub(&gc.black_bytes, (int64_t)(count * object_bytes), __ATOMIC_RELAXED);
 }
 
 /* GODEBUG=clobberfree=1: what dies is overwritten, so that its use shows (Go mgcsweep.go:607). */

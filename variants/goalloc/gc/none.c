@@ -102,12 +102,12 @@ static inline void gc_publish(struct span *s, uintptr_t address) {
     __atomic_store_n(&s->free_index_for_scan, s->freeindex, __ATOMIC_RELEASE);
 }
 
-static inline void gc_run_taken(struct span *s, unsigned first, unsigned count) {
-    (void)s, (void)first, (void)count;
+static inline void gc_run_taken(struct span *s, unsigned first, unsigned count, unsigned stride, size_t object_bytes) {
+    (void)s, (void)first, (void)count, (void)stride, (void)object_bytes;
 }
 
-static inline void gc_run_returned(struct span *s, unsigned first, unsigned count) {
-    (void)s, (void)first, (void)count;
+static inline void gc_run_returned(struct span *s, unsigned first, unsigned count, unsigned stride, size_t object_bytes) {
+    (void)s, (void)first, (void)count, (void)stride, (void)object_bytes;
 }
 
 static inline void gc_merge_marks(struct span *s) {

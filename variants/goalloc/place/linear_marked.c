@@ -16,7 +16,8 @@ struct place_pool {
 };
 
 static void place_knobs_init(bool tuned) {
-    (void)tuned;
+    /* Objects of different sizes then do not lie in the order of their allocation. They do in the faithful preset. */
+    run_windows = tuned;
     run_knobs_init((size_t)32 << 10);
     lines_knobs_init(false, LINES_OF_128);
 }
@@ -55,8 +56,9 @@ static void place_resume(struct span *s) {
     (void)s;
 }
 
-/* An object of so many granules in s, the run in use; 0: s has no room for it. */
-static inline uintptr_t run_take(struct place_pool *pool, struct span *s, unsigned granules) {
+/* Room for objects of so many granules, most of them at most, one behind the other, in s, the run in use. 0: not for one. */
+static inline uintptr_t run_reserve(struct place_pool *pool, struct span *s, unsigned granules, unsigned most,
+                                    unsigned *count) {
     uintptr_t *bump = &pool->gaps[run_kind(s->span_class)].bump, *gap_end = &pool->gaps[run_kind(s->span_class)].end;
     size_t size_bytes = (size_t)granules * PLACE_GRANULE_BYTES;
     while (GOALLOC_UNLIKELY(*gap_end - *bump < size_bytes)) {
@@ -68,12 +70,34 @@ static inline uintptr_t run_take(struct place_pool *pool, struct span *s, unsign
         *gap_end = run_address(s, end);
     }
     uintptr_t address = *bump;
-    *bump += size_bytes;
+    *count = most == 1 ? 1 : (unsigned)((*gap_end - *bump) / size_bytes);
+    *count = *count < most ? *count : most;
+    *bump += *count * size_bytes;
     if (*bump != *gap_end)
         run_set(run_starts(s), run_granule(s, *bump));
-    run_set(run_live(s), run_granule(s, address));
-    run_count(s, granules);
+    run_count(s, *count * granules);
     return address;
+}
+
+/* An object of so many granules; 0: s has no room for it. */
+static inline uintptr_t run_take(struct place_pool *pool, struct span *s, unsigned granules) {
+    unsigned count;
+    uintptr_t address = run_reserve(pool, s, granules, 1, &count);
+    if (GOALLOC_LIKELY(address != 0))
+        run_set(run_live(s), run_granule(s, address));
+    return address;
+}
+
+/* The last objects of a window, from address on, were not handed out. What has been bumped over since stays behind. */
+static void run_return(struct place_pool *pool, struct span *s, uintptr_t address, unsigned granules, unsigned count) {
+    uintptr_t *bump = &pool->gaps[run_kind(s->span_class)].bump, gap_end = pool->gaps[run_kind(s->span_class)].end;
+    uintptr_t end = address + (uintptr_t)count * granules * PLACE_GRANULE_BYTES;
+    run_unpublish(s, run_granule(s, address), granules, count);
+    if (end != *bump)
+        return;
+    if (end != gap_end)
+        run_clear(run_starts(s), run_granule(s, end));
+    *bump = address;
 }
 
 /* s stands for itself from now on, until it is taken from again. */

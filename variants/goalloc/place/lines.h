@@ -44,18 +44,6 @@ static bool lines_knob(const char *name, char *out, size_t size) {
     return true;
 }
 
-/* The granules of a word that live objects cover. *reaches: does one from the word before reach into this one? Then,
- * does one of this word reach into the next? */
-static inline uint64_t lines_covered(uint64_t starts, uint64_t live, uint64_t *reaches) {
-    uint64_t inside = ~starts;
-    /* Inside each object the granules behind its first are a row of ones. Adding 1 at the lowest of them turns the row
-     * into zeros, up to the start that ends it. */
-    uint64_t sum = (live << 1 | *reaches) + inside;
-    uint64_t covered = live | (inside & ~sum);
-    *reaches = covered >> 63;
-    return covered;
-}
-
 /* The lines that contain one of these granules. The bit of a line is that of its first granule. */
 static inline uint64_t lines_of(uint64_t granules) {
     for (unsigned shift = 1; shift < lines.granules; shift *= 2)
@@ -70,7 +58,7 @@ static bool lines_find_hole(const struct span *s, unsigned from, unsigned limit,
     uint64_t before = (UINT64_C(1) << from % 64) - 1, reaches = 0;
     bool found = false;
     for (unsigned i = from / 64; i * 64 < limit; i++, before = 0) {
-        uint64_t covered = lines_covered(place_load(&starts[i]) | before, place_load(&live[i]) & ~before, &reaches);
+        uint64_t covered = run_covered(place_load(&starts[i]) | before, place_load(&live[i]) & ~before, &reaches);
         if (limit - i * 64 < 64)
             covered |= ~UINT64_C(0) << limit % 64;
         uint64_t taken = lines_of(covered | before), dead = lines.firsts & ~taken;

@@ -35,6 +35,7 @@ static inline uint64_t list_usable(const struct span *s, unsigned chunk) {
 static void place_knobs_init(bool tuned) {
     run_knobs_init((size_t)64 << 10);
     fit_knobs_init(tuned);
+    run_windows = tuned && list.plain; /* first, next and best fit stay exact */
 }
 
 static bool place_knob(const char *name, char *out, size_t size) {
@@ -45,18 +46,18 @@ static void run_emptied(struct span *s) {
     place_set_freeindex(s, 0);
 }
 
-/* A dead piece joins the dead one before it, within its stretch. */
+/* Dead pieces between two live objects become one: what begins in a word is what lives, what follows it, and a stretch. */
 static void run_swept(struct span *s) {
-    uint64_t *starts = run_starts(s), *live = run_live(s);
+    uint64_t *starts = run_starts(s), *live = run_live(s), reaches = 0, before = 1;
+    const unsigned tail = run_is_small(s) ? run_tail_granules : 0;
     place_set_freeindex(s, 0);
-    for (unsigned i = 0; i < s->nelems; i = run_next_stretch(s, i)) {
-        bool dead_before = false;
-        for (unsigned at = i, end = run_stretch_end(s, i); at < end; at = run_next(s, starts, at + 1)) {
-            bool dead = !run_bit(live, at);
-            if (dead && dead_before)
-                run_clear(starts, at);
-            dead_before = dead;
-        }
+    for (unsigned i = 0; i < span_words(s); i++) {
+        bool begins = i == 0 || (run_is_small(s) && i % (PLACE_PAGE_SLOTS / 64) == 0);
+        bool ends = tail != 0 && (i + 1) % (PLACE_PAGE_SLOTS / 64) == 0;
+        uint64_t covered = run_covered(place_load(&starts[i]), place_load(&live[i]), &reaches);
+        uint64_t follow = ~covered & (covered << 1 | before), kept = place_load(&live[i]) | follow | begins;
+        place_store(&starts[i], ends ? (kept & UINT64_MAX >> tail) | UINT64_C(1) << (64 - tail) : kept);
+        before = covered >> 63;
     }
 }
 
@@ -80,8 +81,10 @@ static void list_open(struct fit_pool *fit, struct span *s) {
         }
 }
 
-/* An object of so many granules in s, the run in use; 0: s has no room for it. */
-static inline uintptr_t run_take(struct place_pool *pool, struct span *s, unsigned granules) {
+/* Room for objects of so many granules, most of them at most, one behind the other, in the block that the fit chooses for
+ * one, in s, the run in use. 0: not for one. */
+static inline uintptr_t run_reserve(struct place_pool *pool, struct span *s, unsigned granules, unsigned most,
+                                    unsigned *count) {
     unsigned kind = run_kind(s->span_class);
     struct fit_pool *fit = &pool->fits[kind].pool;
     if (GOALLOC_UNLIKELY(!pool->open[kind])) {
@@ -93,9 +96,29 @@ static inline uintptr_t run_take(struct place_pool *pool, struct span *s, unsign
     uintptr_t block = list_find(fit, granules);
     if (GOALLOC_UNLIKELY(block == 0))
         return 0;
-    uintptr_t address = list_carve(fit, s, run_granule(s, block), 0, granules);
+    *count = most == 1 ? 1 : list_units(block) / granules;
+    *count = *count < most ? *count : most;
+    uintptr_t address = list_carve(fit, s, run_granule(s, block), 0, *count * granules);
     run_count(s, run_extent(s, run_granule(s, address)));
     return address;
+}
+
+/* An object of so many granules; 0: s has no room for it. */
+static inline uintptr_t run_take(struct place_pool *pool, struct span *s, unsigned granules) {
+    unsigned count;
+    return run_reserve(pool, s, granules, 1, &count);
+}
+
+/* The last objects of a window, from address on, were not handed out: they are one with a free block behind them. Its node
+ * goes, since what is behind the first unit of a free block in a fresh run is zero. The pool is entered anew. */
+static void run_return(struct place_pool *pool, struct span *s, uintptr_t address, unsigned granules, unsigned count) {
+    (void)pool;
+    unsigned slot = run_granule(s, address), end = slot + granules * count;
+    run_unpublish(s, slot, granules, count);
+    if (end >= run_stretch_end(s, slot) || run_bit(run_live(s), end))
+        return;
+    run_clear(run_starts(s), end);
+    memset((void *)run_address(s, end), 0, sizeof(struct list_node));
 }
 
 static void run_settle(struct place_pool *pool, struct span *s) {

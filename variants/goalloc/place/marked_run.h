@@ -29,6 +29,7 @@ _Static_assert(RUN_MAX_BYTES / PLACE_GRANULE_BYTES <= UINT16_MAX, "alloc_count c
 #define PLACE_NO_WINDOW                                                                                                \
     { .bump = 0, .end = 0 }
 
+static bool run_windows;                 /* are small objects taken several at once? */
 static unsigned run_tail_granules;       /* at the end of each page of small objects */
 static struct fixalloc run_pointer_bits; /* records of starts and pointer bits; runs.bits: of starts only */
 
@@ -168,6 +169,48 @@ static void place_take_whole(struct span *s) {
     __atomic_store_n(&s->alloc_count, 1, __ATOMIC_RELAXED);
 }
 
+/* ---- several objects at once, for a thread's window: at most 64 granules together */
+
+enum { RUN_WINDOW_GRANULES = 64 };
+
+/* The bits of count objects, `granules` apart from each other. */
+static inline uint64_t run_bits_of(unsigned granules, unsigned count) {
+    uint64_t bits = 1;
+    for (unsigned have = 1; have < count; have *= 2)
+        bits |= bits << have * granules;
+    unsigned all = granules * count;
+    return all < 64 ? bits & ((UINT64_C(1) << all) - 1) : bits;
+}
+
+static inline void run_set_all(uint64_t *bits, unsigned slot, uint64_t objects) {
+    uint64_t *word = &bits[slot / 64], carried = slot % 64 == 0 ? 0 : objects >> (64 - slot % 64);
+    __atomic_store_n(&word[0], place_load(&word[0]) | objects << slot % 64, __ATOMIC_RELEASE);
+    if (carried != 0)
+        __atomic_store_n(&word[1], place_load(&word[1]) | carried, __ATOMIC_RELEASE);
+}
+
+static inline void run_clear_many(uint64_t *bits, unsigned slot, uint64_t objects) {
+    uint64_t *word = &bits[slot / 64], carried = slot % 64 == 0 ? 0 : objects >> (64 - slot % 64);
+    place_store(&word[0], place_load(&word[0]) & ~(objects << slot % 64));
+    if (carried != 0)
+        place_store(&word[1], place_load(&word[1]) & ~carried);
+}
+
+/* Count objects that were reserved together are there from now on: whoever finds their bits finds what was written before. */
+static inline void run_publish(struct span *s, unsigned slot, unsigned granules, unsigned count) {
+    uint64_t objects = run_bits_of(granules, count);
+    run_set_all(run_starts(s), slot, objects);
+    run_set_all(run_live(s), slot, objects);
+}
+
+/* Count of these were never handed out: from slot on there is one free piece. */
+static inline void run_unpublish(struct span *s, unsigned slot, unsigned granules, unsigned count) {
+    uint64_t objects = run_bits_of(granules, count);
+    run_clear_many(run_live(s), slot, objects);
+    run_clear_many(run_starts(s), slot, objects & ~UINT64_C(1));
+    __atomic_store_n(&s->alloc_count, (uint16_t)(s->alloc_count - granules * count), __ATOMIC_RELAXED);
+}
+
 /* An object of s has been handed out. */
 static inline void run_count(struct span *s, unsigned granules) {
     __atomic_store_n(&s->alloc_count, (uint16_t)(s->alloc_count + granules), __ATOMIC_RELAXED);
@@ -192,11 +235,14 @@ static unsigned place_used_slots(const struct span *s) {
     return used;
 }
 
-/* Granules of the objects whose bits are set. */
+/* Granules of the objects whose bits are set. The start behind the last object of a run may be that of the run's end, which no
+ * bit has. */
 static unsigned run_granules_of(const struct span *s, const uint64_t *objects) {
+    const uint64_t *starts = run_starts(s);
+    uint64_t reaches = 0;
     unsigned granules = 0;
-    for (unsigned i = run_next(s, objects, 0); i < s->nelems; i = run_next(s, objects, i + 1))
-        granules += run_extent(s, i);
+    for (unsigned i = 0; i < span_words(s); i++)
+        granules += (unsigned)__builtin_popcountll(run_covered(place_load(&starts[i]), place_load(&objects[i]), &reaches));
     return granules;
 }
 

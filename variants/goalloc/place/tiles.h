@@ -79,6 +79,18 @@ static inline unsigned run_extent(const struct span *s, unsigned i) {
     return run_next(s, run_starts(s), i + 1) - i;
 }
 
+/* The granules of a word that live objects cover. *reaches: does one from the word before reach into this one? Then,
+ * does one of this word reach into the next? */
+static inline uint64_t run_covered(uint64_t starts, uint64_t live, uint64_t *reaches) {
+    uint64_t inside = ~starts;
+    /* Inside each object the granules behind its first are a row of ones. Adding 1 at the lowest of them turns the row
+     * into zeros, up to the start that ends it. */
+    uint64_t sum = (live << 1 | *reaches) + inside;
+    uint64_t covered = live | (inside & ~sum);
+    *reaches = covered >> 63;
+    return covered;
+}
+
 static void run_length_init(size_t default_bytes, size_t largest_bytes) {
     runs.bytes = knob_bytes("GOALLOC_RUN", RUN_MIN_BYTES, RUN_MAX_BYTES, GOALLOC_PAGE_BYTES, default_bytes);
     runs.largest_bytes = largest_bytes < runs.bytes ? largest_bytes : runs.bytes;
