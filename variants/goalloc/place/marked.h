@@ -57,11 +57,36 @@ static void place_rotate_bits(struct span *s, uint64_t *fresh) {
     __atomic_store_n(&s->mark_bits, fresh, __ATOMIC_RELAXED);
 }
 
+/* Counts the bits of many words: those of each byte first, whose sums are added up when they may get too large for it. The
+ * target's base has no instruction for it, and the compiler's function would be called for each word. */
+struct place_tally {
+    uint64_t bytes;
+    unsigned sum;
+};
+enum { PLACE_TALLY_WORDS = 31 }; /* of 8 in a byte */
+
+static inline void place_tally_add(struct place_tally *t, uint64_t word) {
+    word -= word >> 1 & UINT64_C(0x5555555555555555);
+    word = (word & UINT64_C(0x3333333333333333)) + (word >> 2 & UINT64_C(0x3333333333333333));
+    t->bytes += (word + (word >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+}
+
+static inline void place_tally_sum(struct place_tally *t) {
+    const uint64_t odd = UINT64_C(0x00ff00ff00ff00ff);
+    t->sum += (unsigned)(((t->bytes & odd) + (t->bytes >> 8 & odd)) * UINT64_C(0x0001000100010001) >> 48);
+    t->bytes = 0;
+}
+
+static unsigned place_count_bits(const uint64_t *bits, unsigned words) {
+    struct place_tally t = {0, 0};
+    for (unsigned i = 0, end; i < words; place_tally_sum(&t))
+        for (end = words - i < PLACE_TALLY_WORDS ? words : i + PLACE_TALLY_WORDS; i < end; i++)
+            place_tally_add(&t, place_load(&bits[i]));
+    return t.sum;
+}
+
 static unsigned place_count_marks(const struct span *s) {
-    unsigned n = 0;
-    for (unsigned i = 0; i < gcbits_words(s->nelems); i++)
-        n += (unsigned)__builtin_popcountll(place_load(&place_mark_bits(s)[i]));
-    return n;
+    return place_count_bits(place_mark_bits(s), gcbits_words(s->nelems));
 }
 
 #endif

@@ -218,6 +218,16 @@ static inline void run_count(struct span *s, unsigned granules) {
 
 /* ---- sweeping */
 
+/* Granules of the objects whose bits are set. */
+static unsigned run_granules_of(const struct span *s, const uint64_t *objects) {
+    const uint64_t *starts = run_starts(s);
+    uint64_t reaches = 0;
+    unsigned granules = 0;
+    for (unsigned i = 0; i < span_words(s); i++)
+        granules += (unsigned)__builtin_popcountll(run_covered(place_load(&starts[i]), place_load(&objects[i]), &reaches));
+    return granules;
+}
+
 static unsigned place_zombie(const struct span *s) {
     const uint64_t *marks = place_mark_bits(s), *live = place_alloc_bits(s);
     for (unsigned i = 0; i < gcbits_words(s->nelems); i++) {
@@ -229,34 +239,50 @@ static unsigned place_zombie(const struct span *s) {
 }
 
 static unsigned place_used_slots(const struct span *s) {
-    unsigned used = 0;
-    for (unsigned i = 0; i < gcbits_words(s->nelems); i++)
-        used += (unsigned)__builtin_popcountll(place_load(&place_alloc_bits(s)[i]));
-    return used;
+    return place_count_bits(place_alloc_bits(s), gcbits_words(s->nelems));
 }
 
-/* Granules of the objects whose bits are set. The start behind the last object of a run may be that of the run's end, which no
- * bit has. */
-static unsigned run_granules_of(const struct span *s, const uint64_t *objects) {
-    const uint64_t *starts = run_starts(s);
-    uint64_t reaches = 0;
-    unsigned granules = 0;
-    for (unsigned i = 0; i < span_words(s); i++)
-        granules += (unsigned)__builtin_popcountll(run_covered(place_load(&starts[i]), place_load(&objects[i]), &reaches));
-    return granules;
+/* What a run has before and after a sweep. */
+struct run_tallies {
+    struct place_tally used, kept; /* objects */
+    struct place_tally granules;   /* of those kept */
+};
+
+/* words of a run from word i on, PLACE_TALLY_WORDS at most. */
+static inline void run_tally(const struct span *s, unsigned i, unsigned end, uint64_t *reaches, struct run_tallies *t) {
+    const uint64_t *starts = run_starts(s), *marks = place_mark_bits(s), *live = run_live(s);
+    for (; i < end; i++) {
+        uint64_t marked = place_load(&marks[i]);
+        place_tally_add(&t->used, place_load(&live[i]));
+        place_tally_add(&t->kept, marked);
+        place_tally_add(&t->granules, run_covered(place_load(&starts[i]), marked, reaches));
+    }
+    place_tally_sum(&t->used);
+    place_tally_sum(&t->kept);
+    place_tally_sum(&t->granules);
+}
+
+static unsigned run_sweep_whole(struct span *s, uint64_t *fresh, unsigned *dead_objects) {
+    unsigned kept = place_count_marks(s);
+    *dead_objects = place_used_slots(s) - kept;
+    place_rotate_bits(s, fresh);
+    __atomic_store_n(&s->alloc_count, (uint16_t)kept, __ATOMIC_RELAXED);
+    return kept;
 }
 
 static unsigned place_sweep(struct span *s, uint64_t *fresh, unsigned *dead_objects) {
-    unsigned kept = place_count_marks(s);
-    *dead_objects = place_used_slots(s) - kept;
-    unsigned count = s->elem_bytes == 0 ? kept : run_granules_of(s, place_mark_bits(s));
-    place_rotate_bits(s, fresh);
-    __atomic_store_n(&s->alloc_count, (uint16_t)count, __ATOMIC_RELAXED);
     if (s->elem_bytes == 0)
-        return count;
-    if (kept != 0) {
+        return run_sweep_whole(s, fresh, dead_objects);
+    struct run_tallies t = {.used = {0, 0}};
+    uint64_t reaches = 0;
+    for (unsigned i = 0, words = span_words(s); i < words; i += PLACE_TALLY_WORDS)
+        run_tally(s, i, words - i < PLACE_TALLY_WORDS ? words : i + PLACE_TALLY_WORDS, &reaches, &t);
+    *dead_objects = t.used.sum - t.kept.sum;
+    place_rotate_bits(s, fresh);
+    __atomic_store_n(&s->alloc_count, (uint16_t)t.granules.sum, __ATOMIC_RELAXED);
+    if (t.kept.sum != 0) {
         run_swept(s);
-        return count;
+        return t.granules.sum;
     }
     run_lay_out(s);
     run_emptied(s);
