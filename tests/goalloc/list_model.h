@@ -91,7 +91,7 @@ static bool model_may_take(unsigned taken, unsigned units) {
         if (!model_free(i) || model_is_wild(i) || model.blocks[i].units < units)
             continue;
         unsigned bin = list_bin(model.blocks[i].units);
-        if (bin == own && units > LIST_EXACT_BINS)
+        if (bin == own && !list_bin_is_exact(units))
             continue;
         if (bin < lowest)
             lowest_at = model.blocks[i].at;
@@ -102,7 +102,7 @@ static bool model_may_take(unsigned taken, unsigned units) {
     if (model_is_wild(taken))
         return lowest == LIST_BINS;
     unsigned bin = list_bin(model.blocks[taken].units);
-    if (bin == own && units > LIST_EXACT_BINS)
+    if (bin == own && !list_bin_is_exact(units))
         return true;
     return bin == lowest && (!list.address_order || model.blocks[taken].at == lowest_at);
 }

@@ -21,17 +21,17 @@
 static const enum list_fit all_fits[] = {LIST_SEGREGATED, LIST_FIRST, LIST_NEXT, LIST_BEST};
 
 /* Everything has been freed: the next request begins a fresh run. */
-static void begin_with(enum list_fit fit, bool deferred, bool address_order, size_t split_bytes) {
+static void begin_with(enum list_fit fit, struct list_choice beside, size_t split_bytes) {
     setenv("GOALLOC_FIT", "first", 1); /* whose runs have the largest records */
     goalloc_free(goalloc_malloc(16));  /* reads the knobs */
     goalloc_purge();
     assert_null(cache_self->partial[span_class_make(RUN_CLASS, true)]);
     list.split_bytes = split_bytes;
-    list_choose(fit, deferred, address_order);
+    list_choose(fit, beside);
 }
 
 static void begin(enum list_fit fit) {
-    begin_with(fit, false, false, RUN_UNIT_BYTES);
+    begin_with(fit, (struct list_choice){0}, RUN_UNIT_BYTES);
 }
 
 static uintptr_t run_base(const void *p) {
@@ -109,7 +109,7 @@ static void next_fit_goes_around(void **state) {
 static void small_remainders_stay_with_the_object(void **state) {
     (void)state;
     for (size_t i = 0; i < 4; i++) {
-        begin_with(all_fits[i], false, false, 64);
+        begin_with(all_fits[i], (struct list_choice){0}, 64);
         void *a = goalloc_malloc(256), *b = goalloc_malloc(64);
         goalloc_free(a);
         a = goalloc_malloc(208);
@@ -285,19 +285,20 @@ static void check_pool(void) {
 /* Each fit, and what can be chosen beside it. */
 static const struct choice {
     enum list_fit fit;
-    bool deferred, address_order;
+    struct list_choice beside; /* deferred, address order, powers */
     size_t split_bytes;
 } choices[] = {
-    {LIST_SEGREGATED, false, false, 16}, {LIST_FIRST, false, false, 16}, {LIST_NEXT, false, false, 16},
-    {LIST_BEST, false, false, 16},       {LIST_SEGREGATED, false, true, 16}, {LIST_SEGREGATED, false, false, 64},
-    {LIST_FIRST, false, false, 64},      {LIST_NEXT, false, false, 256}, {LIST_BEST, false, false, 4096},
-    {LIST_SEGREGATED, true, false, 16},  {LIST_SEGREGATED, true, true, 16}, {LIST_FIRST, true, false, 16},
-    {LIST_NEXT, true, false, 64},        {LIST_BEST, true, false, 16},
+    {LIST_SEGREGATED, {0, 0, 0}, 16}, {LIST_FIRST, {0, 0, 0}, 16},      {LIST_NEXT, {0, 0, 0}, 16},
+    {LIST_BEST, {0, 0, 0}, 16},       {LIST_SEGREGATED, {0, 1, 0}, 16}, {LIST_SEGREGATED, {0, 0, 0}, 64},
+    {LIST_FIRST, {0, 0, 0}, 64},      {LIST_NEXT, {0, 0, 0}, 256},      {LIST_BEST, {0, 0, 0}, 4096},
+    {LIST_SEGREGATED, {1, 0, 0}, 16}, {LIST_SEGREGATED, {1, 1, 0}, 16}, {LIST_FIRST, {1, 0, 0}, 16},
+    {LIST_NEXT, {1, 0, 0}, 64},       {LIST_BEST, {1, 0, 0}, 16},       {LIST_SEGREGATED, {0, 0, 1}, 16},
+    {LIST_SEGREGATED, {1, 0, 1}, 16}, {LIST_SEGREGATED, {0, 1, 1}, 64},
 };
 enum { CHOICES = sizeof choices / sizeof choices[0], OBJECTS = 500 };
 
 static void begin_choice(const struct choice *c) {
-    begin_with(c->fit, c->deferred, c->address_order, c->split_bytes);
+    begin_with(c->fit, c->beside, c->split_bytes);
 }
 
 static uint64_t next_random(uint64_t *x) {
@@ -343,7 +344,7 @@ static void the_model_takes_the_same_blocks(void **state) {
     static uint64_t *p[OBJECTS];
     uint64_t random = 2463534242u;
     for (size_t f = 0; f < CHOICES; f++) {
-        if (choices[f].deferred) /* what waits is not where a definition looks */
+        if (choices[f].beside.deferred) /* what waits is not where a definition looks */
             continue;
         begin_choice(&choices[f]);
         memset(&model, 0, sizeof model);
@@ -369,7 +370,7 @@ static void what_waits_keeps_no_run(void **state) {
     enum { OBJECTS_OF_ALL_SIZES = 20000 };
     static void *p[OBJECTS_OF_ALL_SIZES];
     uint64_t random = 88172645463325252u;
-    begin_with(LIST_SEGREGATED, true, false, RUN_UNIT_BYTES);
+    begin_with(LIST_SEGREGATED, (struct list_choice){.deferred = true}, RUN_UNIT_BYTES);
     for (size_t i = 0; i < OBJECTS_OF_ALL_SIZES; i++)
         assert_non_null(p[i] = goalloc_malloc(1 + next_random(&random) % 1000));
     for (size_t left = OBJECTS_OF_ALL_SIZES; left > 0; left--) {
@@ -386,7 +387,7 @@ static void what_waits_keeps_no_run(void **state) {
 /* Deferred: a dead half is handed out next, and is free with the other half when the run goes. */
 static void a_dead_half_waits_for_the_next_request(void **state) {
     (void)state;
-    begin_with(LIST_SEGREGATED, true, false, RUN_UNIT_BYTES);
+    begin_with(LIST_SEGREGATED, (struct list_choice){.deferred = true}, RUN_UNIT_BYTES);
     void *lower = goalloc_malloc(3), *upper = goalloc_malloc(3);
     assert_int_equal((uintptr_t)lower + 8, (uintptr_t)upper);
     goalloc_free(lower);

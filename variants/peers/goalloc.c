@@ -49,6 +49,8 @@ static const struct peer_knob knobs[] = {
      "on (default) gives most of what is free back to the OS, off all of it when asked (malloc_trim, goalloc_purge)"},
     {"fit", "GOALLOC_FIT", "%s", NULL, "list: segregated (default), first, next or best"},
     {"split", "GOALLOC_SPLIT", "%s", NULL, "list: smallest remainder that is split off, bytes (default 16)"},
+    {"bin_bounds", "GOALLOC_BIN_BOUNDS", "%s", NULL,
+     "list, segregated: exact has a bin a size to 1 KiB, then four to a doubling (default), powers one to a doubling"},
     {"bin_order", "GOALLOC_BIN_ORDER", "%s", NULL,
      "list, segregated: of a bin lifo takes the block freed last (default), address the lowest (Johnstone and Wilson 1998)"},
     {"coalesce", "GOALLOC_COALESCE", "%s", NULL,

@@ -38,12 +38,14 @@ enum list_fit { LIST_SEGREGATED, LIST_FIRST, LIST_NEXT, LIST_BEST };
 
 static const char *const list_coalescings[] = {"now", "deferred", NULL};
 static const char *const list_bin_orders[] = {"lifo", "address", NULL};
+static const char *const list_boundaries[] = {"exact", "powers", NULL};
 
 static struct {
     enum list_fit fit;
     bool deferred;      /* what is freed waits on the quick list of its size and coalesces when a search fails */
     bool address_order; /* segregated: the lowest address of a list, instead of the block freed last */
-    bool plain;         /* segregated, and neither of these, nor a split threshold */
+    bool powers;        /* segregated: a list for the sizes from a power of two to the next, instead of exact ones */
+    bool plain;         /* segregated, and none of these, nor a split threshold */
     bool ordered;       /* first, next or best fit, and none of these */
     size_t split_bytes; /* a remainder smaller than this is not split off */
     size_t words_between; /* of a run, from its starts to its live bits */
@@ -96,22 +98,32 @@ static inline struct fit_run *list_run_of(struct fit_pool *pool, const struct sp
 /* The granules of a chunk at which blocks may begin. */
 static inline uint64_t list_usable(const struct span *s, unsigned chunk);
 
-static void list_choose(enum list_fit fit, bool deferred, bool address_order) {
+/* What may be chosen beside the fit. Order and boundaries of lists are segregated fit's. */
+struct list_choice {
+    bool deferred, address_order, powers;
+};
+
+static void list_choose(enum list_fit fit, struct list_choice beside) {
     list.fit = fit;
-    list.deferred = deferred;
-    list.address_order = address_order && fit == LIST_SEGREGATED;
-    bool plain = !deferred && list.split_bytes == RUN_UNIT_BYTES;
-    list.plain = plain && fit == LIST_SEGREGATED && !address_order;
-    list.ordered = plain && fit != LIST_SEGREGATED;
+    list.deferred = beside.deferred;
+    list.address_order = beside.address_order && fit == LIST_SEGREGATED;
+    list.powers = beside.powers && fit == LIST_SEGREGATED;
+    bool usual = !list.deferred && list.split_bytes == RUN_UNIT_BYTES;
+    list.plain = usual && fit == LIST_SEGREGATED && !list.address_order && !list.powers;
+    list.ordered = usual && fit != LIST_SEGREGATED;
 }
 
 static void fit_knobs_init(bool tuned) {
     enum list_fit fit = (enum list_fit)knob_choice("GOALLOC_FIT", list_fits, 0);
     /* Under a collector the sweep coalesces, and nothing is freed at any other time. */
     unsigned coalescing = tuned && fit == LIST_SEGREGATED; /* the others find what their definition says */
-    bool deferred = !AXIS_TRACED && knob_choice("GOALLOC_COALESCE", list_coalescings, coalescing) == 1;
+    struct list_choice beside = {
+        .deferred = !AXIS_TRACED && knob_choice("GOALLOC_COALESCE", list_coalescings, coalescing) == 1,
+        .address_order = knob_choice("GOALLOC_BIN_ORDER", list_bin_orders, 0) == 1,
+        .powers = knob_choice("GOALLOC_BIN_BOUNDS", list_boundaries, 0) == 1,
+    };
     list.split_bytes = knob_bytes("GOALLOC_SPLIT", RUN_UNIT_BYTES, 4096, RUN_UNIT_BYTES, RUN_UNIT_BYTES);
-    list_choose(fit, deferred, knob_choice("GOALLOC_BIN_ORDER", list_bin_orders, 0) == 1);
+    list_choose(fit, beside);
 }
 
 /* False: none of its knobs. */
@@ -122,6 +134,8 @@ static bool fit_knob(const char *name, char *out, size_t size) {
         snprintf(out, size, "%s", list_coalescings[list.deferred]);
     else if (strcmp(name, "bin_order") == 0)
         snprintf(out, size, "%s", list_bin_orders[list.address_order]);
+    else if (strcmp(name, "bin_bounds") == 0)
+        snprintf(out, size, "%s", list_boundaries[list.powers]);
     else if (strcmp(name, "split") == 0)
         snprintf(out, size, "%zu", list.split_bytes);
     else

@@ -9,11 +9,18 @@
 
 /* Bin of the blocks of this many units, by their lower bound. */
 static inline unsigned list_bin(unsigned units) {
+    if (GOALLOC_UNLIKELY(list.powers))
+        return 31 - (unsigned)__builtin_clz(units);
     if (GOALLOC_LIKELY(units <= LIST_EXACT_BINS))
         return units - 1;
     unsigned log = 31 - (unsigned)__builtin_clz(units); /* at least 6 */
     unsigned bin = LIST_EXACT_BINS + (log - 6) * 4 + (units >> (log - 2) & 3);
     return bin < LIST_BINS ? bin : LIST_BINS - 1;
+}
+
+/* Are all blocks of its bin of this size? */
+static inline bool list_bin_is_exact(unsigned units) {
+    return units <= LIST_EXACT_BINS && !list.powers;
 }
 
 static inline void bin_note(struct fit_pool *pool, unsigned bin, bool filled) {
@@ -108,7 +115,7 @@ static inline void bin_remove(struct fit_pool *pool, uintptr_t block, unsigned u
 
 static uintptr_t bin_find(const struct fit_pool *pool, unsigned units) {
     unsigned bin = list_bin(units);
-    if (units <= LIST_EXACT_BINS && pool->bins[bin] != 0)
+    if (list_bin_is_exact(units) && pool->bins[bin] != 0)
         return pool->bins[bin];
     /* Blocks of the request's own list may be smaller than it: the first that is not, of the latest few. */
     unsigned tries = LIST_BIN_TRIES;
