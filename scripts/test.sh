@@ -9,7 +9,8 @@
 # --all runs what is left to `make test-all` as well: tests with the label "all", and all rounds of those that sample.
 # BUILD (default build) is the release build's folder, the others stand beside it as BUILD-STAGE. JOBS: default nproc.
 # Ends with the seconds of each stage, the ten slowest tests, each test that failed with the end of what it printed, and
-# "N passed, N failed" over all stages; exit 1 if anything failed. A part that takes 1.5 times its figure in scripts/seconds.txt is named; that fails nothing.
+# "N passed, N failed" over all stages; exit 1 if anything failed. A part that takes 1.5 times its figure in
+# scripts/seconds.txt is named; that fails nothing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -52,9 +53,14 @@ run_tests() {
     ((total_passed += passed, total_failed += failed, 1))
 }
 
+# dir_of STAGE: its build folder
+dir_of() {
+    [[ $1 == release ]] && echo "$build" || echo "$build-$1"
+}
+
 run_stage() {
-    local stage=$1 dir=$build launcher=() start=$SECONDS
-    [[ $stage == release ]] || dir=$build-$stage
+    local stage=$1 dir launcher=() start=$SECONDS
+    dir=$(dir_of "$stage")
     rm -f "$dir/test.log" # an earlier run's, which is not to be told again where this one does not build
     printf '== %s: build\n' "$stage"
     if ! cmake --preset "$stage" -B "$dir" -DSPANLAB_TESTS=ON >/dev/null ||
@@ -84,8 +90,7 @@ run_stage() {
 slowest_tests() {
     local stage dir
     for stage; do
-        dir=$build
-        [[ $stage == release ]] || dir=$build-$stage
+        dir=$(dir_of "$stage")
         [[ -e $dir/test.log ]] || continue
         awk -v stage="$stage" '/^ *[0-9]+\/[0-9]+ Test +#/ { for (i = 1; i <= NF; i++) if ($i == "sec") print $(i - 1), stage, $4 }' \
             "$dir/test.log"
@@ -96,8 +101,7 @@ slowest_tests() {
 failed_tests() {
     local stage dir
     for stage; do
-        dir=$build
-        [[ $stage == release ]] || dir=$build-$stage
+        dir=$(dir_of "$stage")
         [[ -e $dir/test.log ]] || continue
         awk -v stage="$stage" -v last=12 '
             function tell(  i) {
@@ -108,7 +112,12 @@ failed_tests() {
             }
             /^ *[0-9]+\/[0-9]+ Test +#|^ *Start +[0-9]+: |^[0-9]+% tests passed/ { tell() }
             name != "" && NF { line[++n] = $0 }
-            match($0, /\*\*\*[A-Z].*sec/) && /^ *[0-9]+\/[0-9]+ Test +#/ { name = $4; how = substr($0, RSTART + 3); gsub(/  +/, ", ", how); n = 0 }
+            match($0, /\*\*\*[A-Z].*sec/) && /^ *[0-9]+\/[0-9]+ Test +#/ {
+                name = $4
+                how = substr($0, RSTART + 3)
+                gsub(/  +/, ", ", how)
+                n = 0
+            }
         ' "$dir/test.log"
     done
 }

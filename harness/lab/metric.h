@@ -48,4 +48,21 @@ bool metric_rss_below(json_t *record);
 /* A number below an object of the record, NAN when null or absent. */
 double metric_number(json_t *record, const char *object, const char *key);
 
+/* A metric that is one number of a part of the record, of memory invocations: those are one iteration on a fresh heap. */
+#define METRIC_OF_PART(id, of_part, of_key, of_title, of_unit, of_better, of_order, of_definition)                     \
+    static double extract_##id(json_t *record) {                                                                       \
+        return metric_number(record, of_part, of_key);                                                                 \
+    }                                                                                                                  \
+    METRIC(id) = {                                                                                                     \
+        .name = #id,                                                                                                   \
+        .title = of_title,                                                                                             \
+        .unit = of_unit,                                                                                               \
+        .better = of_better,                                                                                           \
+        .definition = of_definition,                                                                                   \
+        .memory = true,                                                                                                \
+        .own = true,                                                                                                   \
+        .order = of_order,                                                                                             \
+        .extract = extract_##id,                                                                                       \
+    }
+
 #endif

@@ -5,25 +5,8 @@
  */
 #include "metric.h"
 
-static double policy_number(json_t *record, const char *key) {
-    return metric_number(record, "policies", key);
-}
-
 #define POLICY_METRIC(id, of_key, of_title, of_unit, of_better, of_order, of_definition)                               \
-    static double extract_##id(json_t *record) {                                                                       \
-        return policy_number(record, of_key);                                                                          \
-    }                                                                                                                  \
-    METRIC(id) = {                                                                                                     \
-        .name = #id,                                                                                                   \
-        .title = of_title,                                                                                             \
-        .unit = of_unit,                                                                                               \
-        .better = of_better,                                                                                           \
-        .definition = of_definition,                                                                                   \
-        .memory = true,                                                                                                \
-        .own = true,                                                                                                   \
-        .order = of_order,                                                                                             \
-        .extract = extract_##id,                                                                                       \
-    }
+    METRIC_OF_PART(id, "policies", of_key, of_title, of_unit, of_better, of_order, of_definition)
 
 POLICY_METRIC(policy_live, "live_bytes", "peak live of the stream", "bytes", "neither", 100,
               "requested bytes that live at once, the most, set-up included");

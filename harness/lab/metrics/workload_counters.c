@@ -6,20 +6,7 @@
 #include "metric.h"
 
 #define COUNTER_METRIC(id, of_title, of_unit, of_better, of_definition, of_order)                                      \
-    static double extract_##id(json_t *record) {                                                                       \
-        return metric_number(record, "workload_counters", #id);                                                        \
-    }                                                                                                                  \
-    METRIC(id) = {                                                                                                     \
-        .name = #id,                                                                                                   \
-        .title = of_title,                                                                                             \
-        .unit = of_unit,                                                                                               \
-        .better = of_better,                                                                                           \
-        .definition = of_definition,                                                                                   \
-        .memory = true,                                                                                                \
-        .own = true,                                                                                                   \
-        .order = of_order,                                                                                             \
-        .extract = extract_##id,                                                                                       \
-    }
+    METRIC_OF_PART(id, "workload_counters", #id, of_title, of_unit, of_better, of_order, of_definition)
 
 COUNTER_METRIC(footprint_words, "footprint", "words", "lower",
                "pages that ever held a block of the workload's, in words", 90);

@@ -44,7 +44,7 @@ struct cache {
             struct goalloc_thread front;      /* first: all that the inline paths know */
             struct span *alloc[SPAN_CLASSES]; /* the span in use of each class; never NULL in an open cache */
             struct goalloc_window windows[SPAN_CLASSES]; /* tuned, small slots: over the span in use */
-            struct mcache_window_state {
+            struct {
                 uintptr_t first;     /* where the window began */
                 uint32_t scan_bytes; /* of each object, as far as it may hold pointers */
                 uint32_t objects;    /* in runs: how many the next window is to have at most; 0 as 1 */

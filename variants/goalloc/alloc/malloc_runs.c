@@ -12,7 +12,7 @@ static uint8_t alloc_class_for(size_t size_bytes) {
 }
 
 static inline size_t run_round(size_t size_bytes) {
-    return size_bytes == 0 ? RUN_UNIT_BYTES : (size_bytes + RUN_UNIT_BYTES - 1) & ~(size_t)(RUN_UNIT_BYTES - 1);
+    return size_bytes == 0 ? RUN_UNIT_BYTES : run_round_up(size_bytes);
 }
 
 static uintptr_t run_take_or_refill(struct cache *c, size_t size_bytes, size_t align_bytes) {
@@ -117,7 +117,7 @@ void *goalloc_malloc(size_t size_bytes) {
     /* Who has a cache has seen the knobs; a request that is too large for a run finds no room and goes the slow way. */
     if (RUN_NEEDS_CACHE && GOALLOC_UNLIKELY(cache_self == &cache_none))
         return alloc_slow(size_bytes, RUN_UNIT_BYTES);
-    size_t rounded_bytes = (size_bytes + RUN_UNIT_BYTES - 1) & ~(size_t)(RUN_UNIT_BYTES - 1);
+    size_t rounded_bytes = run_round_up(size_bytes);
     uintptr_t address = run_take_fast(cache_self, rounded_bytes);
     return GOALLOC_LIKELY(address != 0) ? (void *)address : alloc_again(size_bytes);
 }

@@ -11,7 +11,7 @@ enum { RUN_WINDOW_SIZES = GOALLOC_WINDOW_MAX_BYTES / RUN_UNIT_BYTES + 2 }; /* an
 _Static_assert(RUN_WINDOW_SIZES * 2 <= SPAN_CLASSES, "a window for each size");
 
 static unsigned mcache_window_of(size_t room_bytes, bool noscan) {
-    return span_class_make((unsigned)((room_bytes + RUN_UNIT_BYTES - 1) / RUN_UNIT_BYTES), noscan);
+    return span_class_make((unsigned)(run_round_up(room_bytes) / RUN_UNIT_BYTES), noscan);
 }
 
 static bool mcache_windowed(size_t rounded_bytes) {
@@ -61,7 +61,8 @@ static inline bool alloc_holds_back(const struct span *s, uintptr_t address) {
     return false;
 }
 
-/* Whatever room is left was too small: nobody else is to try before the run has been swept again. False: out of memory. */
+/* Takes another run in use. The room left in the old one was too small, so no thread takes that before it has been swept
+ * again. False: out of memory. */
 static bool mcache_next_run(struct cache *c, uint8_t span_class) {
     struct span *s = c->alloc[span_class];
     mcache_settle(c, span_class);

@@ -12,14 +12,10 @@ static bool typed_is_small(size_t size_bytes) {
     return size_bytes <= runs.largest_bytes - TYPED_HEADER_BYTES; /* any size may come, SIZE_MAX too */
 }
 
-static inline size_t typed_rounded(size_t size_bytes) {
-    return (size_bytes + RUN_UNIT_BYTES - 1) & ~(size_t)(RUN_UNIT_BYTES - 1);
-}
-
 /* Not published yet. zero: all of it is to read as zero; *rounded gets the object's bytes. 0: out of memory. */
 static inline uintptr_t typed_run_object(struct cache *c, size_t size_bytes, bool noscan, bool zero, size_t *rounded,
                                          struct span **span) {
-    *rounded = typed_rounded(size_bytes);
+    *rounded = run_round_up(size_bytes);
     uintptr_t address =
         mcache_take(c, run_class_for(*rounded, noscan), (unsigned)(*rounded / PLACE_GRANULE_BYTES), span);
     if (address != 0 && zero)
@@ -35,8 +31,8 @@ static uintptr_t typed_windowed_noscan(struct cache *c, size_t rounded_bytes, bo
 }
 
 static uintptr_t typed_small_noscan(struct cache *c, size_t size_bytes, bool zero) {
-    if (mcache_windowed(typed_rounded(size_bytes)))
-        return typed_windowed_noscan(c, typed_rounded(size_bytes), zero);
+    if (mcache_windowed(run_round_up(size_bytes)))
+        return typed_windowed_noscan(c, run_round_up(size_bytes), zero);
     size_t rounded;
     struct span *s;
     uintptr_t address = typed_run_object(c, size_bytes, true, zero, &rounded, &s);
@@ -53,8 +49,8 @@ static uintptr_t typed_small_scan(struct cache *c, const struct goalloc_type *ty
     size_t rounded;
     struct span *s;
     uint64_t mask = typed_array_mask(type, n);
-    if (mcache_windowed(typed_rounded(size_bytes)))
-        return mcache_take_windowed(c, typed_rounded(size_bytes), false, mask, (uint32_t)typed_scan_bytes(type, mask));
+    if (mcache_windowed(run_round_up(size_bytes)))
+        return mcache_take_windowed(c, run_round_up(size_bytes), false, mask, (uint32_t)typed_scan_bytes(type, mask));
     uintptr_t address = typed_run_object(c, size_bytes, false, true, &rounded, &s);
     if (address == 0)
         return 0;

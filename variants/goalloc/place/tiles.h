@@ -49,6 +49,11 @@ static inline unsigned run_granule(const struct span *s, uintptr_t address) {
     return (unsigned)((address - s->base) / RUN_GRANULE_BYTES);
 }
 
+/* What an object of this size takes up. 0 stays 0. */
+static inline size_t run_round_up(size_t size_bytes) {
+    return (size_bytes + RUN_UNIT_BYTES - 1) & ~(size_t)(RUN_UNIT_BYTES - 1);
+}
+
 /* The first bit set at or behind i; nelems when there is none. */
 static unsigned run_next(const struct span *s, const uint64_t *bits, unsigned i) {
     unsigned words = span_words(s);
