@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Zeroes `bytes` bytes of the stack below the caller's frame. The compiler is told that somebody reads them: it removes stores
- * to an array that nobody reads, volatile or not, when they are memset's. */
+/* Zeroes `bytes` bytes of the stack below the caller's frame. The compiler removes a memset of an array that no code reads, even
+ * of a volatile one; the empty assembly counts as a reader. */
 static __attribute__((noinline)) void wipe_below(size_t bytes) {
     char *below = alloca(bytes);
     memset(below, 0, bytes);

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # What a policy needs beside what its builds take: the models' part of a record, the table, the page, and instructions that
-# spanlab count adds. A build is set beside the policy of the knobs in force, whoever set them.
+# spanlab count adds. The table sets a build beside the policy that its knobs in force choose: a preset may have set them, or
+# the user.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 need_gnuplot
 only_programs manual

@@ -221,7 +221,7 @@ static void map_set(struct map *m, const struct policy_block *b, bool taken) {
     for (uint64_t i = b->start_bytes; i < b->start_bytes + b->size_bytes; i++) {
         assert_true(i < sizeof m->taken);
         if (m->taken[i] == taken)
-            fail_msg("byte %lu of the block at %lu is %s", i, b->start_bytes, taken ? "another's, too" : "nobody's");
+            fail_msg("byte %lu of the block at %lu is %s", i, b->start_bytes, taken ? "part of another block, too" : "part of no block");
         m->taken[i] = taken;
     }
 }

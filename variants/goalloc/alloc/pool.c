@@ -58,7 +58,7 @@ static void pool_drop_pending(struct place_pool *pool) {
     list_release(pool, s, run_granule(s, half));
 }
 
-/* The last object of a run has died. The page heap gets the run back, but for a few that tuned builds keep. A run that
+/* The last object of a run has died. The page heap gets the run back; tuned builds keep a few. A run that
  * stays counts one object too many, so that it does not come here again. */
 static void cache_settle_locked(struct cache *c, struct span *s) {
     /* One more stays without having come here: the newest. */

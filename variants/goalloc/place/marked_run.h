@@ -196,7 +196,7 @@ static inline void run_clear_many(uint64_t *bits, unsigned slot, uint64_t object
         place_store(&word[1], place_load(&word[1]) & ~carried);
 }
 
-/* Count objects that were reserved together are there from now on: whoever finds their bits finds what was written before. */
+/* Sets the bits of objects that were reserved together. A thread that finds a bit finds what was written to the object before. */
 static inline void run_publish(struct span *s, unsigned slot, unsigned granules, unsigned count) {
     uint64_t objects = run_bits_of(granules, count);
     run_set_all(run_starts(s), slot, objects);

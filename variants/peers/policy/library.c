@@ -57,7 +57,7 @@ struct entry {
 
 static struct {
     pthread_mutex_t lock;
-    bool ready, watching, told; /* told: whoever asked for the figures needs no table */
+    bool ready, watching, told; /* told: a harness reads the figures, so no table is written */
     struct policy_options options;
     uint64_t seed;
     struct feed feed;
