@@ -96,6 +96,21 @@ static void a_run_that_cannot_serve_waits_for_the_sweep(void **state) {
     assert_true(seen);
 }
 
+/* A live object ends where a word of the bitmaps ends, and what follows it is dead. */
+static void a_dead_piece_may_begin_with_a_word(void **state) {
+    (void)state;
+    enum { NODES = 40, LAST_OF_WORD = 64 * PLACE_GRANULE_BYTES / 64 - 1 };
+    void *nodes[NODES];
+    start_anew();
+    for (int i = 0; i < NODES; i++)
+        nodes[i] = goalloc_new(&node_type, 1);
+    assert_int_equal(offset_of(nodes[LAST_OF_WORD]) % (64 * PLACE_GRANULE_BYTES), 63 * PLACE_GRANULE_BYTES - 48);
+    keep_only(&nodes[LAST_OF_WORD], 1); /* and checks the heap */
+    struct goalloc_object o;
+    assert_true(goalloc_object_of(nodes[LAST_OF_WORD], &o));
+    assert_int_equal(o.size_bytes, 64);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_fit_takes_the_lowest),
@@ -104,6 +119,7 @@ int main(void) {
         cmocka_unit_test(segregated_fit_takes_its_own_list),
         cmocka_unit_test(a_small_remainder_stays_with_the_object),
         cmocka_unit_test(a_run_that_cannot_serve_waits_for_the_sweep),
+        cmocka_unit_test(a_dead_piece_may_begin_with_a_word),
         cmocka_unit_test(a_page_ends_before_its_tail),
         cmocka_unit_test(windows_take_several_at_once),
         cmocka_unit_test(kinds_have_runs_of_their_own),
